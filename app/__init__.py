@@ -1,0 +1,1 @@
+"""xtalfuse: which phases a specimen holds, from whatever its instruments recorded."""

@@ -1,0 +1,1 @@
+"""Many records: build, store, simulate; the reference phase library."""

@@ -1,0 +1,1 @@
+"""One modality -> the evidence it carries, in a form that fusion can join."""

@@ -1,0 +1,1 @@
+"""All evidence of one specimen -> one belief, with calibrated confidence."""

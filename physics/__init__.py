@@ -1,0 +1,1 @@
+"""Equations, units and symmetry: no files, no networks."""

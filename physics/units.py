@@ -55,9 +55,7 @@ def monochromatic(wavelength_angstrom: float, name: str | None = None) -> Radiat
     return Radiation(name or f"{wavelength_angstrom:.6g} A", (float(wavelength_angstrom),), (1.0,))
 
 
-def doublet(
-    name: str, ka1_angstrom: float, ka2_angstrom: float, ratio: float = 0.5
-) -> Radiation:
+def doublet(name: str, ka1_angstrom: float, ka2_angstrom: float, ratio: float = 0.5) -> Radiation:
     """K-alpha doublet with intensity ratio K-alpha2 / K-alpha1."""
     return Radiation(
         name, (ka1_angstrom, ka2_angstrom), (1.0 / (1.0 + ratio), ratio / (1.0 + ratio))

@@ -1,0 +1,164 @@
+"""Looks at what a reader returned, and at HDF5 files before any reader sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.loaders.record import UnreadableFileError
+
+MOST_OBJECTS = 100_000  # groups and datasets in one HDF5 file
+MOST_EXPANSION = 1_000  # declared bytes for each stored byte
+EXPORT_AGAIN = "copy or export the file again from the instrument"
+
+
+def check_array(
+    values: Any,
+    *,
+    name: str,
+    what: str = "signal",
+    axis: Any = None,
+    declared: int | None = None,
+    most_zeros: float = 1.0,
+    padding: float = 0.25,
+) -> tuple[str, ...]:
+    """Refuse an array that cannot be a measurement; warn of one that may be cut.
+
+    Parameters
+    ----------
+    values : array of any shape
+    name : file name for the messages
+    what : what the array is, for the messages
+    axis : values along the last dimension, checked to be finite and strictly monotonic
+    declared : number of values that the file says it holds
+    most_zeros : refuse a larger fraction of exact zeros than this
+    padding : warn when a larger fraction than this, at the end, is one run of exact zeros
+        in an array that has hardly any elsewhere: the mark of a cut file that was filled up
+
+    Returns
+    -------
+    Warnings, for the provenance.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the array is empty, not numeric, not finite, constant, mostly zero, or not as
+        long as declared; or if the axis does not fit it.
+    """
+
+    def refuse(cause: str) -> UnreadableFileError:
+        return UnreadableFileError(f"{name}: {cause}; {EXPORT_AGAIN}")
+
+    array = np.asarray(values)
+    if array.size == 0:
+        raise refuse(f"the {what} is empty")
+    if array.dtype.kind not in "iufcb":
+        raise refuse(f"the {what} is not numeric ({array.dtype})")
+    if declared is not None and array.size != declared:
+        raise refuse(f"the {what} has {array.size} values where the file declares {declared}")
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        raise refuse(f"{bad} of {array.size} values of the {what} are not finite")
+    flat = array.ravel()
+    if array.size > 1 and bool((flat == flat[0]).all()):
+        raise refuse(f"all {array.size} values of the {what} are {flat[0]:g}")
+    zeros = 1.0 - np.count_nonzero(flat) / flat.size
+    if zeros > most_zeros:
+        raise refuse(f"{zeros:.0%} of the {what} is exactly zero")
+    if axis is not None:
+        _check_axis(np.asarray(axis), array.shape[-1], refuse)
+    tail = flat.size - (int(np.flatnonzero(flat)[-1]) + 1)
+    elsewhere = (zeros * flat.size - tail) / max(flat.size - tail, 1)
+    if tail > padding * flat.size and elsewhere < 0.05:
+        return (f"the last {tail / flat.size:.0%} of the {what} is exactly zero: it may be cut",)
+    return ()
+
+
+def _check_axis(axis: np.ndarray, length: int, refuse: Any) -> None:
+    if axis.shape != (length,):
+        raise refuse(f"the axis has {axis.size} values for {length} points")
+    if not np.isfinite(axis).all():
+        raise refuse("the axis holds values that are not finite")
+    steps = np.diff(axis)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        raise refuse("the axis is not monotonic")
+
+
+def check_hdf5(path: str | Path, *, most_gb: float = 4.0) -> None:
+    """Refuse an HDF5 file that reaches outside itself or declares absurd sizes.
+
+    Opens the file with h5py: call it in a guarded child, before the reader proper.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be opened; holds an external link, external storage or a virtual
+        dataset (each can make any file of the machine appear as data, or zeros for a file
+        that is missing); declares more than `most_gb`, or more than 1,000 times what is
+        stored; or holds more than 100,000 objects.
+    """
+    import h5py
+
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            _check_group(file, path, most_gb * 1e9)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UnreadableFileError(
+            f"{path.name}: damaged HDF5 ({' '.join(str(error).split())[:120]}); {EXPORT_AGAIN}"
+        ) from None
+
+
+def _check_group(file: Any, path: Path, most_bytes: float) -> None:
+    import h5py
+
+    seen: set[int] = set()
+    waiting = [file["/"]]
+    declared_bytes = 0
+    while waiting:
+        group = waiting.pop()
+        for key in group:
+            link = group.get(key, getlink=True)
+            where = f"{group.name.rstrip('/')}/{key}"
+            if not isinstance(link, h5py.HardLink | h5py.SoftLink):
+                raise UnreadableFileError(
+                    f"{path.name}: {where} is a link to another file; merge it into one file"
+                )
+            if isinstance(link, h5py.SoftLink):
+                continue  # its target is reached by its own name, or does not exist
+            item = group[key]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > MOST_OBJECTS:
+                raise UnreadableFileError(
+                    f"{path.name}: more than {MOST_OBJECTS} objects; {EXPORT_AGAIN}"
+                )
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif isinstance(item, h5py.Dataset):
+                declared_bytes += _check_dataset(item, path)
+                if declared_bytes > most_bytes:
+                    raise UnreadableFileError(
+                        f"{path.name}: declares more than {most_bytes / 1e9:g} GB of data in a "
+                        f"file of {path.stat().st_size / 1e6:.3g} MB; crop it or export it again"
+                    )
+
+
+def _check_dataset(dataset: Any, path: Path) -> int:
+    """Declared size in bytes of a dataset that keeps its data in this file."""
+    if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
+        raise UnreadableFileError(
+            f"{path.name}: {dataset.name} keeps its data in another file; merge it into one file"
+        )
+    declared = int(dataset.nbytes or 0)
+    stored = int(dataset.id.get_storage_size())
+    if declared > 1e8 and declared > MOST_EXPANSION * max(stored, 1):
+        raise UnreadableFileError(
+            f"{path.name}: {dataset.name} declares {declared / 1e9:.3g} GB and stores "
+            f"{stored} bytes; {EXPORT_AGAIN}"
+        )
+    return declared

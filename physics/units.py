@@ -89,7 +89,7 @@ def radiation(text: str | float) -> Radiation:
         if written.replace(".", "", 1).replace("-", "", 1).isdigit():
             raise ValueError(str(error)) from None
     compact = written.replace("-", "").replace("_", "").replace(" ", "").lower()
-    compact = compact.replace("alpha", "a").replace("α", "a")
+    compact = compact.replace("alpha", "a").replace("\N{GREEK SMALL LETTER ALPHA}", "a")
     for anode, (ka1, ka2) in ANODES.items():
         key = anode.lower()
         if compact in (key, f"{key}ka", f"{key}ka12", f"{key}k"):

@@ -1,0 +1,313 @@
+"""Forward model of a powder pattern: phases, cells, widths and texture to a profile.
+
+Everything is differentiable by hand: a phase returns its unit-scale profile together with the
+derivative to each of its parameters and to the shared instrument parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from xtalfuse.physics.crystal import Crystal, laue_rotations
+from xtalfuse.physics.diffraction import (
+    Reflections,
+    cell_from_metric,
+    metric_basis,
+    quadratic_form,
+    reciprocal_metric,
+)
+from xtalfuse.physics.profile import lorentz_polarisation, march_dollase, stamp, tch_shape
+from xtalfuse.physics.units import Radiation
+
+SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "extra_b")
+MIN_WIDTH_DEG = 1e-3
+
+
+@dataclass(frozen=True)
+class InstrumentState:
+    """Parameters that every phase of a pattern shares.
+
+    Parameters
+    ----------
+    zero : zero shift of 2-theta, deg
+    displacement : coefficient of cos(theta) in 2-theta, deg (specimen displacement)
+    gauss_tan, gauss : Gaussian FWHM = ``gauss + gauss_tan * tan(theta)``, deg
+    asymmetry : Berar-Baldinozzi coefficient
+    extra_b : displacement parameter B added to every atom, angstrom^2
+    """
+
+    zero: float = 0.0
+    displacement: float = 0.0
+    gauss_tan: float = 0.02
+    gauss: float = 0.06
+    asymmetry: float = 0.0
+    extra_b: float = 0.0
+
+    def moved(self, step: np.ndarray) -> InstrumentState:
+        """State after adding a (6,) step in the order of `SHARED`."""
+        values = np.array([getattr(self, name) for name in SHARED]) + step
+        values[2] = max(values[2], 0.0)
+        values[3] = max(values[3], MIN_WIDTH_DEG)
+        return InstrumentState(*(float(v) for v in values))
+
+
+@dataclass(frozen=True)
+class PhaseState:
+    """Parameters of one phase.
+
+    Parameters
+    ----------
+    strain : (p,) symmetry-allowed strain of the cell; the first component is isotropic
+    size : Lorentzian FWHM that goes as 1/cos(theta), deg (small crystallites)
+    microstrain : Lorentzian FWHM that goes as tan(theta), deg
+    texture : March-Dollase r; 1 is random
+    axis : preferred plane normal, None for a random powder
+    """
+
+    strain: np.ndarray
+    size: float = 0.05
+    microstrain: float = 0.05
+    texture: float = 1.0
+    axis: tuple[int, int, int] | None = None
+
+    def moved(self, step: np.ndarray) -> PhaseState:
+        """State after adding a step in the order strain, size, microstrain[, texture]."""
+        p = len(self.strain)
+        texture = self.texture
+        if self.axis is not None:
+            texture = float(np.clip(self.texture + step[p + 2], 0.2, 3.0))
+        return replace(
+            self,
+            strain=np.clip(self.strain + step[:p], -0.03, 0.03),
+            size=float(np.clip(self.size + step[p], MIN_WIDTH_DEG, 3.0)),
+            microstrain=float(np.clip(self.microstrain + step[p + 1], MIN_WIDTH_DEG, 3.0)),
+            texture=texture,
+        )
+
+
+@dataclass(frozen=True)
+class PhaseColumns:
+    """Unit-scale profile of a phase and its derivatives on the grid."""
+
+    profile: np.ndarray  # (n,)
+    by_own: np.ndarray  # (n, q) strain..., size, microstrain[, texture]
+    by_shared: np.ndarray  # (n, 6) in the order of SHARED
+
+
+@dataclass(frozen=True)
+class PhaseModel:
+    """A crystal as a given radiation sees it between two angles.
+
+    Parameters
+    ----------
+    hkl, intensity, order : (n, 3), (n,), (n,) reflections in range; |F|^2 times multiplicity
+    metric : (6,) reciprocal metric of the reference cell
+    strain_basis : (6, p) change of the metric by a unit of each allowed strain
+    space_group : for texture averages
+    weight : mass times volume of the cell; scale * weight is proportional to the mass
+    """
+
+    hkl: np.ndarray
+    intensity: np.ndarray
+    metric: np.ndarray
+    strain_basis: np.ndarray
+    space_group: str
+    weight: float
+    radiation: Radiation
+    monochromator: float = 1.0
+    _quadratic: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+
+    @property
+    def n_strain(self) -> int:
+        """Number of free cell parameters."""
+        return self.strain_basis.shape[1]
+
+    def start(self, isotropic_strain: float = 0.0, **values: float) -> PhaseState:
+        """State with the reference cell stretched in all directions alike."""
+        strain = np.zeros(self.n_strain)
+        strain[0] = isotropic_strain * np.sqrt(3.0)
+        return PhaseState(strain, **values)  # type: ignore[arg-type]
+
+    def cell(self, state: PhaseState) -> tuple[float, ...]:
+        """Cell (a, b, c, alpha, beta, gamma) of a state."""
+        return cell_from_metric(self.metric + self.strain_basis @ state.strain)
+
+    def inverse_d(self, state: PhaseState) -> np.ndarray:
+        """(n,) 1/d in 1/angstrom."""
+        metric = self.metric + self.strain_basis @ state.strain
+        return np.sqrt(np.maximum(self._quadratic @ metric, 1e-8))
+
+    def positions(self, state: PhaseState, instrument: InstrumentState) -> np.ndarray:
+        """(n,) 2-theta of the strongest emission line, deg; NaN beyond the limiting sphere."""
+        sine = 0.5 * self.radiation.primary_angstrom * self.inverse_d(state)
+        theta = np.arcsin(np.where(sine < 0.9999, sine, np.nan))
+        shift = instrument.zero + instrument.displacement * np.cos(theta)
+        return np.degrees(2.0 * theta) + shift
+
+    def columns(
+        self, grid_deg: np.ndarray, state: PhaseState, instrument: InstrumentState
+    ) -> PhaseColumns:
+        """Unit-scale profile and derivatives of this phase on a grid of 2-theta."""
+        inverse_d = self.inverse_d(state)
+        texture, texture_slope = self._texture(state)
+        s2 = 0.25 * inverse_d**2
+        damping = np.exp(-2.0 * instrument.extra_b * s2)
+        strength = self.intensity * damping * texture
+        reach = _reach(strength)
+        parts = []
+        for wavelength, weight in zip(
+            self.radiation.wavelengths_angstrom, self.radiation.weights, strict=True
+        ):
+            sine = np.minimum(0.5 * wavelength * inverse_d, 0.9999)
+            theta = np.arcsin(sine)
+            bragg = np.degrees(2.0 * theta)
+            position = bragg + instrument.zero + instrument.displacement * np.cos(theta)
+            factor = weight * lorentz_polarisation(bragg, self.monochromator)
+            parts.append((theta, position, factor))
+        theta = np.concatenate([p[0] for p in parts])
+        position = np.concatenate([p[1] for p in parts])
+        factor = np.concatenate([p[2] for p in parts])
+        lines = len(parts)
+        tangent, secant = np.tan(theta), 1.0 / np.cos(theta)
+        gauss = np.maximum(instrument.gauss + instrument.gauss_tan * tangent, MIN_WIDTH_DEG)
+        lorentz = state.size * secant + state.microstrain * tangent
+        shape = tch_shape(gauss, lorentz)
+        stamps = stamp(grid_deg, position, shape, instrument.asymmetry, np.tile(reach, lines))
+        area = factor * np.tile(strength, lines)
+
+        def draw(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+            matrix = csc_array(
+                (values, stamps.point, stamps.start), shape=(len(grid_deg), len(position))
+            )
+            return matrix @ coefficients
+
+        # d(2theta)/dQ, Q = 1/d^2, for each line
+        by_q = np.degrees(tangent / np.tile(inverse_d**2, lines))
+        by_strain = (area * by_q)[:, None] * np.tile(
+            self._quadratic @ self.strain_basis, (lines, 1)
+        )
+        position_columns = draw(
+            stamps.by_position,
+            np.column_stack([by_strain, area, area * np.cos(theta)]),
+        )
+        by_gauss = stamps.by_fwhm * shape.fwhm_by_gauss[stamps.peak]
+        by_gauss += stamps.by_eta * shape.eta_by_gauss[stamps.peak]
+        by_lorentz = stamps.by_fwhm * shape.fwhm_by_lorentz[stamps.peak]
+        by_lorentz += stamps.by_eta * shape.eta_by_lorentz[stamps.peak]
+        gauss_columns = draw(by_gauss, np.column_stack([area * tangent, area]))
+        lorentz_columns = draw(by_lorentz, np.column_stack([area * secant, area * tangent]))
+        s2_lines = np.tile(s2, lines)
+        amounts = [area, -2.0 * s2_lines * area]
+        if state.axis is not None:
+            amounts.append(factor * np.tile(self.intensity * damping * texture_slope, lines))
+        value_columns = draw(stamps.value, np.column_stack(amounts))
+        skew_column = draw(stamps.by_asymmetry, area[:, None])
+        p = self.n_strain
+        return PhaseColumns(
+            profile=value_columns[:, 0],
+            by_own=np.column_stack(
+                [position_columns[:, :p], lorentz_columns, value_columns[:, 2:]]
+            ),
+            by_shared=np.column_stack(
+                [position_columns[:, p:], gauss_columns, skew_column, value_columns[:, 1]]
+            ),
+        )
+
+    def _texture(self, state: PhaseState) -> tuple[np.ndarray, np.ndarray]:
+        if state.axis is None:
+            return np.ones(len(self.hkl)), np.zeros(len(self.hkl))
+        g11, g22, g33, g23, g13, g12 = self.metric + self.strain_basis @ state.strain
+        metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
+        return march_dollase(
+            self.hkl,
+            np.array(state.axis, float),
+            metric,
+            laue_rotations(self.space_group),
+            state.texture,
+        )
+
+
+def _reach(strength: np.ndarray) -> np.ndarray:
+    """Half window of each peak in full widths: strong peaks have tails worth drawing."""
+    relative = strength / max(float(strength.max(initial=0.0)), 1e-300)
+    return np.clip(3.0 + 30.0 * np.sqrt(relative) * 0.6, 3.0, 20.0)
+
+
+def strain_basis(crystal: Crystal) -> np.ndarray:
+    """(6, p) change of the reciprocal metric by each symmetry-allowed unit strain.
+
+    The strain tensors are orthonormal; the first is isotropic, so that ``strain[0] =
+    sqrt(3) * e`` stretches every length by e.
+    """
+    g11, g22, g33, g23, g13, g12 = reciprocal_metric(crystal.cell)
+    metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
+    frame = np.linalg.cholesky(metric).T  # reciprocal basis: metric = frame.T @ frame
+    inverse = np.linalg.inv(frame)
+    tensors = [np.eye(3)]
+    for column in metric_basis(crystal.space_group).T:
+        a, b, c, d, e, f = column
+        change = np.array([[a, f, e], [f, b, d], [e, d, c]])
+        tensors.append(-0.5 * inverse.T @ change @ inverse)
+    orthonormal: list[np.ndarray] = []
+    for tensor in tensors:
+        for earlier in orthonormal:
+            tensor = tensor - np.sum(tensor * earlier) * earlier
+        norm = np.linalg.norm(tensor)
+        if norm > 1e-6 * max(1.0, np.linalg.norm(tensors[0])):
+            orthonormal.append(tensor / norm)
+    columns = []
+    for tensor in orthonormal:
+        m = -2.0 * frame.T @ tensor @ frame
+        columns.append([m[0, 0], m[1, 1], m[2, 2], m[1, 2], m[0, 2], m[0, 1]])
+    return np.array(columns).T
+
+
+def phase_model(
+    crystal: Crystal,
+    reflections: Reflections,
+    radiation: Radiation,
+    two_theta_range: tuple[float, float],
+    *,
+    monochromator: float = 1.0,
+    smallest: float = 3e-4,
+) -> PhaseModel:
+    """The part of a crystal that matters for a pattern.
+
+    Parameters
+    ----------
+    two_theta_range : first and last angle, deg; a 3 % margin in d is kept for cells that move
+    smallest : reflections weaker than this fraction of the strongest one are left out
+
+    Raises
+    ------
+    ValueError
+        If no reflection lies in the range.
+    """
+    metric = reciprocal_metric(crystal.cell)
+    quadratic = quadratic_form(reflections.hkl)
+    inverse_d = np.sqrt(quadratic @ metric)
+    limits = 2.0 * np.sin(np.radians(np.array(two_theta_range)) / 2.0) / radiation.primary_angstrom
+    inside = (inverse_d > limits[0] * 0.97) & (inverse_d < min(limits[1], 2.0) * 1.03)
+    inside &= 0.5 * radiation.mean_angstrom * inverse_d < 0.999
+    intensity = reflections.intensities(crystal.cell, radiation.mean_angstrom)
+    theta = np.arcsin(np.minimum(0.5 * radiation.mean_angstrom * inverse_d, 0.999))
+    seen = intensity * lorentz_polarisation(np.degrees(2 * theta), monochromator)
+    if not inside.any():
+        raise ValueError("no reflection of this crystal lies in the range of the pattern")
+    inside &= seen > smallest * seen[inside].max()
+    # scaled so that the strongest peak has unit area: scales of all phases are comparable
+    unit = seen[inside].max()
+    return PhaseModel(
+        hkl=reflections.hkl[inside].astype(float),
+        intensity=intensity[inside] / unit,
+        metric=metric,
+        strain_basis=strain_basis(crystal),
+        space_group=crystal.space_group,
+        weight=crystal.mass_amu * crystal.volume / unit,
+        radiation=radiation,
+        monochromator=monochromator,
+        _quadratic=quadratic[inside],
+    )

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import gemmi
 import numpy as np
+
 from xtalfuse.physics.crystal import Crystal, laue_rotations
 from xtalfuse.physics.units import HC_EV_ANGSTROM
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,17 @@ class Curves:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """A small figure of the evidence: a spectrum with its edges, a profile with its rings."""
+
+    title: str
+    x: np.ndarray
+    y: np.ndarray
+    x_label: str
+    marks: tuple[tuple[str, float], ...] = ()  # label and position on x
+
+
+@dataclass(frozen=True)
 class Answer:
     """Everything that is said about one specimen."""
 
@@ -84,10 +95,10 @@ class Answer:
     seconds: dict[str, float]
     version: str
     curves: Curves | None = None
+    panels: tuple[Panel, ...] = ()  # small figures; not written to ``result.json``
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``: plain JSON values, no arrays."""
-        content = {key: value for key, value in self.__dict__.items() if key != "curves"}
-        plain = asdict(Answer(**content, curves=None))
-        del plain["curves"]
+        plain = asdict(replace(self, curves=None, panels=()))
+        del plain["curves"], plain["panels"]
         return plain

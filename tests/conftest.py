@@ -5,7 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from xtalfuse.loaders.record import FileReport
+from xtalfuse.tasks.answer import (
+    Answer,
+    Cell,
+    Curves,
+    Panel,
+    PhaseAnswer,
+    UnexplainedPeak,
+    Unknown,
+)
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +28,96 @@ def real() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real instrument files in {folder}; set XTALFUSE_REAL to their folder")
     return folder
+
+
+# 2-theta (deg, Cu K-alpha1) and relative intensity of a few lines; the names are what matters
+LINES = {
+    "corundum": [(25.58, 60), (35.15, 95), (37.78, 45), (43.35, 100), (52.55, 47), (57.50, 90)],
+    "fluorite": [(28.27, 92), (47.00, 100), (55.76, 31), (68.67, 10)],
+}
+
+
+def _peaks(two_theta: np.ndarray, lines: list[tuple[float, float]]) -> np.ndarray:
+    height = np.zeros_like(two_theta)
+    for position, intensity in lines:
+        height += 25.0 * intensity / (1.0 + ((two_theta - position) / 0.06) ** 2)
+    return height
+
+
+@pytest.fixture
+def curves() -> Curves:
+    """A pattern of two phases with one peak that no phase explains and one that is missing."""
+    two_theta = np.arange(20.0, 80.0, 0.02)
+    background = 120.0 + 60.0 * np.exp(-(two_theta - 20.0) / 15.0)
+    parts = {name: _peaks(two_theta, lines) for name, lines in LINES.items()}
+    parts["fluorite"] *= 0.15
+    calculated = background + sum(parts.values())
+    foreign = _peaks(two_theta, [(31.77, 12.0)])
+    observed = np.random.default_rng(1).poisson(calculated + foreign).astype(float)
+    return Curves(
+        two_theta_deg=two_theta,
+        observed=observed,
+        calculated=calculated,
+        background=background,
+        ticks_deg={name: np.array([x for x, _ in lines]) for name, lines in LINES.items()},
+        contributions=parts,
+        missing_deg={"fluorite": np.array([68.67])},
+    )
+
+
+@pytest.fixture
+def answer(curves: Curves) -> Answer:
+    """An answer as a round-robin mixture would give it, with everything that can be said."""
+    none = Cell(None, None, None, None, None, None)
+    return Answer(
+        specimen="mixture 7",
+        files=(
+            FileReport("mixture/scan.xy", "ab" * 32, "xrd", "rietx", True, ""),
+            FileReport("mixture/edge.msa", "cd" * 32, "eels", "hyperspy/msa", True, ""),
+            FileReport("mixture/broken.dm3", "ef" * 32, None, None, False, "broken.dm3: cut short"),
+        ),
+        elements={"Al": {"probability": 0.99, "seen_by": ["eels"]}, "O": {"probability": 0.97}},
+        phases=(
+            PhaseAnswer(
+                name="Corundum",
+                formula="Al2O3",
+                space_group_number=167,
+                entry="corundum",
+                equivalents=("hematite-like",),
+                weight_fraction=0.862,
+                weight_fraction_su=0.0043,
+                cell=Cell(4.75936, 4.75936, 12.9923, 90.0, 90.0, 120.0),
+                cell_su=Cell(0.00008, 0.00008, 0.00015, None, None, None),
+                confidence=0.98,
+                evidence={"xrd": {"log_likelihood_gain": 812.4}, "eels": {"Al": 0.99}},
+            ),
+            PhaseAnswer(
+                name="Fluorite",
+                formula="CaF2",
+                space_group_number=225,
+                entry="fluorite",
+                equivalents=(),
+                weight_fraction=0.138,
+                weight_fraction_su=0.0021,
+                cell=Cell(5.4631, None, None, None, None, None),
+                cell_su=none,
+                confidence=0.71,
+                evidence={"xrd": {"log_likelihood_gain": 77.1}},
+            ),
+        ),
+        unknown=Unknown(0.31, (UnexplainedPeak(2.8143, 31.77, 0.115, 14.2),)),
+        warnings=("fluorite rests on few peaks: its fraction is less certain than its su",),
+        fit={"r_wp": 0.082, "gof": 1.31},
+        seconds={"search": 0.8, "refine": 3.1},
+        version="0.1.0",
+        curves=curves,
+        panels=(
+            Panel(
+                title="edge.msa",
+                x=np.linspace(500.0, 700.0, 400),
+                y=np.linspace(100.0, 40.0, 400) + 30.0 * (np.linspace(500, 700, 400) > 532),
+                x_label="energy loss (eV)",
+                marks=(("O K", 532.0),),
+            ),
+        ),
+    )

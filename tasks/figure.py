@@ -47,8 +47,14 @@ MOST_LABELS = 8  # unexplained peaks that get their d written: more would cover 
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib shows as it is: a dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
+    """Text that can be drawn as it is.
+
+    A dollar sign would begin a formula, a byte of a file name that is no UTF-8 cannot be drawn,
+    and a very long name would push the pattern out of the figure.
+    """
+    drawable = text.encode("utf-8", "replace").decode("utf-8")
+    shortened = drawable if len(drawable) <= 60 else f"{drawable[:59]}…"
+    return shortened.replace("$", r"\$")
 
 
 def phase_colour(index: int) -> str:
@@ -190,7 +196,8 @@ def _legend(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> None:
             columnspacing=2.0,
             borderaxespad=0.2,
         )
-        axes.add_artist(above)
+        axes.add_artist(above)  # a second legend would replace it
+        above.set_clip_on(False)  # clipped, it is not counted when the figure is laid out
     axes.legend(handles=marks, loc="upper right", ncols=len(marks), fontsize=8.5)
 
 
@@ -239,7 +246,7 @@ def panel_figure(panel: Panel, theme: Theme = LIGHT) -> Figure:
         colours: dict[str, str] = {}
         for label, position in panel.marks:
             # all edges of one element share a colour: "Fe L3" and "Fe K" begin with Fe
-            colour = colours.setdefault(label.split()[0], phase_colour(len(colours)))
+            colour = colours.setdefault(label.split(" ")[0], phase_colour(len(colours)))
             axes.axvline(position, color=colour, lw=1.0, alpha=0.8)
             axes.annotate(
                 plain(label),

@@ -1,0 +1,279 @@
+"""What a person keeps of an answer: report, figure, table and ``result.json``."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.tasks.answer import Answer, Curves, PhaseAnswer
+from xtalfuse.tasks.figure import (
+    DARK,
+    LIGHT,
+    panel_figure,
+    pattern_figure,
+    phase_colour,
+    png_bytes,
+)
+from xtalfuse.tasks.notation import cell_text, percent, space_group_symbol
+
+CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure for light and for dark paper, as base64 PNG."""
+
+    light: str
+    dark: str
+    alt: str
+
+
+def write_report(answer: Answer, folder: str | Path) -> Path:
+    """Write everything about one specimen into a folder and return the path of its report.
+
+    The folder receives ``report.html`` (it needs no other file), ``pattern.png`` where there
+    is a powder pattern, ``phases.csv`` and, last, ``result.json``. Each file is complete or
+    absent: it is written beside its place and then moved there.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = None
+    if answer.curves is None:
+        (folder / "pattern.png").unlink(missing_ok=True)  # of an earlier answer
+    else:
+        light = png_bytes(pattern_figure(answer, LIGHT))
+        _write(folder / "pattern.png", light)
+        dark = png_bytes(pattern_figure(answer, DARK))
+        picture = Picture(_base64(light), _base64(dark), "powder pattern with its phases")
+    _write(folder / "phases.csv", phases_csv(answer).encode("utf-8", "replace"))
+    html = render(answer, picture)
+    _write(folder / "report.html", html.encode("utf-8", "replace"))
+    _write(folder / "result.json", (result_json(answer) + "\n").encode())
+    return folder / "report.html"
+
+
+def result_json(answer: Answer) -> str:
+    """``result.json`` as text: plain JSON, with null for what is not known or not finite."""
+    return json.dumps(finite(answer.to_dict()), indent=2, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """The same content in plain JSON types; numbers that are not finite become None."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return finite(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [finite(item) for item in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None else str(value)
+
+
+def phases_csv(answer: Answer) -> str:
+    """One line per phase, for a spreadsheet; empty where not known."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    columns = [name for parameter in CELL for name in (parameter, f"{parameter}_su")]
+    head = ("name", "formula", "space_group_number", "entry", "equivalents")
+    weight = ("weight_fraction", "weight_fraction_su")
+    writer.writerow((*head, *weight, *columns, "confidence"))
+    for phase in answer.phases:
+        cell = [
+            value
+            for name in CELL
+            for value in (getattr(phase.cell, name), getattr(phase.cell_su, name))
+        ]
+        numbers = finite([phase.weight_fraction, phase.weight_fraction_su, *cell])
+        names = (phase.name, phase.formula, phase.space_group_number, phase.entry)
+        writer.writerow((*names, " ".join(phase.equivalents), *numbers, phase.confidence))
+    return buffer.getvalue()
+
+
+def headline(answer: Answer) -> str:
+    """The answer in one sentence."""
+    unknown = answer.unknown.probability
+    if not answer.phases:
+        return "Unknown: no phase of the library explains what was measured."
+    names = []
+    for phase in answer.phases:
+        share = percent(phase.weight_fraction, phase.weight_fraction_su)
+        names.append(phase.name if share == "-" else f"{phase.name} {share} wt%")
+    text = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if unknown >= LIKELY_UNKNOWN:
+        return f"{text}; and something that the library does not hold."
+    return f"{text}."
+
+
+def unknown_text(answer: Answer) -> str:
+    """What is not explained, in words."""
+    unknown = answer.unknown
+    share = None if answer.curves is None else unexplained_share(answer)
+    parts = [f"Probability that the library lacks a phase: {100 * unknown.probability:.0f} %."]
+    count = len(unknown.unexplained_peaks)
+    if count:
+        peaks = "1 peak has" if count == 1 else f"{count} peaks have"
+        parts.append(f"{peaks} no explanation.")
+    if share is not None and share > 0:
+        parts.append(f"{about(share)} of the pattern's intensity is not explained.")
+    return " ".join(parts)
+
+
+def about(fraction: float) -> str:
+    """A rough percentage in words: ``"About 3 %"``, ``"Less than 0.1 %"``."""
+    if fraction < 0.001:
+        return "Less than 0.1 %"
+    return f"About {100 * fraction:.{1 if fraction < 0.01 else 0}f} %"
+
+
+def unexplained_share(answer: Answer) -> float | None:
+    """Share of the pattern's intensity above background that lies in unexplained peaks.
+
+    Each peak is followed down both sides until observed and calculated curve meet. None
+    without unexplained peaks at known positions.
+    """
+    curves = answer.curves
+    positions = [
+        peak.two_theta_deg
+        for peak in answer.unknown.unexplained_peaks
+        if peak.two_theta_deg is not None
+    ]
+    if curves is None or not positions:
+        return None
+    excess = curves.observed - curves.calculated
+    # a running mean over five steps: single noisy steps do not end a peak
+    smooth = np.convolve(excess, np.full(5, 0.2), mode="same")
+    inside = np.zeros(excess.shape, bool)
+    for position in positions:
+        start = int(np.argmin(np.abs(curves.two_theta_deg - position)))
+        for step in (-1, 1):
+            index = start
+            while 0 <= index < len(smooth) and smooth[index] > 0:
+                inside[index] = True
+                index += step
+    total = float(np.sum(curves.observed - curves.background))
+    return float(np.sum(excess[inside])) / total if total > 0 else None
+
+
+def formula_html(formula: str) -> str:
+    """The formula with its numbers as subscripts; everything else is escaped."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(\d+(?:\.\d+)?)", formula)
+    marked = [f"<sub>{part}</sub>" if i % 2 else str(escape(part)) for i, part in enumerate(parts)]
+    return Markup("".join(marked))
+
+
+def describe(value: Any) -> str:
+    """A piece of evidence in words: numbers to three figures, names without underscores."""
+    if isinstance(value, dict):
+        return "; ".join(
+            f"{str(key).replace('_', ' ')} {describe(item)}" for key, item in value.items()
+        )
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(describe(item) for item in value) or "none"
+    if value is None:
+        return "not known"
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.3g}"
+    return str(value)
+
+
+def modalities(phases: Iterable[PhaseAnswer]) -> tuple[str, ...]:
+    """The modalities that had a say about any phase, in order of appearance."""
+    return tuple(dict.fromkeys(name for phase in phases for name in phase.evidence))
+
+
+def element_rows(elements: dict[str, Any]) -> list[tuple[str, float | None, str]]:
+    """(element, probability, in words); the probability is None where there is none."""
+    rows = []
+    for name, value in elements.items():
+        probability = value.get("probability") if isinstance(value, dict) else value
+        if isinstance(probability, bool) or not isinstance(probability, (int, float)):
+            probability = None
+        rest = value
+        if isinstance(value, dict):
+            rest = {key: item for key, item in value.items() if key != "probability"}
+        rows.append((name, probability, "" if rest in ({}, probability) else describe(rest)))
+    return rows
+
+
+def missing_lines(curves: Curves | None) -> int:
+    """Number of reflections that the answer expects and the pattern does not show."""
+    return 0 if curves is None else sum(len(lines) for lines in curves.missing_deg.values())
+
+
+def render(answer: Answer, picture: Picture | None) -> str:
+    """The report as HTML. Everything that came from outside is escaped."""
+    from importlib.resources import files
+
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = (files("xtalfuse.tasks") / "report.html.j2").read_text(encoding="utf-8")
+    panels = [
+        Picture(
+            _base64(png_bytes(panel_figure(panel, LIGHT))),
+            _base64(png_bytes(panel_figure(panel, DARK))),
+            panel.title,
+        )
+        for panel in answer.panels
+    ]
+    return environment.from_string(source).render(
+        answer=answer,
+        headline=headline(answer),
+        unknown_text=unknown_text(answer),
+        likely_unknown=answer.unknown.probability >= LIKELY_UNKNOWN,
+        picture=picture,
+        panels=panels,
+        modalities=modalities(answer.phases),
+        elements=element_rows(answer.elements),
+        missing_lines=missing_lines(answer.curves),
+        describe=describe,
+        formula=formula_html,
+        percent=percent,
+        cell_text=cell_text,
+        colour=phase_colour,
+        symbol=space_group_symbol,
+    )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,304 @@
+"""Electron diffraction rings: image -> centre, distortion, radial profile and ring list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtalfuse.encoders.ring_geometry import Geometry, defects, find_geometry, shadow
+from xtalfuse.encoders.ring_peaks import Curve, Peaks, radial_profile
+from xtalfuse.encoders.ring_sectors import SectorFit, fit_sectors, polar, refine
+from xtalfuse.encoders.spots import Spots, find_spots
+from xtalfuse.loaders.record import Calibration, Measurement, Modality
+
+CALIBRATION_SU = 0.015  # relative; camera constants drift by 1-2 % between calibrations
+TO_INVERSE_ANGSTROM = {
+    "1/angstrom": 1.0,
+    "1/å": 1.0,
+    "1/a": 1.0,
+    "å^-1": 1.0,
+    "1/nm": 0.1,
+    "nm^-1": 0.1,
+    "1/pm": 100.0,
+}
+LENGTHS = {"nm", "um", "µm", "angstrom", "å", "pm", "mm", "m"}
+WEAK_SECTOR_SIGMA = 3.0
+DIFFUSE_WIDTH = 1.8  # times the width of the strong rings
+SECTOR_SIGMA = 5.0  # least agreement of a ring's sectors, in standard errors of their mean
+
+
+class NotRingsError(ValueError):
+    """The image is not a diffraction pattern: the message says what was found instead."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """One ring. Radii are of the undistorted circle (geometric mean of the semi-axes)."""
+
+    radius_px: float
+    radius_su_px: float
+    intensity: float  # of the whole circle, strongest ring = 1
+    fwhm_px: float
+    significance: float  # height over its standard uncertainty
+    coverage: float  # share of the visible circle that carries intensity, 0-1
+    diffuse: bool  # much broader than the other rings: amorphous support or halo
+    g: float | None = None  # 1/d in 1/angstrom; None without a calibration
+    g_su: float | None = None  # with the calibration's own uncertainty
+
+
+@dataclass(frozen=True)
+class RingProfile:
+    """What one ring pattern says, before any crystal is assumed.
+
+    Parameters
+    ----------
+    pattern : ``"rings"``, ``"spotty rings"`` (few grains) or ``"spots"`` (single crystal)
+    geometry, center_su_px : centre, ellipse; standard uncertainty of the centre in x and y
+    good : (ny, nx) pixels used: not dead, hot, saturated or behind the beam stop
+    radius_px, intensity, sigma, background : (n,) azimuthal mean, its standard error and the
+        smooth part under the rings; NaN where no pixel is seen
+    rings : by radius
+    calibration : ``UNKNOWN`` leaves only ratios of radii
+    scale, scale_relative_su : 1/angstrom per pixel, or None
+    image : (ny, nx) the pattern, for figures
+    warnings : what a reader of the result must know
+    """
+
+    pattern: str
+    geometry: Geometry
+    center_su_px: tuple[float, float]
+    ellipticity_su: float
+    good: np.ndarray
+    radius_px: np.ndarray
+    intensity: np.ndarray
+    sigma: np.ndarray
+    background: np.ndarray
+    rings: tuple[Ring, ...]
+    calibration: Calibration
+    scale: float | None
+    scale_relative_su: float | None
+    image: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sharp(self) -> tuple[Ring, ...]:
+        """Rings of a crystal: all but the diffuse ones."""
+        return tuple(ring for ring in self.rings if not ring.diffuse)
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """(n,) radii of the sharp rings over that of the strongest ring."""
+        radii = np.array([ring.radius_px for ring in self.sharp])
+        strongest = int(np.argmax([ring.intensity for ring in self.sharp]))
+        return radii / radii[strongest]
+
+    @property
+    def visible_px(self) -> tuple[float, float]:
+        """Smallest and largest radius at which a ring would have been seen."""
+        seen = self.radius_px[np.isfinite(self.background)]
+        return float(seen[0]), float(seen[-1])
+
+
+def ring_profile(measurement: Measurement) -> RingProfile:
+    """Centre, distortion, radial profile and rings of an electron diffraction pattern.
+
+    Parameters
+    ----------
+    measurement : (ny, nx) image. Its axes carry 1/angstrom or 1/nm where the camera is
+        calibrated; any other unit leaves the scale unknown.
+
+    Raises
+    ------
+    NotRingsError
+        If the array is not one image, is in real space, or shows neither rings nor the
+        inversion-symmetric spots of a crystal.
+    """
+    name = measurement.provenance.path
+    image = _checked_image(measurement)
+    bad = defects(image)
+    image = np.where(np.isfinite(image), image, np.nanmedian(image))
+    geometry = find_geometry(image, ~bad)
+    good = ~bad & ~shadow(image, ~bad, geometry)
+    if good.sum() < (~bad).sum():
+        geometry = find_geometry(image, good, geometry)
+    spots = find_spots(image, good)
+    geometry, fit, curve, peaks = _settle(image, good, geometry)
+    rings, pattern = _judge(fit, peaks, spots, name)
+    if pattern == "spots":
+        geometry, curve, rings = _from_spots(image, good, spots)
+    scale, relative = _scale(measurement)
+    if scale is not None and relative is not None:
+        rings = tuple(_calibrated(ring, scale, relative) for ring in rings)
+    return RingProfile(
+        pattern=pattern,
+        geometry=geometry,
+        center_su_px=fit.center_su_px,
+        ellipticity_su=fit.ellipticity_su,
+        good=good,
+        radius_px=curve.radius_px,
+        intensity=curve.intensity,
+        sigma=curve.sigma,
+        background=curve.background,
+        rings=rings,
+        calibration=measurement.calibration if scale is not None else Calibration.UNKNOWN,
+        scale=scale,
+        scale_relative_su=relative,
+        image=image,
+        warnings=_warnings(pattern, rings, geometry, scale),
+    )
+
+
+def _checked_image(measurement: Measurement) -> np.ndarray:
+    name, image = measurement.provenance.path, np.squeeze(np.asarray(measurement.values, float))
+    if measurement.modality in (Modality.XRD, Modality.EELS, Modality.EDS):
+        raise NotRingsError(f"{name}: a {measurement.modality} record, not a diffraction image")
+    if image.ndim != 2 or min(image.shape) < 64:
+        raise NotRingsError(
+            f"{name}: found an array of shape {image.shape}; a ring pattern is one image of at "
+            "least 64 x 64 pixels. Extract or sum the frames first"
+        )
+    units = {axis.unit.strip().lower() for axis in measurement.axes}
+    if units & LENGTHS:
+        raise NotRingsError(
+            f"{name}: the axes are lengths ({', '.join(sorted(units & LENGTHS))}): this is an "
+            "image of the specimen, not a diffraction pattern"
+        )
+    finite = image[np.isfinite(image)]
+    if finite.size < 0.2 * image.size or np.ptp(finite) == 0:
+        raise NotRingsError(f"{name}: the image is empty (constant or not finite)")
+    return image
+
+
+def _scale(measurement: Measurement) -> tuple[float | None, float | None]:
+    """1/angstrom per pixel and its relative standard uncertainty, None where not known."""
+    steps = []
+    for axis in measurement.axes[-2:]:
+        factor = TO_INVERSE_ANGSTROM.get(axis.unit.strip().lower().replace(" ", ""))
+        if factor is None or measurement.calibration is Calibration.UNKNOWN:
+            return None, None
+        steps.append(abs(float(np.mean(np.diff(axis.values)))) * factor)
+    stated = measurement.provenance.metadata.get("scale_relative_su")
+    relative = float(stated) if stated is not None else CALIBRATION_SU
+    if measurement.calibration is Calibration.ASSUMED:
+        relative = max(relative, 0.05)
+    return float(np.sqrt(np.prod(steps))), relative
+
+
+def _settle(
+    image: np.ndarray, good: np.ndarray, geometry: Geometry
+) -> tuple[Geometry, SectorFit, Curve, Peaks]:
+    """Improve the geometry on the rings themselves until it moves by under 0.01 pixel."""
+    for _ in range(6):
+        sectors = polar(image, good, geometry)
+        curve, peaks = radial_profile(sectors)
+        fit = fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm)
+        steady = fit.agreement > SECTOR_SIGMA
+        moved = refine(geometry, fit, steady) if steady.any() else geometry
+        shift = np.hypot(moved.x - geometry.x, moved.y - geometry.y)
+        geometry = moved
+        if shift < 0.01:
+            break
+    sectors = polar(image, good, geometry)
+    curve, peaks = radial_profile(sectors)
+    return geometry, fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm), curve, peaks
+
+
+def _judge(fit: SectorFit, peaks: Peaks, spots: Spots, name: str) -> tuple[tuple[Ring, ...], str]:
+    """Which peaks are rings, and what kind of pattern they make."""
+    kept = (fit.agreement > WEAK_SECTOR_SIGMA) & (peaks.fwhm < 0.5 * peaks.center)
+    strong = (fit.agreement > SECTOR_SIGMA) & kept
+    evidence = float(np.sum(np.minimum(fit.agreement[kept], 10.0) ** 2))
+    is_rings = bool(strong.any()) or (kept.sum() >= 2 and evidence > 2.0 * SECTOR_SIGMA**2)
+    coverage = float(np.median(fit.coverage[kept])) if kept.any() else 0.0
+    if spots.lattice and not (is_rings and coverage > 0.6):
+        return (), "spots"
+    if not is_rings:
+        raise NotRingsError(
+            f"{name}: no ring is common to the sectors of the image and no lattice of spots is "
+            "symmetric about a centre; this is not a diffraction pattern that can be used. If "
+            "it is one, mask or crop it so that the rings fill the image"
+        )
+    chosen = peaks.kept(kept)
+    area = chosen.height * chosen.fwhm * chosen.center
+    width = float(np.sum(chosen.fwhm * chosen.height) / np.sum(chosen.height))
+    rings = tuple(
+        Ring(
+            radius_px=float(chosen.center[k]),
+            radius_su_px=float(np.hypot(chosen.center_su[k], _scatter(fit, kept)[k])),
+            intensity=float(area[k] / area.max()),
+            fwhm_px=float(chosen.fwhm[k]),
+            significance=float(chosen.significance[k]),
+            coverage=float(fit.coverage[kept][k]),
+            diffuse=bool(chosen.fwhm[k] > DIFFUSE_WIDTH * width),
+        )
+        for k in range(len(area))
+    )
+    return rings, "rings" if coverage > 0.6 else "spotty rings"
+
+
+def _scatter(fit: SectorFit, kept: np.ndarray) -> np.ndarray:
+    """(n,) standard error of each radius from the scatter of its sectors."""
+    error = []
+    for k in np.flatnonzero(kept):
+        shifts = fit.shift_px[k, fit.seen[k] & np.isfinite(fit.shift_su_px[k])]
+        spread = 1.4826 * np.median(np.abs(shifts - np.median(shifts))) if len(shifts) > 2 else 1.0
+        error.append(spread / np.sqrt(max(1, len(shifts))))
+    return np.array(error)
+
+
+def _from_spots(
+    image: np.ndarray, good: np.ndarray, spots: Spots
+) -> tuple[Geometry, Curve, tuple[Ring, ...]]:
+    """Radii of a single-crystal pattern: one "ring" for each length of the spots' lattice."""
+    geometry = Geometry(*spots.center)
+    curve, _ = radial_profile(polar(image, good, geometry))
+    radii = np.hypot(spots.x - geometry.x, spots.y - geometry.y)
+    order = np.argsort(radii)
+    groups = np.split(order, np.flatnonzero(np.diff(radii[order]) > 0.01 * radii[order][1:]) + 1)
+    sums = np.array([spots.height[group].sum() for group in groups])
+    rings = tuple(
+        Ring(
+            radius_px=float(radii[group].mean()),
+            radius_su_px=float(np.hypot(0.3, radii[group].std()) / np.sqrt(len(group))),
+            intensity=float(total / sums.max()),
+            fwhm_px=3.0,
+            significance=float(spots.significance[group].max()),
+            coverage=len(group) / 48.0,
+            diffuse=False,
+        )
+        for group, total in zip(groups, sums, strict=True)
+        if radii[group].mean() > 3.0
+    )
+    return geometry, curve, rings
+
+
+def _calibrated(ring: Ring, scale: float, relative: float) -> Ring:
+    g = ring.radius_px * scale
+    return replace(
+        ring, g=g, g_su=g * float(np.hypot(ring.radius_su_px / ring.radius_px, relative))
+    )
+
+
+def _warnings(
+    pattern: str, rings: tuple[Ring, ...], geometry: Geometry, scale: float | None
+) -> tuple[str, ...]:
+    said = []
+    if scale is None:
+        said.append("camera constant unknown: only ratios of ring radii carry information")
+    if pattern == "spots":
+        said.append(
+            "spots of a single crystal, not rings: spots that are missing say nothing, and the "
+            "elliptical distortion cannot be measured"
+        )
+    if pattern == "spotty rings":
+        said.append("spotty rings: few grains, so ring intensities are not statistical")
+    if rings and all(ring.diffuse or ring.fwhm_px > 0.12 * ring.radius_px for ring in rings):
+        said.append("only broad halos: the specimen is amorphous or its grains are under 1-2 nm")
+    elif any(ring.diffuse for ring in rings):
+        said.append("diffuse halos (amorphous support?) are listed but not used as rings")
+    if geometry.ellipticity > 0.05:
+        said.append(
+            f"elliptical distortion of {100 * geometry.ellipticity:.1f} % is unusually large"
+        )
+    return tuple(said)

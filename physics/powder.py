@@ -19,10 +19,17 @@ from xtalfuse.physics.diffraction import (
     quadratic_form,
     reciprocal_metric,
 )
-from xtalfuse.physics.profile import lorentz_polarisation, march_dollase, stamp, tch_shape
+from xtalfuse.physics.profile import (
+    Shape,
+    Stamps,
+    lorentz_polarisation,
+    march_dollase,
+    stamp,
+    tch_shape,
+)
 from xtalfuse.physics.units import Radiation
 
-SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "extra_b")
+SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b")
 MIN_WIDTH_DEG = 1e-3
 
 
@@ -35,7 +42,8 @@ class InstrumentState:
     zero : zero shift of 2-theta, deg
     displacement : coefficient of cos(theta) in 2-theta, deg (specimen displacement)
     gauss_tan, gauss : Gaussian FWHM = ``gauss + gauss_tan * tan(theta)``, deg
-    asymmetry : Berar-Baldinozzi coefficient
+    asymmetry : coefficient of the skewness that goes as cot(theta) (axial divergence)
+    skew : coefficient of the skewness that goes as cos(theta) (uneven or transparent specimen)
     extra_b : displacement parameter B added to every atom, angstrom^2
     """
 
@@ -44,13 +52,16 @@ class InstrumentState:
     gauss_tan: float = 0.02
     gauss: float = 0.06
     asymmetry: float = 0.0
+    skew: float = 0.0
     extra_b: float = 0.0
 
     def moved(self, step: np.ndarray) -> InstrumentState:
-        """State after adding a (6,) step in the order of `SHARED`."""
+        """State after adding a (7,) step in the order of `SHARED`."""
         values = np.array([getattr(self, name) for name in SHARED]) + step
         values[2] = max(values[2], 0.0)
         values[3] = max(values[3], MIN_WIDTH_DEG)
+        values[4] = np.clip(values[4], -0.3, 0.3)
+        values[5] = np.clip(values[5], -0.8, 0.8)
         return InstrumentState(*(float(v) for v in values))
 
 
@@ -65,6 +76,8 @@ class PhaseState:
     microstrain : Lorentzian FWHM that goes as tan(theta), deg
     texture : March-Dollase r; 1 is random
     axis : preferred plane normal, None for a random powder
+    adjust : (n,) observed over calculated intensity of each reflection where graininess makes
+        them differ; None for a good powder average
     """
 
     strain: np.ndarray
@@ -72,6 +85,7 @@ class PhaseState:
     microstrain: float = 0.05
     texture: float = 1.0
     axis: tuple[int, int, int] | None = None
+    adjust: np.ndarray | None = None
 
     def moved(self, step: np.ndarray) -> PhaseState:
         """State after adding a step in the order strain, size, microstrain[, texture]."""
@@ -94,7 +108,17 @@ class PhaseColumns:
 
     profile: np.ndarray  # (n,)
     by_own: np.ndarray  # (n, q) strain..., size, microstrain[, texture]
-    by_shared: np.ndarray  # (n, 6) in the order of SHARED
+    by_shared: np.ndarray  # (n, 7) in the order of SHARED
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    theta: np.ndarray  # (k,) Bragg angle of each line, rad
+    factor: np.ndarray  # (k,) emission weight and Lorentz-polarisation
+    area: np.ndarray  # (k,) unit-scale area
+    by_texture: np.ndarray  # (n,) derivative of the strength of each reflection to texture r
+    shape: Shape
+    stamps: Stamps
 
 
 @dataclass(frozen=True)
@@ -147,40 +171,43 @@ class PhaseModel:
         shift = instrument.zero + instrument.displacement * np.cos(theta)
         return np.degrees(2.0 * theta) + shift
 
+    def seen_strength(self, state: PhaseState, instrument: InstrumentState) -> np.ndarray:
+        """(n,) unit-scale area of each reflection, all emission lines together."""
+        inverse_d = self.inverse_d(state)
+        sine = np.minimum(0.5 * self.radiation.mean_angstrom * inverse_d, 0.9999)
+        factor = lorentz_polarisation(np.degrees(2.0 * np.arcsin(sine)), self.monochromator)
+        return factor * self._strength(state, instrument)[0]
+
+    def _strength(
+        self, state: PhaseState, instrument: InstrumentState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) intensity of each reflection and its derivative to texture."""
+        texture, slope = self._texture(state)
+        base = self.intensity * np.exp(-0.5 * instrument.extra_b * self.inverse_d(state) ** 2)
+        if state.adjust is not None:
+            base = base * state.adjust
+        return base * texture, base * slope
+
     def columns(
         self, grid_deg: np.ndarray, state: PhaseState, instrument: InstrumentState
     ) -> PhaseColumns:
         """Unit-scale profile and derivatives of this phase on a grid of 2-theta."""
+        drawn = self._draw(grid_deg, state, instrument)
+        theta, area, factor, shape, stamps = (
+            drawn.theta,
+            drawn.area,
+            drawn.factor,
+            drawn.shape,
+            drawn.stamps,
+        )
+        lines = len(self.radiation.weights)
+        tangent, secant, cosine = np.tan(theta), 1.0 / np.cos(theta), np.cos(theta)
         inverse_d = self.inverse_d(state)
-        texture, texture_slope = self._texture(state)
-        s2 = 0.25 * inverse_d**2
-        damping = np.exp(-2.0 * instrument.extra_b * s2)
-        strength = self.intensity * damping * texture
-        reach = _reach(strength)
-        parts = []
-        for wavelength, weight in zip(
-            self.radiation.wavelengths_angstrom, self.radiation.weights, strict=True
-        ):
-            sine = np.minimum(0.5 * wavelength * inverse_d, 0.9999)
-            theta = np.arcsin(sine)
-            bragg = np.degrees(2.0 * theta)
-            position = bragg + instrument.zero + instrument.displacement * np.cos(theta)
-            factor = weight * lorentz_polarisation(bragg, self.monochromator)
-            parts.append((theta, position, factor))
-        theta = np.concatenate([p[0] for p in parts])
-        position = np.concatenate([p[1] for p in parts])
-        factor = np.concatenate([p[2] for p in parts])
-        lines = len(parts)
-        tangent, secant = np.tan(theta), 1.0 / np.cos(theta)
-        gauss = np.maximum(instrument.gauss + instrument.gauss_tan * tangent, MIN_WIDTH_DEG)
-        lorentz = state.size * secant + state.microstrain * tangent
-        shape = tch_shape(gauss, lorentz)
-        stamps = stamp(grid_deg, position, shape, instrument.asymmetry, np.tile(reach, lines))
-        area = factor * np.tile(strength, lines)
+        s2_lines = np.tile(0.25 * inverse_d**2, lines)
 
         def draw(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
             matrix = csc_array(
-                (values, stamps.point, stamps.start), shape=(len(grid_deg), len(position))
+                (values, stamps.point, stamps.start), shape=(len(grid_deg), len(theta))
             )
             return matrix @ coefficients
 
@@ -191,7 +218,7 @@ class PhaseModel:
         )
         position_columns = draw(
             stamps.by_position,
-            np.column_stack([by_strain, area, area * np.cos(theta)]),
+            np.column_stack([by_strain, area, area * cosine]),
         )
         by_gauss = stamps.by_fwhm * shape.fwhm_by_gauss[stamps.peak]
         by_gauss += stamps.by_eta * shape.eta_by_gauss[stamps.peak]
@@ -199,12 +226,11 @@ class PhaseModel:
         by_lorentz += stamps.by_eta * shape.eta_by_lorentz[stamps.peak]
         gauss_columns = draw(by_gauss, np.column_stack([area * tangent, area]))
         lorentz_columns = draw(by_lorentz, np.column_stack([area * secant, area * tangent]))
-        s2_lines = np.tile(s2, lines)
         amounts = [area, -2.0 * s2_lines * area]
         if state.axis is not None:
-            amounts.append(factor * np.tile(self.intensity * damping * texture_slope, lines))
+            amounts.append(factor * np.tile(drawn.by_texture, lines))
         value_columns = draw(stamps.value, np.column_stack(amounts))
-        skew_column = draw(stamps.by_asymmetry, area[:, None])
+        skew_columns = draw(stamps.by_skewness, np.column_stack([area / tangent, area * cosine]))
         p = self.n_strain
         return PhaseColumns(
             profile=value_columns[:, 0],
@@ -212,9 +238,48 @@ class PhaseModel:
                 [position_columns[:, :p], lorentz_columns, value_columns[:, 2:]]
             ),
             by_shared=np.column_stack(
-                [position_columns[:, p:], gauss_columns, skew_column, value_columns[:, 1]]
+                [position_columns[:, p:], gauss_columns, skew_columns, value_columns[:, 1]]
             ),
         )
+
+    def reflection_columns(
+        self,
+        grid_deg: np.ndarray,
+        state: PhaseState,
+        instrument: InstrumentState,
+        group: np.ndarray,
+        n_groups: int,
+    ) -> np.ndarray:
+        """(n, n_groups) unit-scale profiles of groups of reflections; group -1 is left out."""
+        drawn = self._draw(grid_deg, state, instrument)
+        lines = np.tile(group, len(self.radiation.weights))
+        chosen = np.flatnonzero(lines >= 0)
+        members = csc_array(
+            (drawn.area[chosen], (chosen, lines[chosen])), shape=(len(lines), n_groups)
+        )
+        stamps = drawn.stamps
+        profiles = csc_array(
+            (stamps.value, stamps.point, stamps.start), shape=(len(grid_deg), len(lines))
+        )
+        return (profiles @ members).toarray()
+
+    def _draw(self, grid_deg: np.ndarray, state: PhaseState, instrument: InstrumentState) -> _Drawn:
+        """Every emission line of every reflection, stamped onto the grid."""
+        inverse_d = self.inverse_d(state)
+        strength, by_texture = self._strength(state, instrument)
+        sine = np.concatenate([0.5 * w * inverse_d for w in self.radiation.wavelengths_angstrom])
+        theta = np.arcsin(np.minimum(sine, 0.9999))
+        bragg = np.degrees(2.0 * theta)
+        position = bragg + instrument.zero + instrument.displacement * np.cos(theta)
+        weight = np.repeat(self.radiation.weights, len(inverse_d))
+        factor = weight * lorentz_polarisation(bragg, self.monochromator)
+        tangent, cosine = np.tan(theta), np.cos(theta)
+        gauss = np.maximum(instrument.gauss + instrument.gauss_tan * tangent, MIN_WIDTH_DEG)
+        shape = tch_shape(gauss, state.size / cosine + state.microstrain * tangent)
+        skewness = instrument.asymmetry / tangent + instrument.skew * cosine
+        lines = len(self.radiation.weights)
+        stamps = stamp(grid_deg, position, shape, skewness, np.tile(_reach(strength), lines))
+        return _Drawn(theta, factor, factor * np.tile(strength, lines), by_texture, shape, stamps)
 
     def _texture(self, state: PhaseState) -> tuple[np.ndarray, np.ndarray]:
         if state.axis is None:

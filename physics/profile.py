@@ -79,14 +79,14 @@ class Stamps:
     by_position: np.ndarray  # (m,) derivative to the peak position
     by_fwhm: np.ndarray
     by_eta: np.ndarray
-    by_asymmetry: np.ndarray
+    by_skewness: np.ndarray
 
 
 def stamp(
     grid_deg: np.ndarray,
     position_deg: np.ndarray,
     shape: Shape,
-    asymmetry: float,
+    skewness: np.ndarray,
     reach: np.ndarray,
 ) -> Stamps:
     """Unit-area peaks and their derivatives at the grid points within ``reach * fwhm``.
@@ -96,7 +96,7 @@ def stamp(
     grid_deg : (n,) ascending 2-theta
     position_deg : (k,) peak positions
     shape : of the k peaks
-    asymmetry : coefficient of the Berar-Baldinozzi term ``2 z exp(-z^2) / tan(theta)``
+    skewness : (k,) coefficient of the Berar-Baldinozzi term ``2 z exp(-z^2)``
     reach : (k,) half window in units of the full width
     """
     half = reach * shape.fwhm
@@ -115,10 +115,12 @@ def stamp(
     lorentz = (2.0 / np.pi) * denominator
     symmetric = eta * lorentz + (1.0 - eta) * gauss
     symmetric_by_z = -8.0 * z * (eta * lorentz * denominator + (1.0 - eta) * LN2 * gauss)
-    cotangent = (1.0 / np.tan(np.radians(np.maximum(position_deg, 0.5)) / 2.0))[peak]
-    wave = 2.0 * z * np.exp(-z2) * cotangent
-    skew = 1.0 + asymmetry * wave
-    skew_by_z = asymmetry * 2.0 * (1.0 - 2.0 * z2) * np.exp(-z2) * cotangent
+    # 2 z exp(-z^2) reaches 0.86: beyond 1 in absolute value the profile would turn negative
+    amount = np.clip(skewness, -1.0, 1.0)[peak]
+    bell = np.exp(-z2)
+    wave = 2.0 * z * bell
+    skew = 1.0 + amount * wave
+    skew_by_z = amount * 2.0 * (1.0 - 2.0 * z2) * bell
     value = symmetric * skew / width
     by_z = (symmetric_by_z * skew + symmetric * skew_by_z) / width
     return Stamps(
@@ -129,7 +131,7 @@ def stamp(
         by_position=-by_z / width,
         by_fwhm=-(value + z * by_z) / width,
         by_eta=(lorentz - gauss) * skew / width,
-        by_asymmetry=symmetric * wave / width,
+        by_skewness=symmetric * wave / width,
     )
 
 

@@ -1,0 +1,131 @@
+"""Observed against calculated intensity of single reflections.
+
+A powder of few grains, or a textured one, scatters single reflections too strongly or too
+weakly. Freed with a heavy-tailed prior, such outliers are absorbed one by one: they neither pull
+the scale of their phase nor leave a residual that another phase could explain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit
+
+SPREAD = 0.12  # usual relative error of a calculated intensity
+FREEDOM = 2.0  # degrees of freedom of the Student t prior
+LARGEST = 12.0  # times the calculated intensity: more is another phase
+MAX_GROUPS = 40  # reflections of one phase that may be freed
+
+
+@dataclass(frozen=True)
+class _Groups:
+    member: np.ndarray  # (n,) group of each reflection, -1 when it stays tied
+    columns: np.ndarray  # (points, groups) unit-scale profiles, before adjustment
+
+
+def free_intensities(fitter: PatternFitter, fit: PatternFit, rounds: int = 3) -> PatternFit:
+    """Free the intensities of the reflections that the pattern can see singly.
+
+    Parameters
+    ----------
+    fit : a fit of the phases; its cells, widths and instrument are kept
+    rounds : reweightings of the heavy-tailed prior
+
+    Returns
+    -------
+    The fit with `adjust` set in each phase, and its scales and background solved again.
+    """
+    bare = tuple(replace(p, state=replace(p.state, adjust=None)) for p in fit.phases)
+    if not bare:
+        return fit
+    columns = [fitter.columns(p, fit.instrument).profile for p in bare]
+    groups = [_observable(fitter, p, c, fit) for p, c in zip(bare, columns, strict=True)]
+    basis = fitter.background_columns
+    fixed = np.column_stack([basis, *columns])
+    design = np.column_stack([fixed, *[g.columns for g in groups]])
+    n_fixed, owner = (
+        fixed.shape[1],
+        np.repeat(np.arange(len(bare)), [g.columns.shape[1] for g in groups]),
+    )
+    weight = 1.0 / fitter.variance(fit.calculated - fit.background)
+    normal = design.T @ (design * weight[:, None])
+    right = design.T @ (weight * fitter.signal.intensity)
+    scales = np.array([max(p.scale, 1e-12) for p in fit.phases])
+    ridge = np.zeros(len(normal))
+    ridge[n_fixed:] = 1.0 / scales[owner] ** 2
+    loose = _solve(normal, ridge, right)
+    ratio = np.maximum(
+        1.0 + loose[n_fixed:] / np.maximum(loose[basis.shape[1] : n_fixed], 1e-12)[owner], 0.0
+    )
+    areas = np.concatenate([g.columns.sum(axis=0) for g in groups])
+    for index in range(len(bare)):
+        own = owner == index
+        if own.sum() >= 3:
+            scale = max(loose[basis.shape[1] + index], 1e-12)
+            scales[index] = scale * max(_consensus(ratio[own], areas[own]), 1e-3)
+    fixed_scales = scales.copy()
+    delta = np.clip(
+        ratio * loose[basis.shape[1] : n_fixed][owner] / scales[owner] - 1.0, -0.9, LARGEST
+    )
+    for _ in range(rounds):
+        stiffness = (FREEDOM + 1.0) / (FREEDOM + (delta / SPREAD) ** 2) / SPREAD**2
+        ridge[n_fixed:] = stiffness / scales[owner] ** 2
+        solution = _solve(normal, ridge, right)
+        scales = np.clip(solution[basis.shape[1] : n_fixed], 0.5 * fixed_scales, 2.0 * fixed_scales)
+        delta = np.clip(solution[n_fixed:] / scales[owner], -0.9, LARGEST)
+    phases = []
+    for index, (phase, group) in enumerate(zip(bare, groups, strict=True)):
+        adjust = np.ones(len(phase.model.hkl))
+        own = np.append(1.0 + delta[owner == index], 1.0)
+        adjust *= own[group.member]
+        phases.append(
+            replace(phase, state=replace(phase.state, adjust=adjust), scale=float(scales[index]))
+        )
+    return fitter.fit(tuple(phases), fit.instrument, iterations=0)
+
+
+def _observable(
+    fitter: PatternFitter, phase: PhaseFit, profile: np.ndarray, fit: PatternFit
+) -> _Groups:
+    """Groups of reflections, nearer than a peak width, that rise above noise and neighbours."""
+    model, state = phase.model, phase.state
+    position = model.positions(state, fit.instrument)
+    grid = fitter.signal.two_theta_deg
+    strength = model.seen_strength(state, fit.instrument)
+    inside = (position > grid[0]) & (position < grid[-1])
+    order = np.flatnonzero(inside & (strength > 0.01 * strength[inside].max(initial=0.0)))
+    order = order[np.argsort(position[order])]
+    width = 0.7 * max(fitter.signal.fwhm_deg, fit.instrument.gauss)
+    breaks = np.diff(position[order], prepend=-1e9) > width
+    label = np.cumsum(breaks) - 1
+    n = int(label.max(initial=-1)) + 1
+    total = np.bincount(label, strength[order], minlength=n)
+    # error of the height of a peak of unit area, roughly: noise of the points under it
+    sigma = np.sqrt(np.interp(position[order], grid, fitter.signal.variance))
+    noise = np.bincount(label, sigma, minlength=n) / np.maximum(np.bincount(label, minlength=n), 1)
+    height = phase.scale * total / (1.06 * fitter.signal.fwhm_deg)
+    good = np.flatnonzero(height > 3.0 * noise)
+    good = good[np.argsort(-total[good])][:MAX_GROUPS]
+    number = np.full(n + 1, -1)
+    number[good] = np.arange(len(good))
+    member = np.full(len(model.hkl), -1)
+    member[order] = number[label]
+    columns = model.reflection_columns(grid, state, fit.instrument, member, len(good))
+    return _Groups(member, columns)
+
+
+def _consensus(ratio: np.ndarray, area: np.ndarray) -> float:
+    """Median of observed over calculated intensity, strong reflections counting more."""
+    order = np.argsort(ratio)
+    cumulative = np.cumsum(np.sqrt(area[order]))
+    return float(ratio[order][np.searchsorted(cumulative, 0.5 * cumulative[-1])])
+
+
+def _solve(normal: np.ndarray, ridge: np.ndarray, right: np.ndarray) -> np.ndarray:
+    matrix = normal + np.diag(ridge)
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    scaled = matrix * scale[:, None] * scale
+    scaled[np.diag_indices_from(scaled)] += 1e-9
+    return scale * np.linalg.solve(scaled, scale * right)

@@ -12,7 +12,8 @@ from xtalfuse.loaders.signals import RawSignal
 _EDS_SPAN_EV = 5_000.0  # an X-ray spectrum covers 10, 20 or 40 keV ...
 _EDS_STEP_EV = 1.5  # ... in channels of 2.5 to 20 eV; energy losses are finer or shorter
 _SMALLEST_PATTERN = 64  # pixels a side below which rings cannot be told from chance
-_RADIAL_SHARE = 0.6  # of the variance that a ring pattern owes to its radial profile
+_SECTOR_AGREEMENT = 0.6  # photographs and lattice images stay below, rings with a stop above
+_DISC_PX = 6  # radii that belong to the direct beam
 
 
 def spectrum_kind(raw: RawSignal, energy_ev: np.ndarray | None) -> Modality:
@@ -44,6 +45,7 @@ def picture_kind(
     unit : standard unit of both picture axes and its factor; None if they have none
     data : (..., ny, nx)
     """
+    coloured = raw.data.dtype.names is not None
     mode = str(raw.metadata.get("imaging_mode", ""))
     if "diffraction" in raw.signal_type.lower() or (unit and unit[0] == "1/angstrom"):
         return Modality.DIFFRACTION, []
@@ -56,7 +58,7 @@ def picture_kind(
     camera, magnification = (raw.metadata.get(k) for k in ("camera_length_mm", "magnification"))
     if camera and not magnification and raw.metadata.get("acquisition_mode") != "STEM":
         return Modality.DIFFRACTION, ["taken for diffraction: a camera length, no magnification"]
-    if shows_rings(data.reshape(-1, *data.shape[-2:])[0]):
+    if not coloured and shows_rings(data.reshape(-1, *data.shape[-2:])[0]):
         return Modality.DIFFRACTION, ["taken for diffraction: the picture shows rings"]
     return Modality.IMAGE, []
 
@@ -64,31 +66,66 @@ def picture_kind(
 def shows_rings(image: np.ndarray) -> bool:
     """Whether a picture is rings around one centre.
 
-    The centre is where the picture agrees best with itself turned by 180 degrees; there, the
-    mean over each radius must explain most of the variance, and must fall, rise and fall.
+    The centre is where the picture agrees best with itself turned by 180 degrees. There, the
+    radial profiles of eight sectors must rise and fall together, as rings make them do and
+    chance does not; and the mean profile must have a maximum away from the centre, which the
+    edge of a disc or an aperture does not give.
 
     Parameters
     ----------
     image : (ny, nx), any scale
     """
+    from scipy.ndimage import gaussian_filter
+
     if min(image.shape) < _SMALLEST_PATTERN:
         return False
-    factor = max(1, min(image.shape) // 128)
+    factor = max(1, round(min(image.shape) / 192))
     ny, nx = (n // factor for n in image.shape)
     small = image[: ny * factor, : nx * factor].astype(float)
     small = small.reshape(ny, factor, nx, factor).mean(axis=(1, 3))
-    small = np.log1p(np.clip(small - np.quantile(small, 0.01), 0.0, None))
-    if np.ptp(small) == 0.0:
-        return False
-    centre = _inversion_centre(small)
-    y, x = np.indices(small.shape)
-    radius = np.hypot(y - centre[0], x - centre[1]).astype(int)
-    counted = np.bincount(radius.ravel())
-    profile = np.bincount(radius.ravel(), small.ravel()) / np.maximum(counted, 1)
-    rest = small - profile[radius]
-    explained = 1.0 - rest.var() / small.var()
-    inner = profile[: int(0.9 * min(ny, nx) / 2)]
-    return explained > _RADIAL_SHARE and _rings(inner) >= 1
+    # A beam stop is as dark as the corners: both are cut off, or its edges would count.
+    small = np.log1p(np.clip(small - np.quantile(small, 0.2), 0.0, None))
+    band = gaussian_filter(small, 1.0) - gaussian_filter(small, 5.0)
+    # Each pixel of a ridge counts alike, so that one hard edge cannot outvote faint rings.
+    centre = _inversion_centre(np.clip(band, 0.0, np.quantile(band, 0.9)))
+    reach = int(0.45 * min(ny, nx))
+    together = _agreement(_sector_profiles(band, centre)[:, _DISC_PX:reach])
+    profile = _sector_profiles(small, centre, sectors=1)[0, :reach]
+    return together > _SECTOR_AGREEMENT and _rings(profile) > 0
+
+
+def _sector_profiles(
+    image: np.ndarray, centre: tuple[float, float], sectors: int = 8
+) -> np.ndarray:
+    """Mean over each radius (whole pixels), sector by sector: (sectors, radii), NaN outside."""
+    y, x = np.indices(image.shape)
+    dy, dx = y - centre[0], x - centre[1]
+    radius = np.hypot(dy, dx).astype(int)
+    turn = np.arctan2(dy, dx) / (2.0 * np.pi) % 1.0
+    bins = radius * sectors + (turn * sectors).astype(int) % sectors
+    length = (int(radius.max()) + 1) * sectors
+    counted = np.bincount(bins.ravel(), minlength=length)
+    total = np.bincount(bins.ravel(), image.ravel(), minlength=length)
+    mean = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+    return mean.reshape(-1, sectors).T
+
+
+def _agreement(profiles: np.ndarray) -> float:
+    """Median over the sectors of how each agrees with the median of all others.
+
+    Up to three of eight sectors may be spoilt by a beam stop.
+    """
+    found = []
+    for i, own in enumerate(profiles):
+        others = np.delete(profiles, i, axis=0)
+        both = np.isfinite(own) & np.isfinite(others).any(axis=0)
+        if both.sum() < max(8, profiles.shape[1] // 2):
+            continue
+        a, b = own[both], np.nanmedian(others[:, both], axis=0)
+        a, b = a - a.mean(), b - b.mean()
+        size = np.sqrt((a @ a) * (b @ b))
+        found.append(float(a @ b / size) if size > 0 else 0.0)
+    return float(np.median(found)) if found else 0.0
 
 
 def _inversion_centre(image: np.ndarray) -> tuple[float, float]:
@@ -104,11 +141,12 @@ def _inversion_centre(image: np.ndarray) -> tuple[float, float]:
 
 
 def _rings(profile: np.ndarray) -> int:
-    """Maxima of a radial profile beyond its centre that stand out from its own noise."""
+    """Maxima of a radial profile away from its centre."""
+    from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks
 
-    scale = np.ptp(profile)
-    peaks, _ = find_peaks(profile[2:], prominence=0.05 * scale, width=(None, 12))
+    profile = gaussian_filter1d(profile[np.isfinite(profile)], 1.0)
+    peaks, _ = find_peaks(profile[_DISC_PX:], prominence=0.03 * np.ptp(profile))
     return len(peaks)
 
 

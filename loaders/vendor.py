@@ -147,7 +147,13 @@ def _elements(value: Any) -> list[str]:
 
 
 def _repair_tia(entry: dict[str, Any]) -> None:
-    """The reader converts the scale of a position axis from metres, but not its offset."""
+    """The reader converts the scale of a position axis from metres, but not its offset, and
+    looks for the high tension under a name that files do not use."""
+    source = "ObjectInfo.ExperimentalDescription.High tension_kV"
+    entry["mapping"] = {
+        **entry["mapping"],
+        source: ("Acquisition_instrument.TEM.beam_energy", None),
+    }
     for axis in entry["axes"]:
         if standard_unit(axis.get("units")) == ("nm", 1.0):
             axis["offset"] = float(axis.get("offset") or 0.0) * 1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,12 @@ from xtalfuse.loaders.record import UnreadableFileError
 MOST_OBJECTS = 100_000  # groups and datasets in one HDF5 file
 MOST_EXPANSION = 1_000  # declared bytes for each stored byte
 EXPORT_AGAIN = "copy or export the file again from the instrument"
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_array(

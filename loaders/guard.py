@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +48,14 @@ _ALLOWED = {
     "numpy._core.multiarray": {"_reconstruct", "scalar"},
     "numpy._core.numeric": {"_frombuffer"},
 }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What reading one file may cost."""
+
+    seconds: float = 60.0
+    memory_gb: float = 4.0
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -1,1 +1,46 @@
-"""xtalfuse: which phases a specimen holds, from whatever its instruments recorded."""
+"""xtalfuse: which phases a specimen holds, from whatever its instruments recorded.
+
+>>> import xtalfuse
+>>> record = xtalfuse.load_specimen("specimen/")  # doctest: +SKIP
+>>> answer = xtalfuse.identify(record)  # doctest: +SKIP
+>>> [(phase.name, phase.weight_fraction) for phase in answer.phases]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xtalfuse.datasets.library import Library
+    from xtalfuse.loaders import load, load_specimen
+    from xtalfuse.tasks.identify import identify
+    from xtalfuse.tasks.report import write_report
+
+    __version__: str
+
+__all__ = ["Library", "__version__", "identify", "load", "load_specimen", "write_report"]
+
+# Public name -> module that holds it. Each is imported when it is first asked for, so that
+# `import xtalfuse` and `xtalfuse --help` do not wait for torch, HyperSpy or matplotlib.
+_HOMES = {
+    "Library": "xtalfuse.datasets.library",
+    "identify": "xtalfuse.tasks.identify",
+    "load": "xtalfuse.loaders",
+    "load_specimen": "xtalfuse.loaders",
+    "write_report": "xtalfuse.tasks.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("xtalfuse")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'xtalfuse' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -248,7 +248,7 @@ def panel_figure(panel: Panel, theme: Theme = LIGHT) -> Figure:
             # all edges of one element share a colour: "Fe L3" and "Fe K" begin with Fe
             colour = colours.setdefault(label.split(" ")[0], phase_colour(len(colours)))
             axes.axvline(position, color=colour, lw=1.0, alpha=0.8)
-            axes.annotate(
+            note = axes.annotate(
                 plain(label),
                 (position, 0.99),
                 xycoords=("data", "axes fraction"),
@@ -259,6 +259,7 @@ def panel_figure(panel: Panel, theme: Theme = LIGHT) -> Figure:
                 fontsize=8,
                 color=colour,
             )
+            note.set_in_layout(False)  # a long label must not shrink the spectrum
         axes.set_yticks([])
         axes.set_xlabel(panel.x_label)
         axes.set_title(plain(panel.title), fontsize=9.5, loc="left")

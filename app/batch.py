@@ -1,0 +1,260 @@
+"""Many specimens: found on disk, worked on in parallel, each written as soon as it is done."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xtalfuse.options import UsageError, open_library
+
+if TYPE_CHECKING:
+    from xtalfuse.datasets.library import Library
+    from xtalfuse.loaders.record import Record
+    from xtalfuse.tasks.answer import Answer
+
+
+DIED = "the process that worked on this specimen died; is there enough memory?"
+
+
+class Status(StrEnum):
+    """What became of one specimen."""
+
+    ANSWERED = "answered"
+    PARTLY = "some files refused"
+    UNUSABLE = "nothing usable"
+    CRASHED = "our fault"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How every specimen of one run is treated."""
+
+    library: Path | None = None
+    elements: tuple[str, ...] | None = None
+    wavelength: str | None = None
+    refine: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """One specimen and the folder for its results."""
+
+    path: Path
+    folder: Path
+    options: Options = Options()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to; the answer is without its curves, which are in the report."""
+
+    job: Job
+    status: Status
+    answer: Answer | None = None
+    error: str = ""
+
+    @property
+    def report(self) -> Path | None:
+        """The page to open, where there is one."""
+        return None if self.answer is None else self.job.folder / "report.html"
+
+
+def find_specimens(paths: Iterable[Path], out: Path) -> list[Path]:
+    """The files and folders that each hold one specimen.
+
+    A file is a specimen. A folder with files in it is one; a folder that holds only folders
+    stands for the specimens inside. Hidden entries and earlier results are passed over.
+
+    Raises
+    ------
+    UsageError
+        If a path does not exist or a folder holds nothing.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
+        inside = _specimens_in(path, out) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"{path}: the folder holds no files")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _specimens_in(folder: Path, out: Path) -> list[Path]:
+    entries = [
+        entry
+        for entry in sorted(folder.iterdir())
+        if not entry.name.startswith(".") and entry.resolve() != out.resolve()
+    ]
+    if any(entry.is_file() for entry in entries):
+        return [folder]
+    return [found for entry in entries if entry.is_dir() for found in _specimens_in(entry, out)]
+
+
+def plan(specimens: list[Path], out: Path, options: Options) -> list[Job]:
+    """One job per specimen, each with a folder of its own."""
+    jobs: list[Job] = []
+    taken: set[str] = set()
+    for path in specimens:
+        full = path.resolve().name
+        stem = full if path.is_dir() else Path(full).stem
+        choices = (_safe(stem), _safe(full), *(f"{_safe(full)}-{n}" for n in range(2, 10**6)))
+        # compared in lower case: on some disks A and a are one folder
+        name = next(choice for choice in choices if choice.lower() not in taken)
+        taken.add(name.lower())
+        jobs.append(Job(path, out / name, options))
+    return jobs
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", name).strip("._")[:100] or "specimen"
+
+
+@lru_cache(maxsize=2)
+def _library(path: Path | None) -> Library:
+    return open_library(path)
+
+
+def work(job: Job) -> Outcome:
+    """Identify one specimen and write its results; never raises for the fault of a specimen.
+
+    A fault of ours is told by the status and by ``crash.txt`` in the folder of the results.
+    """
+    from xtalfuse.loaders import load_specimen
+    from xtalfuse.loaders.record import UnreadableFileError
+    from xtalfuse.tasks.identify import identify
+    from xtalfuse.tasks.report import write_report
+
+    options = job.options
+    try:
+        record = load_specimen(job.path, wavelength=options.wavelength, elements=options.elements)
+        if record.measurements:
+            library = _library(options.library)
+            answer = identify(record, library, elements=options.elements, refine=options.refine)
+        else:
+            answer = nothing_usable(record)
+        write_report(answer, job.folder)
+        (job.folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
+    except UnreadableFileError as error:
+        return Outcome(job, Status.UNUSABLE, error=str(error))
+    except OSError as error:
+        return Outcome(job, Status.CRASHED, error=f"{job.folder}: cannot be written ({error})")
+    except Exception as error:
+        place = write_traceback(job.folder)
+        return Outcome(job, Status.CRASHED, error=f"{type(error).__name__}: {error}; see {place}")
+    return Outcome(job, status_of(answer), replace(answer, curves=None, panels=()))
+
+
+def write_traceback(folder: Path) -> Path:
+    """Keep the traceback of the exception that is being handled; the path it went to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / "crash.txt"
+    place.write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
+    return place
+
+
+def nothing_usable(record: Record) -> Answer:
+    """The answer for a specimen of which no file could be read."""
+    from xtalfuse import __version__
+    from xtalfuse.tasks.answer import Answer, Unknown
+
+    return Answer(
+        specimen=record.specimen,
+        files=record.files,
+        elements={},
+        phases=(),
+        unknown=Unknown(1.0),
+        warnings=("no file of this specimen could be used",),
+        fit={"r_wp": None, "gof": None},
+        seconds={},
+        version=__version__,
+    )
+
+
+def status_of(answer: Answer) -> Status:
+    """Whether all, some or none of the specimen's files had a say.
+
+    A file that was read and then had nothing to say is not a refused one: only refused files
+    have no modality.
+    """
+    if not any(file.used for file in answer.files):
+        return Status.UNUSABLE
+    if any(not file.used and file.modality is None for file in answer.files):
+        return Status.PARTLY
+    return Status.ANSWERED
+
+
+def exit_code(statuses: Iterable[Status]) -> int:
+    """0 all answered, 3 some files refused, 4 nothing usable, 1 our fault."""
+    seen = set(statuses)
+    if Status.CRASHED in seen:
+        return 1
+    if seen <= {Status.UNUSABLE}:
+        return 4
+    return 0 if seen == {Status.ANSWERED} else 3
+
+
+def work_on_all(
+    jobs: list[Job], processes: int, task: Callable[[Job], Outcome] = work
+) -> Iterator[Outcome]:
+    """Outcomes of all jobs, each as soon as it is there.
+
+    A job whose process dies is told as our fault and costs no other job.
+    """
+    if processes <= 1 or len(jobs) <= 1:
+        yield from map(task, jobs)
+        return
+    # The libraries below numpy and torch would each start a thread per core in every process.
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, threads)
+    unfinished: list[Job] = []
+    yield from _in_pool(jobs, processes, task, unfinished)
+    for job in unfinished:  # one of them killed the pool: alone, it costs only itself
+        still: list[Job] = []
+        yield from _in_pool([job], 1, task, still)
+        if still:
+            yield Outcome(job, Status.CRASHED, error=DIED)
+
+
+def _in_pool(
+    jobs: list[Job], processes: int, task: Callable[[Job], Outcome], unfinished: list[Job]
+) -> Iterator[Outcome]:
+    """Outcomes from a pool of processes; jobs that it died under are put into `unfinished`."""
+    context = multiprocessing.get_context("spawn")  # fork copies locks of threads that are not
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context)
+    try:
+        futures = {pool.submit(task, job): job for job in jobs}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                unfinished.append(futures[future])
+    except BaseException:
+        _end(pool)
+        raise
+    pool.shutdown()
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Stop a pool without waiting for what its processes are doing."""
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    pool.shutdown(wait=False, cancel_futures=True)
+    for child in children:
+        try:
+            child.terminate()
+        except psutil.NoSuchProcess:
+            continue

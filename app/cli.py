@@ -1,0 +1,298 @@
+"""The commands. Everything heavy is imported inside them, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from xtalfuse.batch import Job, Outcome
+
+app = typer.Typer(
+    name="xtalfuse",
+    help="Which phases a specimen holds, from whatever its instruments recorded.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Exit codes: 0 all answered, 1 our fault, 2 usage, 3 some files refused, "
+    "4 nothing usable.",
+)
+library_app = typer.Typer(help="The reference library: build your own, look into it.")
+app.add_typer(library_app, name="library", no_args_is_help=True)
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+LibraryOption = Annotated[
+    Path | None, typer.Option("--library", help="Library file; the built-in one if not given.")
+]
+WavelengthOption = Annotated[
+    str | None,
+    typer.Option(
+        "--wavelength", help="Radiation where the file does not say: CuKa, CoKa1 or 1.5406."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Turn an error that the user can mend into one line and its exit code."""
+    from xtalfuse.loaders.record import UnreadableFileError
+    from xtalfuse.options import UsageError
+
+    try:
+        yield
+    except UsageError as error:
+        _complain(str(error))
+        raise typer.Exit(2) from None
+    except UnreadableFileError as error:
+        _complain(str(error))
+        raise typer.Exit(4) from None
+
+
+def _complain(message: str) -> None:
+    from rich.text import Text
+
+    from xtalfuse.display import consoles, shown
+
+    consoles()[1].print(Text(f"error: {shown(message)}", style="red"), soft_wrap=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from xtalfuse import __version__
+
+        typer.echo(f"xtalfuse {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of all commands; typer shows the help text of the app instead of this."""
+
+
+@app.command()
+def identify(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH",
+            help="A file, a folder that holds one specimen, or a folder of such folders.",
+        ),
+    ],
+    library: LibraryOption = None,
+    elements: Annotated[
+        str | None, typer.Option(help="Elements that may be present, such as Al,O.")
+    ] = None,
+    wavelength: WavelengthOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("xtalfuse-results"),
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Rietveld refinement at the end.")
+    ] = True,
+    as_json: JsonOption = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Specimens worked on at once; all cores if not given.")
+    ] = None,
+) -> None:
+    """Identify the phases of one or many specimens.
+
+    [bold]Examples[/bold]
+
+    xtalfuse identify scan.xrdml
+
+    xtalfuse identify scan.xy --wavelength CuKa --elements Al,Zn,O,Ca,F
+
+    xtalfuse identify specimen-7/          (its pattern, spectra and rings together)
+
+    xtalfuse identify specimens/ --jobs 4  (a folder of specimen folders)
+    """
+    from xtalfuse import batch
+    from xtalfuse.options import open_library, parse_elements, parse_wavelength
+
+    with telling():
+        options = batch.Options(
+            library, parse_elements(elements), parse_wavelength(wavelength), refine
+        )
+        planned = batch.plan(batch.find_specimens(paths, out), out, options)
+        open_library(library)  # a wrong library is told before any work
+    processes = jobs or min(len(planned), _cores())
+    outcomes, interrupted = _run(planned, processes, quiet=as_json)
+    if as_json:
+        _print_json([_as_document(outcome) for outcome in outcomes], alone=len(planned) == 1)
+    if interrupted:
+        _complain(f"stopped; {len(outcomes)} of {len(planned)} specimens are done, see {out}")
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(batch.exit_code(outcome.status for outcome in outcomes))
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(jobs: list[Job], processes: int, quiet: bool) -> tuple[list[Outcome], bool]:
+    """(outcomes, whether Ctrl-C ended it); each is shown when it is there, unless `quiet`."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    from xtalfuse.batch import work_on_all
+    from xtalfuse.display import consoles, outcome_view, shown
+
+    answers, notes = consoles()
+    outcomes: list[Outcome] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(30))
+    with Progress(
+        *columns, MofNCompleteColumn(), TimeElapsedColumn(), console=notes, transient=True
+    ) as progress:
+        name = shown(jobs[0].path) if len(jobs) == 1 else "specimens"
+        task = progress.add_task(name, total=len(jobs))
+        try:
+            for outcome in work_on_all(jobs, processes):
+                outcomes.append(outcome)
+                progress.advance(task)
+                if not quiet:
+                    _show_above(progress, answers, outcome_view(outcome))
+        except KeyboardInterrupt:
+            return outcomes, True
+    return outcomes, False
+
+
+def _show_above(progress: Any, console: Console, view: Any) -> None:
+    """Print on stdout while a progress bar moves on stderr: they may share one terminal."""
+    progress.stop()
+    console.print(view)
+    progress.start()
+
+
+def _as_document(outcome: Outcome) -> dict[str, Any]:
+    """``result.json`` of an outcome, with where its files are or what went wrong."""
+    from xtalfuse.tasks.report import finite
+
+    if outcome.answer is None:
+        return {"specimen": str(outcome.job.path), "error": outcome.error}
+    content: dict[str, Any] = finite(outcome.answer.to_dict())
+    return {**content, "report": str(outcome.report)}
+
+
+def _print_json(documents: list[dict[str, Any]], alone: bool) -> None:
+    """One specimen is printed as an object, several as a list of them."""
+    content = documents[0] if alone and documents else documents
+    sys.stdout.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+@app.command()
+def read(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    wavelength: WavelengthOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is in a file, and whether it can be trusted.
+
+    [bold]Example[/bold]
+
+    xtalfuse read scan.raw
+    """
+    from xtalfuse.display import consoles, measurement_view
+    from xtalfuse.options import UsageError, parse_wavelength
+
+    with telling():
+        if not file.exists():
+            raise UsageError(f"{file}: no such file")
+        from xtalfuse.loaders import load
+
+        measurement = load(file, wavelength=parse_wavelength(wavelength))
+    if as_json:
+        from xtalfuse.tasks.report import finite
+
+        _print_json([finite(_measurement_document(measurement))], alone=True)
+    else:
+        consoles()[0].print(measurement_view(measurement))
+
+
+def _measurement_document(measurement: Any) -> dict[str, Any]:
+    source = measurement.provenance
+    radiation = measurement.radiation
+    return {
+        "path": source.path,
+        "sha256": source.sha256,
+        "modality": str(measurement.modality),
+        "reader": source.reader,
+        "shape": list(measurement.values.shape),
+        "value_unit": measurement.value_unit,
+        "axes": [
+            {"name": a.name, "unit": a.unit, "first": a.values[0], "last": a.values[-1]}
+            for a in measurement.axes
+        ],
+        "calibration": str(measurement.calibration),
+        "wavelengths_angstrom": None if radiation is None else radiation.wavelengths_angstrom,
+        "warnings": list(source.warnings),
+        "metadata": source.metadata,
+    }
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("xtalfuse-results"),
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Rietveld refinement at the end.")
+    ] = True,
+) -> None:
+    """Identify measured data that come with the dependencies."""
+    from rich.text import Text
+
+    from xtalfuse import batch
+    from xtalfuse.demo import demo_jobs
+    from xtalfuse.display import consoles, outcome_view, shown
+
+    with telling():
+        known = dict(demo_jobs(out / "demo", refine))
+    outcomes, interrupted = _run(list(known), 1, quiet=True)
+    console = consoles()[0]
+    for outcome in outcomes:
+        console.print(outcome_view(outcome))
+        console.print(Text(f"what is known: {known[outcome.job]}", style="dim"))
+    console.print(Text("\nOpen a report in a browser:"))
+    for outcome in outcomes:
+        if outcome.report is not None:
+            console.print(Text(f"  {shown(outcome.report.resolve())}"), soft_wrap=True)
+    code = batch.exit_code(outcome.status for outcome in outcomes)
+    raise typer.Exit(INTERRUPTED if interrupted else code)
+
+
+def main() -> None:
+    """Run the command line; what nobody foresaw becomes one line and a file."""
+    import tempfile
+    import traceback
+
+    try:
+        app()
+    except Exception as error:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="xtalfuse-crash-", suffix=".txt", delete=False, errors="replace"
+        ) as file:
+            file.write(traceback.format_exc())
+        _complain(
+            f"xtalfuse failed, and it is not your fault: {type(error).__name__}: {error}\n"
+            f"The details are in {file.name}; please report them."
+        )
+        sys.exit(1)

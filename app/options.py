@@ -1,0 +1,96 @@
+"""What a person writes on the command line, checked before any work begins."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xtalfuse.datasets.library import Library
+
+
+class UsageError(Exception):
+    """Something was asked for in a way that cannot be answered; the message says how to."""
+
+
+def element_symbols() -> tuple[str, ...]:
+    """Symbols of all elements, hydrogen first."""
+    import gemmi
+
+    return tuple(gemmi.Element(number).name for number in range(1, 119))
+
+
+def parse_elements(text: str | None) -> tuple[str, ...] | None:
+    """Element symbols from ``"Al,O"`` or ``"Al O"``; None stays None.
+
+    Raises
+    ------
+    UsageError
+        If a symbol is not that of an element; the message says what may have been meant.
+    """
+    if text is None:
+        return None
+    known = element_symbols()
+    written = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
+    for symbol in written:
+        if symbol not in known:
+            raise UsageError(f"--elements: {symbol!r} is no element; {_meant(symbol, known)}")
+    if not written:
+        raise UsageError("--elements: no element is given; write symbols such as Al,O")
+    return tuple(dict.fromkeys(written))
+
+
+def _meant(symbol: str, known: tuple[str, ...]) -> str:
+    """What was probably meant: another spelling, a formula, or a similar symbol."""
+    if symbol.capitalize() in known:
+        return f"did you mean {symbol.capitalize()}?"
+    parts = list(dict.fromkeys(re.findall(r"[A-Z][a-z]?", symbol)))
+    rest = re.sub(r"[A-Z][a-z]?|[\d.()]", "", symbol)
+    if len(parts) > 1 and not rest and all(part in known for part in parts):
+        return f"did you mean {','.join(parts)}?"
+    near = difflib.get_close_matches(symbol.capitalize(), known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else "write symbols such as Al,O"
+
+
+def parse_wavelength(text: str | None) -> str | None:
+    """The text itself, once it is sure that it names a radiation.
+
+    Raises
+    ------
+    UsageError
+        If it names neither an anode nor a wavelength in angstrom.
+    """
+    if text is None:
+        return None
+    from xtalfuse.physics.units import radiation
+
+    try:
+        radiation(text)
+    except ValueError as error:
+        raise UsageError(f"--wavelength: {error}") from None
+    return text
+
+
+def open_library(path: Path | None) -> Library:
+    """The library in a file, or the built-in one.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or holds no library.
+    """
+    from xtalfuse.datasets.library import Library, builtin
+    from xtalfuse.loaders.record import UnreadableFileError
+
+    if path is None:
+        return builtin()
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: no such file; build a library with: xtalfuse library build CIFS --out {path}"
+        )
+    try:
+        return Library.load(path)
+    except (UnreadableFileError, OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{path}: not a library ({error}); build it again") from error

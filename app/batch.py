@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,8 @@ def plan(specimens: list[Path], out: Path, options: Options) -> list[Job]:
     for path in specimens:
         full = path.resolve().name
         stem = full if path.is_dir() else Path(full).stem
-        choices = (_safe(stem), _safe(full), *(f"{_safe(full)}-{n}" for n in range(2, 10**6)))
+        numbered = (f"{_safe(full)}-{number}" for number in count(2))
+        choices = chain((_safe(stem), _safe(full)), numbered)
         # compared in lower case: on some disks A and a are one folder
         name = next(choice for choice in choices if choice.lower() not in taken)
         taken.add(name.lower())

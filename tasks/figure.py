@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,20 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Theme:
-    """Colours that do not stand for a phase."""
-
-    background: str
-    ink: str
-    muted: str
-    observed: str
-    alarm: str
-    fill: float  # opacity of a phase's share of the pattern
-
-
-LIGHT = Theme("#ffffff", "#1c1f23", "#8a9099", "#5f6770", "#c62828", 0.35)
-DARK = Theme("#16191d", "#e6e8eb", "#8a9099", "#9aa3ad", "#ff6b6b", 0.65)
+INK, MUTED, OBSERVED, ALARM = "#1c1f23", "#8a9099", "#5f6770", "#c62828"
 
 # Okabe & Ito (2008), "Color universal design", which most colour-blind people can tell apart,
 # without its yellow, black and vermilion; then two more for long lists.
@@ -62,27 +48,26 @@ def phase_colour(index: int) -> str:
     return PHASE_COLOURS[index % len(PHASE_COLOURS)]
 
 
-def _style(theme: Theme) -> dict[str, Any]:
-    return {
-        "font.family": "sans-serif",
-        "font.size": 9.5,
-        "figure.facecolor": theme.background,
-        "axes.facecolor": theme.background,
-        "axes.edgecolor": theme.muted,
-        "axes.labelcolor": theme.ink,
-        "axes.linewidth": 0.7,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "text.color": theme.ink,
-        "xtick.color": theme.muted,
-        "ytick.color": theme.muted,
-        "xtick.labelcolor": theme.ink,
-        "ytick.labelcolor": theme.ink,
-        "legend.frameon": False,
-    }
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+}
 
 
-def pattern_figure(answer: Answer, theme: Theme = LIGHT) -> Figure:
+def pattern_figure(answer: Answer) -> Figure:
     """Observed and calculated pattern, one row of ticks per phase, weighted difference.
 
     The intensity axis is a square root, so that weak phases can be seen beside strong ones.
@@ -99,19 +84,19 @@ def pattern_figure(answer: Answer, theme: Theme = LIGHT) -> Figure:
     if curves is None:
         raise ValueError(f"{answer.specimen}: no powder pattern, so there is nothing to draw")
     rows = max(1, len(curves.ticks_deg))
-    with matplotlib.rc_context(_style(theme)):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 6.0 + 0.16 * rows), layout="constrained")
         main, ticks, residual = figure.subplots(
             3, 1, sharex=True, height_ratios=[6.0, 0.26 * rows + 0.1, 1.3]
         )
-        _draw_pattern(main, answer, curves, theme)
-        _draw_ticks(ticks, answer, curves, theme)
-        _draw_difference(residual, curves, theme)
+        _draw_pattern(main, answer, curves)
+        _draw_ticks(ticks, answer, curves)
+        _draw_difference(residual, curves)
         figure.get_layout_engine().set(h_pad=0.02, hspace=0.0)
     return figure
 
 
-def _draw_pattern(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> None:
+def _draw_pattern(axes: Axes, answer: Answer, curves: Curves) -> None:
     x, observed = curves.two_theta_deg, curves.observed
     floor = float(min(np.nanmin(observed), np.nanmin(curves.background)))
     axes.set_yscale(
@@ -126,23 +111,21 @@ def _draw_pattern(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> N
         if profile is not None:
             top = curves.background + profile
             axes.fill_between(
-                x, curves.background, top, color=phase_colour(index), alpha=theme.fill, lw=0
+                x, curves.background, top, color=phase_colour(index), alpha=0.35, lw=0
             )
-    axes.plot(x, observed, ".", ms=2.2, color=theme.observed, rasterized=True, zorder=2)
-    axes.plot(x, curves.calculated, lw=0.9, color=theme.ink, zorder=3)
-    axes.plot(x, curves.background, lw=0.7, ls=(0, (4, 3)), color=theme.muted, zorder=1)
-    _mark_unexplained(axes, answer.unknown.unexplained_peaks, curves, theme)
+    axes.plot(x, observed, ".", ms=2.2, color=OBSERVED, rasterized=True, zorder=2)
+    axes.plot(x, curves.calculated, lw=0.9, color=INK, zorder=3)
+    axes.plot(x, curves.background, lw=0.7, ls=(0, (4, 3)), color=MUTED, zorder=1)
+    _mark_unexplained(axes, answer.unknown.unexplained_peaks, curves)
     highest = float(np.nanmax(np.maximum(observed, curves.calculated)))
     axes.set_ylim(floor, floor + 1.22 * (highest - floor or 1.0))
     axes.set_xlim(float(x[0]), float(x[-1]))
     axes.set_ylabel("intensity (square-root scale)")
     axes.tick_params(labelbottom=False)
-    _legend(axes, answer, curves, theme)
+    _legend(axes, answer, curves)
 
 
-def _mark_unexplained(
-    axes: Axes, peaks: tuple[UnexplainedPeak, ...], curves: Curves, theme: Theme
-) -> None:
+def _mark_unexplained(axes: Axes, peaks: tuple[UnexplainedPeak, ...], curves: Curves) -> None:
     """Arrows on the peaks that nothing explains; the clearest get their d written."""
     ranked = sorted(peaks, key=lambda peak: -peak.significance)
     for rank, peak in enumerate(ranked):
@@ -158,14 +141,14 @@ def _mark_unexplained(
             va="bottom",
             rotation=90,
             fontsize=8,
-            color=theme.alarm,
-            arrowprops={"arrowstyle": "-|>", "color": theme.alarm, "lw": 1.1, "shrinkB": 2},
+            color=ALARM,
+            arrowprops={"arrowstyle": "-|>", "color": ALARM, "lw": 1.1, "shrinkB": 2},
             annotation_clip=True,
             zorder=5,
         )
 
 
-def _legend(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> None:
+def _legend(axes: Axes, answer: Answer, curves: Curves) -> None:
     """Phases above the frame; what the lines and marks mean inside it."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -176,15 +159,13 @@ def _legend(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> None:
         label = phase.name if share == "-" else f"{phase.name}  {share} wt%"
         phases.append(Patch(color=phase_colour(index), alpha=0.8, lw=0, label=plain(label)))
     marks: list[Any] = [
-        Line2D([], [], ls="", marker=".", color=theme.observed, label="observed"),
-        Line2D([], [], lw=1.2, color=theme.ink, label="calculated"),
+        Line2D([], [], ls="", marker=".", color=OBSERVED, label="observed"),
+        Line2D([], [], lw=1.2, color=INK, label="calculated"),
     ]
     if answer.unknown.unexplained_peaks:
-        marks.append(Line2D([], [], ls="", marker="v", color=theme.alarm, label="unexplained"))
+        marks.append(Line2D([], [], ls="", marker="v", color=ALARM, label="unexplained"))
     if any(len(missing) for missing in curves.missing_deg.values()):
-        marks.append(
-            Line2D([], [], ls="", marker="x", color=theme.alarm, label="expected, not seen")
-        )
+        marks.append(Line2D([], [], ls="", marker="x", color=ALARM, label="expected, not seen"))
     if phases:
         above = axes.legend(
             handles=phases,
@@ -201,7 +182,7 @@ def _legend(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> None:
     axes.legend(handles=marks, loc="upper right", ncols=len(marks), fontsize=8.5)
 
 
-def _draw_ticks(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> None:
+def _draw_ticks(axes: Axes, answer: Answer, curves: Curves) -> None:
     """One row per phase: where its reflections are, and which of them are not there."""
     order = {phase.entry: index for index, phase in enumerate(answer.phases)}
     for entry, positions in curves.ticks_deg.items():
@@ -210,7 +191,7 @@ def _draw_ticks(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> Non
             continue
         axes.vlines(positions, -row - 0.36, -row + 0.36, color=phase_colour(row), lw=1.0)
         missing = curves.missing_deg.get(entry, np.array([]))
-        axes.plot(missing, np.full(len(missing), -row), "x", ms=6, mew=1.3, color=theme.alarm)
+        axes.plot(missing, np.full(len(missing), -row), "x", ms=6, mew=1.3, color=ALARM)
     axes.set_ylim(-len(order) + 0.4, 0.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -218,28 +199,28 @@ def _draw_ticks(axes: Axes, answer: Answer, curves: Curves, theme: Theme) -> Non
     axes.tick_params(bottom=False, labelbottom=False)
 
 
-def _draw_difference(axes: Axes, curves: Curves, theme: Theme) -> None:
+def _draw_difference(axes: Axes, curves: Curves) -> None:
     # Divided by the square root of the intensity, as the fit weighs it; otherwise the
     # strongest peak would be all that is seen.
     scale = np.sqrt(np.maximum(curves.observed, np.nanpercentile(np.abs(curves.observed), 1)))
     difference = (curves.observed - curves.calculated) / np.where(scale > 0, scale, 1.0)
-    axes.axhline(0.0, color=theme.muted, lw=0.6)
-    axes.plot(curves.two_theta_deg, difference, lw=0.6, color=theme.observed, rasterized=True)
+    axes.axhline(0.0, color=MUTED, lw=0.6)
+    axes.plot(curves.two_theta_deg, difference, lw=0.6, color=OBSERVED, rasterized=True)
     limit = float(np.nanpercentile(np.abs(difference), 99.8)) or 1.0
     axes.set_ylim(-1.15 * limit, 1.15 * limit)
     axes.set_ylabel("Δ / √obs")
     axes.set_xlabel("2θ (°)")
 
 
-def panel_figure(panel: Panel, theme: Theme = LIGHT) -> Figure:
+def panel_figure(panel: Panel) -> Figure:
     """A spectrum or profile with its marks, small enough to stand beside others."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_style(theme)):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 2.7), layout="constrained")
         axes = figure.subplots()
-        axes.plot(panel.x, panel.y, lw=0.9, color=theme.ink, zorder=3)
+        axes.plot(panel.x, panel.y, lw=0.9, color=INK, zorder=3)
         axes.set_xlim(float(np.nanmin(panel.x)), float(np.nanmax(panel.x)))
         low, high = float(np.nanmin(panel.y)), float(np.nanmax(panel.y))
         axes.set_ylim(low, low + 1.3 * (high - low or 1.0))

@@ -23,6 +23,9 @@ PRIOR_SIZE = 0.15
 PRIOR_MICROSTRAIN = 0.25
 PRIOR_TEXTURE = 0.25
 PRIOR_SHARED = (0.03, 0.15, 0.05, 0.05, 0.02, 0.1, 0.3)  # in the order of powder.SHARED
+GRAIN_SPREAD = 0.12  # usual relative error of a calculated intensity
+GRAIN_FREEDOM = 2.0  # degrees of freedom of its Student t prior
+KEPT_COLUMNS = 48
 MODEL_ERROR = 0.04  # of the calculated peak height: profile shape, graininess, texture
 
 
@@ -86,10 +89,23 @@ class PatternFitter:
         self.instrument = instrument or start_instrument(signal)
         self.correlation = correlation
         self.background_columns = background_basis(signal)
+        self._drawn: dict[
+            tuple[int, int, int], tuple[PhaseState, InstrumentState, PhaseColumns]
+        ] = {}
 
     def columns(self, phase: PhaseFit, instrument: InstrumentState) -> PhaseColumns:
-        """Unit-scale profile and derivatives of a phase on the grid of the pattern."""
-        return phase.model.columns(self.signal.two_theta_deg, phase.state, instrument)
+        """Unit-scale profile and derivatives of a phase on the grid of the pattern.
+
+        The last ones drawn are kept: most trials move one phase and leave the others.
+        """
+        key = (id(phase.model), id(phase.state), id(instrument))
+        if key not in self._drawn:
+            if len(self._drawn) >= KEPT_COLUMNS:
+                del self._drawn[next(iter(self._drawn))]
+            columns = phase.model.columns(self.signal.two_theta_deg, phase.state, instrument)
+            # the states are kept with their columns, so that their ids stay taken
+            self._drawn[key] = (phase.state, instrument, columns)
+        return self._drawn[key][2]
 
     def variance(self, peaks: np.ndarray) -> np.ndarray:
         """Counting noise and model error, with neighbouring residuals correlated."""
@@ -170,6 +186,7 @@ class _Problem:
         for phase in phases:
             mean, sigma = _prior(phase)
             value += float(np.sum(((_values(phase.state) - mean) / sigma) ** 2))
+            value += graininess_penalty(phase.state)
         return value
 
     def solve(self, iterations: int) -> PatternFit:
@@ -282,6 +299,14 @@ class _Problem:
         return PatternFit(
             phases, self.instrument, background, background + peaks, variance, chi2, penalty, 0.0
         )
+
+
+def graininess_penalty(state: PhaseState) -> float:
+    """Minus twice the log Student t prior of the freed intensities, one term for each group."""
+    if state.adjust is None:
+        return 0.0
+    delta = (np.unique(state.adjust) - 1.0) / GRAIN_SPREAD
+    return float((GRAIN_FREEDOM + 1.0) * np.sum(np.log1p(delta**2 / GRAIN_FREEDOM)))
 
 
 def _values(state: PhaseState) -> np.ndarray:

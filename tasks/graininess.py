@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit
+from xtalfuse.tasks.fit import GRAIN_FREEDOM, GRAIN_SPREAD, PatternFit, PatternFitter, PhaseFit
 
-SPREAD = 0.12  # usual relative error of a calculated intensity
-FREEDOM = 2.0  # degrees of freedom of the Student t prior
 LARGEST = 12.0  # times the calculated intensity: more is another phase
 MAX_GROUPS = 40  # reflections of one phase that may be freed
 
@@ -25,23 +23,33 @@ class _Groups:
     columns: np.ndarray  # (points, groups) unit-scale profiles, before adjustment
 
 
-def free_intensities(fitter: PatternFitter, fit: PatternFit, rounds: int = 3) -> PatternFit:
+def free_intensities(
+    fitter: PatternFitter,
+    fit: PatternFit,
+    rounds: int = 3,
+    only: tuple[int, ...] | None = None,
+) -> PatternFit:
     """Free the intensities of the reflections that the pattern can see singly.
 
     Parameters
     ----------
     fit : a fit of the phases; its cells, widths and instrument are kept
     rounds : reweightings of the heavy-tailed prior
+    only : phases whose reflections are freed; the others keep what they have
 
     Returns
     -------
     The fit with `adjust` set in each phase, and its scales and background solved again.
     """
-    bare = tuple(replace(p, state=replace(p.state, adjust=None)) for p in fit.phases)
-    if not bare:
+    freed = set(range(len(fit.phases)) if only is None else only)
+    if not freed:
         return fit
+    bare = tuple(
+        replace(p, state=replace(p.state, adjust=None)) if i in freed else p
+        for i, p in enumerate(fit.phases)
+    )
     columns = [fitter.columns(p, fit.instrument).profile for p in bare]
-    groups = [_observable(fitter, p, c, fit) for p, c in zip(bare, columns, strict=True)]
+    groups = [_observable(fitter, p, fit, i in freed) for i, p in enumerate(bare)]
     basis = fitter.background_columns
     fixed = np.column_stack([basis, *columns])
     design = np.column_stack([fixed, *[g.columns for g in groups]])
@@ -70,13 +78,18 @@ def free_intensities(fitter: PatternFitter, fit: PatternFit, rounds: int = 3) ->
         ratio * loose[basis.shape[1] : n_fixed][owner] / scales[owner] - 1.0, -0.9, LARGEST
     )
     for _ in range(rounds):
-        stiffness = (FREEDOM + 1.0) / (FREEDOM + (delta / SPREAD) ** 2) / SPREAD**2
+        stiffness = (
+            (GRAIN_FREEDOM + 1.0) / (GRAIN_FREEDOM + (delta / GRAIN_SPREAD) ** 2) / GRAIN_SPREAD**2
+        )
         ridge[n_fixed:] = stiffness / scales[owner] ** 2
         solution = _solve(normal, ridge, right)
         scales = np.clip(solution[basis.shape[1] : n_fixed], 0.5 * fixed_scales, 2.0 * fixed_scales)
         delta = np.clip(solution[n_fixed:] / scales[owner], -0.9, LARGEST)
     phases = []
     for index, (phase, group) in enumerate(zip(bare, groups, strict=True)):
+        if index not in freed:
+            phases.append(replace(phase, scale=float(scales[index])))
+            continue
         adjust = np.ones(len(phase.model.hkl))
         own = np.append(1.0 + delta[owner == index], 1.0)
         adjust *= own[group.member]
@@ -86,9 +99,7 @@ def free_intensities(fitter: PatternFitter, fit: PatternFit, rounds: int = 3) ->
     return fitter.fit(tuple(phases), fit.instrument, iterations=0)
 
 
-def _observable(
-    fitter: PatternFitter, phase: PhaseFit, profile: np.ndarray, fit: PatternFit
-) -> _Groups:
+def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: bool) -> _Groups:
     """Groups of reflections, nearer than a peak width, that rise above noise and neighbours."""
     model, state = phase.model, phase.state
     position = model.positions(state, fit.instrument)
@@ -107,7 +118,7 @@ def _observable(
     noise = np.bincount(label, sigma, minlength=n) / np.maximum(np.bincount(label, minlength=n), 1)
     height = phase.scale * total / (1.06 * fitter.signal.fwhm_deg)
     good = np.flatnonzero(height > 3.0 * noise)
-    good = good[np.argsort(-total[good])][:MAX_GROUPS]
+    good = good[np.argsort(-total[good])][: MAX_GROUPS if freed else 0]
     number = np.full(n + 1, -1)
     number[good] = np.arange(len(good))
     member = np.full(len(model.hkl), -1)

@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.tasks.answer import Answer, Curves, PhaseAnswer
-from xtalfuse.tasks.figure import (
-    DARK,
-    LIGHT,
-    panel_figure,
-    pattern_figure,
-    phase_colour,
-    png_bytes,
-)
+from xtalfuse.tasks.figure import panel_figure, pattern_figure, phase_colour, png_bytes
 from xtalfuse.tasks.notation import cell_text, percent, space_group_symbol
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -33,10 +26,9 @@ LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything e
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure for light and for dark paper, as base64 PNG."""
+    """A figure inside the page: PNG as base64, and what it shows in words."""
 
-    light: str
-    dark: str
+    png: str
     alt: str
 
 
@@ -58,10 +50,9 @@ def write_report(answer: Answer, folder: str | Path) -> Path:
     if answer.curves is None:
         (folder / "pattern.png").unlink(missing_ok=True)  # of an earlier answer
     else:
-        light = png_bytes(pattern_figure(answer, LIGHT))
-        _write(folder / "pattern.png", light)
-        dark = png_bytes(pattern_figure(answer, DARK))
-        picture = Picture(_base64(light), _base64(dark), "powder pattern with its phases")
+        png = png_bytes(pattern_figure(answer))
+        _write(folder / "pattern.png", png)
+        picture = Picture(_base64(png), "powder pattern with its phases")
     _write(folder / "phases.csv", phases_csv(answer).encode("utf-8", "replace"))
     html = render(answer, picture)
     _write(folder / "report.html", html.encode("utf-8", "replace"))
@@ -240,12 +231,7 @@ def render(answer: Answer, picture: Picture | None) -> str:
     )
     source = (files("xtalfuse.tasks") / "report.html.j2").read_text(encoding="utf-8")
     panels = [
-        Picture(
-            _base64(png_bytes(panel_figure(panel, LIGHT))),
-            _base64(png_bytes(panel_figure(panel, DARK))),
-            panel.title,
-        )
-        for panel in answer.panels
+        Picture(_base64(png_bytes(panel_figure(panel))), panel.title) for panel in answer.panels
     ]
     return environment.from_string(source).render(
         answer=answer,

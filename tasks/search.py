@@ -1,0 +1,226 @@
+"""Finds the set of phases that a pattern needs.
+
+Phases are added one by one to several competing hypotheses, each time the one that the evidence
+asks for most; then superfluous ones are taken out again and each is challenged by its rivals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtalfuse.encoders.pattern import PatternSignal
+from xtalfuse.physics.powder import PhaseModel
+from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit
+from xtalfuse.tasks.graininess import free_intensities
+from xtalfuse.tasks.screen import Screen
+
+BEAM = 2  # hypotheses kept alive
+TRIALS = 6  # candidates fitted for each hypothesis and each ranking
+MAX_PHASES = 8
+MIN_GAIN = 40.0  # of minus twice the log posterior, that a further phase must bring
+RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What the pattern says when one phase is replaced by another, or by nothing."""
+
+    entry: int | None  # library index; None is "no phase in its place"
+    loss: float  # rise of minus twice the log posterior
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best hypothesis, with the rivals of each of its phases."""
+
+    fit: PatternFit
+    rivals: tuple[tuple[Rival, ...], ...]
+    fitter: PatternFitter
+    considered: int
+
+
+class PhaseSearch:
+    """Search of one pattern over candidate phases.
+
+    Parameters
+    ----------
+    signal : the pattern
+    models : candidates by library index
+    same_class : tells whether two library entries are look-alikes
+    """
+
+    def __init__(
+        self,
+        signal: PatternSignal,
+        models: dict[int, PhaseModel],
+        same_class: Callable[[int, int], bool] = lambda a, b: a == b,
+    ):
+        self.signal = signal
+        self.models = models
+        self.entries = np.array(list(models), int)
+        self.same_class = same_class
+        self.screen = Screen(signal, list(models.values()))
+        self.fitter = PatternFitter(signal)
+
+    def run(self) -> SearchResult:
+        """Search, prune, challenge."""
+        best = self.grow()
+        best = self.prune(best)
+        best, rivals = self.challenge(best)
+        return SearchResult(best, rivals, self.fitter, len(self.models))
+
+    def grow(self) -> PatternFit:
+        """Add phases to a beam of hypotheses until none brings enough."""
+        beam = [self.fitter.fit((), iterations=0)]
+        best = beam[0]
+        for _ in range(MAX_PHASES):
+            grown: dict[frozenset[int], PatternFit] = {}
+            for hypothesis in beam:
+                for trial in self.extensions(hypothesis)[:BEAM]:
+                    if hypothesis.objective - trial.objective < MIN_GAIN:
+                        continue
+                    members = frozenset(p.entry for p in trial.phases)
+                    if members in grown:
+                        continue
+                    grown[members] = self.polish(trial)
+            if not grown:
+                break
+            beam = sorted(grown.values(), key=lambda f: f.objective)[:BEAM]
+            if beam[0].objective > best.objective - MIN_GAIN:
+                break
+            best = beam[0]
+        return best
+
+    def extensions(self, fit: PatternFit) -> list[PatternFit]:
+        """Fits with one more phase, best first."""
+        trials = [
+            self.trial(fit, entry, strain, width)
+            for entry, strain, width in self.proposals(fit, TRIALS)
+        ]
+        return sorted(trials, key=lambda f: f.objective)
+
+    def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
+        """Candidates that may explain what a fit leaves over: entry, strain, width."""
+        peaks = fit.calculated - fit.background
+        residual = self.signal.intensity - fit.calculated
+        taken = [p.entry for p in fit.phases]
+        found: dict[int, tuple[int, float, float]] = {}
+        for error in RESIDUAL_ERRORS:
+            ranking = self.screen.rank(residual, self.signal.variance + (error * peaks) ** 2)
+            listed = 0
+            for row in np.argsort(-ranking.score):
+                entry = int(self.entries[row])
+                if ranking.score[row] <= 0 or listed >= count:
+                    break
+                if any(self.same_class(entry, other) for other in taken):
+                    continue
+                listed += 1
+                found.setdefault(
+                    entry, (entry, float(ranking.strain[row]), float(ranking.width[row]))
+                )
+        return list(found.values())
+
+    def trial(self, fit: PatternFit, entry: int, strain: float, width: float) -> PatternFit:
+        """A quick fit with one more phase; the others hold still."""
+        model = self.models[entry]
+        broad = 0.04 if width <= 1.0 else 0.8 * self.signal.fwhm_deg
+        new = PhaseFit(entry, model, model.start(strain, size=broad, microstrain=0.05))
+        index = len(fit.phases)
+        trial = self.fitter.fit((*fit.phases, new), fit.instrument, iterations=0)
+        trial = free_intensities(self.fitter, trial, only=(index,))
+        trial = self.fitter.fit(
+            trial.phases,
+            trial.instrument,
+            iterations=4,
+            active=(index,),
+            shared=index == 0,
+        )
+        return free_intensities(self.fitter, trial, only=(index,))
+
+    def polish(self, fit: PatternFit, iterations: int = 6) -> PatternFit:
+        """Refine everything, with the intensities of grainy reflections freed anew."""
+        fit = self.fitter.fit(fit.phases, fit.instrument, iterations=iterations)
+        return free_intensities(self.fitter, fit)
+
+    def without(self, fit: PatternFit, index: int) -> PatternFit:
+        """The fit with one phase taken out and the others free to take over."""
+        left = tuple(p for i, p in enumerate(fit.phases) if i != index)
+        fit = self.fitter.fit(left, fit.instrument, iterations=3)
+        return free_intensities(self.fitter, fit)
+
+    def prune(self, fit: PatternFit) -> PatternFit:
+        """Take out phases that the others make superfluous."""
+        while fit.phases:
+            shorter = [self.without(fit, i) for i in range(len(fit.phases))]
+            best = min(shorter, key=lambda f: f.objective)
+            if best.objective > fit.objective + MIN_GAIN:
+                break
+            fit = self.polish(best)
+        return fit
+
+    def challenge(self, fit: PatternFit) -> tuple[PatternFit, tuple[tuple[Rival, ...], ...]]:
+        """Let other candidates try to take the place of each phase."""
+        rivals: list[tuple[Rival, ...]] = []
+        index = 0
+        swaps = 0
+        while index < len(fit.phases):
+            bare = self.without(fit, index)
+            entry = fit.phases[index].entry
+            own = [Rival(None, bare.objective - fit.objective)]
+            better = None
+            for other, strain, width in self.proposals(bare, TRIALS):
+                if self.same_class(other, entry):
+                    continue
+                rival = self.trial(bare, other, strain, width)
+                if rival.objective < fit.objective + 100.0:
+                    rival = self.polish(rival, 3)
+                own.append(Rival(other, rival.objective - fit.objective))
+                if rival.objective < fit.objective - 5.0 and (
+                    better is None or rival.objective < better.objective
+                ):
+                    better = rival
+            if better is not None and swaps < 4:
+                fit, index, rivals, swaps = self.polish(better), 0, [], swaps + 1
+                continue
+            rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
+            index += 1
+        return fit, tuple(rivals)
+
+
+def build_models(
+    crystals: Sequence, signal: PatternSignal, entries: Sequence[int]
+) -> dict[int, PhaseModel]:
+    """Phase models of library entries that have a reflection in the range of a pattern.
+
+    Parameters
+    ----------
+    crystals : for each entry in `entries`, a pair (Crystal, Reflections)
+    """
+    from xtalfuse.physics.powder import phase_model
+
+    models = {}
+    for entry, (crystal, reflections) in zip(entries, crystals, strict=True):
+        try:
+            models[entry] = phase_model(crystal, reflections, signal.radiation, signal.range_deg)
+        except ValueError:
+            continue  # nothing of this crystal is visible here
+    return models
+
+
+def weight_fractions(fit: PatternFit) -> np.ndarray:
+    """(p,) mass fractions: scale times mass and volume of the cell (Hill & Howard, 1987,
+    J. Appl. Cryst. 20, 467)."""
+    mass = np.array([p.scale * p.model.weight for p in fit.phases])
+    total = mass.sum()
+    return mass / total if total > 0 else mass
+
+
+def with_texture(fit: PatternFit, index: int, axis: tuple[int, int, int]) -> PatternFit:
+    """The fit with a preferred orientation allowed in one phase."""
+    phases = list(fit.phases)
+    state = replace(phases[index].state, axis=axis, texture=1.0)
+    phases[index] = replace(phases[index], state=state)
+    return replace(fit, phases=tuple(phases))

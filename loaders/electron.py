@@ -171,14 +171,14 @@ def _measurement(raw: RawSignal, provenance: Provenance, name: str) -> Measureme
     data, warned = _real_numbers(raw, name)
     count = 1 if _is_spectrum(raw) else 2
     order = _signal_last(raw, count)
-    data = np.transpose(data, order)
+    stored, data = data, np.transpose(data, order)
     described = [raw.axes[i] for i in order]
     if count == 1:
         described, data, kind, calibration, notes = _spectrum(raw, described, data, name)
     else:
         described, kind, calibration, notes = _picture(raw, described, data)
     axes = _named(described, count, kind)
-    notes += _check(data, axes, kind, name)
+    notes += _check(data, stored, axes, kind, name)
     metadata = dict(raw.metadata)
     metadata["signal_type"] = raw.signal_type
     if kind is Modality.EELS:
@@ -381,10 +381,12 @@ def _navigation(axis: RawAxis, name: str) -> Axis:
     return Axis(name, unit, values)
 
 
-def _check(data: np.ndarray, axes: list[Axis], kind: Modality, name: str) -> list[str]:
+def _check(
+    data: np.ndarray, stored: np.ndarray, axes: list[Axis], kind: Modality, name: str
+) -> list[str]:
     along = axes[-1].values if len(axes[-1].values) > 1 else None
     warned = check_array(data, name=name, axis=along)
-    cut = recognise.filled_up(data, kind)
+    cut = recognise.filled_up(stored, kind)
     if cut:
         raise UnreadableFileError(f"{name}: {cut}; copy the file again from the instrument")
     return list(warned)

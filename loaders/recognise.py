@@ -13,6 +13,8 @@ _EDS_SPAN_EV = 5_000.0  # an X-ray spectrum covers 10, 20 or 40 keV ...
 _EDS_STEP_EV = 1.5  # ... in channels of 2.5 to 20 eV; energy losses are finer or shorter
 _SMALLEST_PATTERN = 64  # pixels a side below which rings cannot be told from chance
 _SECTOR_AGREEMENT = 0.6  # photographs and lattice images stay below, rings with a stop above
+_SPARSE = 0.15  # share of zeros outside long runs from which a run may be chance
+_LAST_COUNTS = 5.0  # X-ray counts in a channel after which zeros are no chance
 _DISC_PX = 6  # radii that belong to the direct beam
 
 
@@ -151,23 +153,36 @@ def _rings(profile: np.ndarray) -> int:
 
 
 def filled_up(data: np.ndarray, kind: Modality) -> str | None:
-    """Why an array looks like a cut file that a reader filled with zeros; None if it does not.
+    """Why an array looks like a cut file that was filled with zeros; None if it does not.
 
-    Counts do not stop at once: a run of exact zeros at an end is taken for a filling only
-    where the values just before it are large and zeros elsewhere are rare. The quiet end of
-    an X-ray spectrum, beyond the beam energy, has neither.
+    A filling is one long run of exact zeros (two, where pictures are stored upside down),
+    beginning abruptly, in data that have hardly any elsewhere. The quiet end of an X-ray
+    spectrum, beyond the beam energy, is such a run too, but counts fade towards it. Data that
+    are sparse everywhere cannot be judged.
+
+    Parameters
+    ----------
+    data : in the order of the file
     """
     flat = data.ravel()
-    filled = np.flatnonzero(flat)
-    if filled.size == 0:
-        return "every value is zero"
+    zero = np.concatenate(([False], flat == 0, [False]))
+    edges = np.flatnonzero(zero[1:] != zero[:-1]).reshape(-1, 2)
+    lengths = edges[:, 1] - edges[:, 0]
+    long = edges[lengths >= max(16, flat.size // 50)]
+    run = int((long[:, 1] - long[:, 0]).sum())
     least = 0.1 if data.ndim == 1 and kind is not Modality.EDS else 0.25
-    body = flat[filled[0] : filled[-1] + 1]
-    share_of_zeros = 1.0 - filled.size / body.size
-    typical = np.median(np.abs(flat[filled]))
-    near = max(8, body.size // 100)
-    for run, edge in ((flat.size - 1 - filled[-1], body[-near:]), (filled[0], body[:near])):
-        abrupt = np.median(np.abs(edge)) > 0.2 * typical
-        if run > max(16, least * flat.size) and share_of_zeros < 0.05 and abrupt:
-            return f"{run} of {flat.size} values at one end are exactly zero: the file is cut"
-    return None
+    elsewhere = (int(lengths.sum()) - run) / max(flat.size - run, 1)
+    if run < least * flat.size or elsewhere > _SPARSE or len(long) > 2:
+        return None
+    counted = _LAST_COUNTS if kind is Modality.EDS else 0.0
+    if not any(_beside(flat, *one) > counted for one in long):
+        return None
+    return f"{run} of {flat.size} values are one run of exact zeros: the file is cut or damaged"
+
+
+def _beside(flat: np.ndarray, start: int, stop: int) -> float:
+    """Mean size of the values beside a run of zeros; 0 where they are small for the data."""
+    typical = np.median(np.abs(flat[flat != 0].astype(float)))
+    sides = (flat[max(0, start - 8) : start], flat[stop : stop + 8])
+    level = max(float(np.abs(side.astype(float)).mean()) for side in sides if side.size)
+    return level if level > 0.1 * typical else 0.0

@@ -246,6 +246,40 @@ def _before_merlin(path: Path) -> None:
         )
 
 
+def _before_tiff(path: Path) -> None:
+    """Follow the chain of pictures: a reader stops without a word where it breaks."""
+    import tifffile
+
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        order = "<" if file.read(2) == b"II" else ">"
+        big = struct.unpack(order + "H", file.read(2))[0] == 43
+        count, tag, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
+        width = struct.calcsize(pointer)
+        file.seek(8 if big else 4)
+        seen: set[int] = set()
+        while at := struct.unpack(order + pointer, file.read(width).ljust(width, b"\0"))[0]:
+            if at in seen or at + 8 > size:
+                raise UnreadableFileError(f"{path.name}: picture {len(seen) + 1} is cut; {_COPY}")
+            seen.add(at)
+            file.seek(at)
+            tags = struct.unpack(order + count, file.read(struct.calcsize(count)))[0]
+            if tags == 0:
+                raise UnreadableFileError(f"{path.name}: picture {len(seen)} is cut; {_COPY}")
+            file.seek(tags * tag, 1)
+    with tifffile.TiffFile(path) as tiff:
+        ends = [
+            offset + length
+            for page in tiff.pages
+            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+        page = tiff.pages[0]
+        images = int((tiff.imagej_metadata or {}).get("images", 1))
+        if images > len(tiff.pages) == 1:  # ImageJ describes one picture and appends the rest
+            ends.append(page.dataoffsets[0] + images * page.nbytes)
+    _refuse_short(path, max(ends, default=0))
+
+
 def _before_mrc(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(1024)
@@ -292,6 +326,7 @@ _BEFORE: dict[str, Callable[[Path], None]] = {
     "ripple data": _before_ripple_data,
     "quantumdetector": _before_merlin,
     "mrc": _before_mrc,
+    "tiff": _before_tiff,
     "tvips": _before_tvips,
     "empad": _before_empad,
 }

@@ -136,6 +136,7 @@ def work(job: Job) -> Outcome:
     from xtalfuse.loaders import load_specimen
     from xtalfuse.loaders.record import UnreadableFileError
     from xtalfuse.tasks.identify import identify
+    from xtalfuse.tasks.panels import likely_elements, spectrum_panels
     from xtalfuse.tasks.report import write_report
 
     options = job.options
@@ -144,6 +145,9 @@ def work(job: Job) -> Outcome:
         if record.measurements:
             library = _library(options.library)
             answer = identify(record, library, elements=options.elements, refine=options.refine)
+            if not answer.panels:
+                panels = spectrum_panels(record, likely_elements(answer))
+                answer = replace(answer, panels=panels)
         else:
             answer = nothing_usable(record)
         write_report(answer, job.folder)
@@ -188,9 +192,9 @@ def status_of(answer: Answer) -> Status:
     """Whether all, some or none of the specimen's files had a say.
 
     A file that was read and then had nothing to say is not a refused one: only refused files
-    have no modality.
+    have no modality. Neither has ``specimen.yaml``, which is no measurement.
     """
-    if not any(file.used for file in answer.files):
+    if not any(file.used and file.modality for file in answer.files):
         return Status.UNUSABLE
     if any(not file.used and file.modality is None for file in answer.files):
         return Status.PARTLY

@@ -25,11 +25,20 @@ def shown(text: object) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
 
 
+def _unbroken(text: str, style: str) -> Text:
+    """A line that is never wrapped: a path must stay one that can be copied."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
+def _heading(text: str) -> Text:
+    return _unbroken(f"\n{text}", "bold")
+
+
 def outcome_view(outcome: Outcome) -> RenderableType:
     """One specimen: its answer, or why there is none."""
     answer = outcome.answer
     name = shown(answer.specimen if answer else outcome.job.path)
-    lines: list[RenderableType] = [Text(f"\n{name}", style="bold")]
+    lines: list[RenderableType] = [_heading(name)]
     if answer is None:
         lines.append(Text(shown(outcome.error), style="red"))
         return Group(*lines)
@@ -41,7 +50,7 @@ def outcome_view(outcome: Outcome) -> RenderableType:
         for file in answer.files
         if not file.used
     ]
-    lines.append(Text(f"report: {shown(outcome.report)}", style="dim", no_wrap=True))
+    lines.append(_unbroken(f"report: {shown(outcome.report)}", "dim"))
     return Group(*lines)
 
 
@@ -127,7 +136,7 @@ def measurement_view(measurement: Measurement) -> RenderableType:
     row("sha256", source.sha256)
     for key, value in source.metadata.items():
         row(key, value if len(str(value)) < 200 else f"{str(value)[:200]}…", "dim")
-    parts: list[RenderableType] = [Text(f"\n{shown(source.path)}", style="bold"), table]
+    parts: list[RenderableType] = [_heading(shown(source.path)), table]
     if values.ndim == 1 and len(values):
         parts.append(Text(sparkline(numeric), style="cyan"))
     parts += [Text(f"warning: {shown(text)}", style="yellow") for text in source.warnings]
@@ -195,8 +204,14 @@ def entry_view(entry: Entry, equivalents: tuple[str, ...], lines: list[tuple]) -
     for hkl, d, two_theta, intensity in lines:
         angle = f"{two_theta:.3f}" if two_theta == two_theta else "-"
         peaks.add_row(" ".join(map(str, hkl)), f"{d:.4f}", angle, f"{intensity:.1f}")
-    title = Text(f"\n{shown(entry.name)}", style="bold")
-    return Group(title, table, Text(""), sites, Text("\nstrongest lines", style="dim"), peaks)
+    return Group(
+        _heading(shown(entry.name)),
+        table,
+        Text(""),
+        sites,
+        Text("\nstrongest lines", style="dim"),
+        peaks,
+    )
 
 
 def consoles() -> tuple[Console, Console]:

@@ -78,6 +78,7 @@ class Panel:
     x: np.ndarray
     y: np.ndarray
     x_label: str
+    y_label: str = ""
     marks: tuple[tuple[str, float], ...] = ()  # label and position on x
 
 

@@ -225,13 +225,17 @@ def panel_figure(panel: Panel) -> Figure:
         low, high = float(np.nanmin(panel.y)), float(np.nanmax(panel.y))
         axes.set_ylim(low, low + 1.3 * (high - low or 1.0))
         colours: dict[str, str] = {}
-        for label, position in panel.marks:
+        last, level = -np.inf, 0
+        for label, position in sorted(panel.marks, key=lambda mark: mark[1]):
+            # a label that would cover the one before it hangs lower
+            level = level + 1 if position - last < 0.035 * np.ptp(panel.x) else 0
+            last = position
             # all edges of one element share a colour: "Fe L3" and "Fe K" begin with Fe
             colour = colours.setdefault(label.split(" ")[0], phase_colour(len(colours)))
             axes.axvline(position, color=colour, lw=1.0, alpha=0.8)
             note = axes.annotate(
                 plain(label),
-                (position, 0.99),
+                (position, 0.99 - 0.22 * (level % 4)),
                 xycoords=("data", "axes fraction"),
                 xytext=(2, 0),
                 textcoords="offset points",
@@ -243,6 +247,7 @@ def panel_figure(panel: Panel) -> Figure:
             note.set_in_layout(False)  # a long label must not shrink the spectrum
         axes.set_yticks([])
         axes.set_xlabel(panel.x_label)
+        axes.set_ylabel(panel.y_label)
         axes.set_title(plain(panel.title), fontsize=9.5, loc="left")
     return figure
 

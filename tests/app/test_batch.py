@@ -83,6 +83,9 @@ def test_a_file_that_was_read_but_had_no_say_is_not_refused(answer):
     assert status_of(replace(answer, files=(used, unused))) is Status.ANSWERED
     assert status_of(replace(answer, files=(used, refused))) is Status.PARTLY
     assert status_of(replace(answer, files=(refused,))) is Status.UNUSABLE
+    described = FileReport("specimen.yaml", "0", None, "specimen.yaml", True, "")
+    assert status_of(replace(answer, files=(used, described))) is Status.ANSWERED
+    assert status_of(replace(answer, files=(refused, described))) is Status.UNUSABLE
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is killed by a POSIX signal")

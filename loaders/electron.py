@@ -47,6 +47,7 @@ _ENERGY_STEP_EV = (1e-4, 1e3)
 _ENERGY_RANGE_EV = (-2e4, 1e6)
 _PIXEL_NM = (1e-4, 1e6)
 _WIDEST_G = 60.0  # 1/angstrom over a whole detector: beyond any microscope
+_WRAPPED = 0.99  # share of negative values in a picture that no camera and no dark frame makes
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -74,9 +75,10 @@ def read(path: Path) -> Measurement:
 
     Returns
     -------
-    Measurement: a spectrum is (n,) or (positions..., n) with an ``energy`` axis in eV; a
-    diffraction pattern is (..., ny, nx) with ``ky``, ``kx`` in 1/angstrom; an image is
-    (..., ny, nx) with ``y``, ``x`` in nm. Axes without a calibration count pixels (``px``).
+    Measurement: a spectrum is (n,) or (positions..., n), float, with an ``energy`` axis in eV;
+    a diffraction pattern is (..., ny, nx) with ``ky``, ``kx`` in 1/angstrom; an image is
+    (..., ny, nx) with ``y``, ``x`` in nm; pictures keep the number type of the file. Axes
+    without a calibration count pixels (``px``).
 
     Raises
     ------
@@ -185,7 +187,7 @@ def _measurement(raw: RawSignal, provenance: Provenance, name: str) -> Measureme
         metadata["zero_loss_in_range"] = bool(axes[-1].values[0] < 0.0 < axes[-1].values[-1])
     return Measurement(
         modality=kind,
-        values=np.ascontiguousarray(data),
+        values=np.ascontiguousarray(data, float if count == 1 else None),
         axes=tuple(axes),
         value_unit=_value_unit(data),
         calibration=calibration,
@@ -215,11 +217,9 @@ def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
         warned.append("true/false values: a mask rather than a measurement")
     if data.dtype.kind not in "iuf":
         raise UnreadableFileError(f"{name}: the values are no numbers ({data.dtype}); {_AGAIN}")
-    if data.dtype.kind == "i" and data.ndim > 1 and data.max() < 0:
+    if data.dtype.kind == "i" and data.ndim > 1 and np.mean(data < 0) > _WRAPPED:
         data = np.ascontiguousarray(data).view(data.dtype.str.replace("i", "u"))
-        warned.append(
-            "every value was negative: signed integers read as the unsigned counts they were"
-        )
+        warned.append("all values were negative: signed integers read as the unsigned they were")
     return data.astype(data.dtype.newbyteorder("="), copy=False), warned
 
 

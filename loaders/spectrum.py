@@ -155,23 +155,23 @@ def _read_emsa(name: str, lines: list[str]) -> RawSignal:
 def _rows(name: str, lines: list[str], first: int) -> tuple[list[list[float]], bool]:
     """Rows of numbers from line `first` on, and whether the end of data is marked."""
     rows: list[list[float]] = []
+    ended = False
     for index in range(first, len(lines)):
-        line = lines[index]
-        if line.lstrip().startswith("#"):
-            if line.upper().replace(" ", "").startswith("#ENDOFDATA"):
-                return rows, True
-            continue
-        if not line.strip():
-            continue
-        row = _numbers(line)
-        if row is None:
-            raise UnreadableFileError(
-                f"{name}: line {index + 1} is not numbers: {text(line[:40])!r}; {_AGAIN}"
-            )
-        rows.append(row)
+        line = lines[index].strip()
+        if line.startswith("#"):
+            ended = line.upper().replace(" ", "").startswith("#ENDOFDATA")
+            if ended:
+                break
+        elif line:
+            row = _numbers(line)
+            if row is None:
+                raise UnreadableFileError(
+                    f"{name}: line {index + 1} is not numbers: {text(line[:40])!r}; {_AGAIN}"
+                )
+            rows.append(row)
     if not rows:
         raise UnreadableFileError(f"{name}: a header but no spectrum after it; {_AGAIN}")
-    return rows, False
+    return rows, ended
 
 
 def _is_xy(

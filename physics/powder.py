@@ -29,8 +29,9 @@ from xtalfuse.physics.profile import (
 )
 from xtalfuse.physics.units import Radiation
 
-SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b")
+SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b", "spill")
 MIN_WIDTH_DEG = 1e-3
+BEAM_EDGE = 6
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class InstrumentState:
     asymmetry : coefficient of the skewness that goes as cot(theta) (axial divergence)
     skew : coefficient of the skewness that goes as cos(theta) (uneven or transparent specimen)
     extra_b : displacement parameter B added to every atom, angstrom^2
+    spill : sin(theta) below which the beam is longer than the specimen, so that part of it
+        misses: intensity falls as ``sin(theta) / spill`` (Fischer, 1996, Powder Diffr. 11, 17)
     """
 
     zero: float = 0.0
@@ -54,14 +57,16 @@ class InstrumentState:
     asymmetry: float = 0.0
     skew: float = 0.0
     extra_b: float = 0.0
+    spill: float = 0.05
 
     def moved(self, step: np.ndarray) -> InstrumentState:
-        """State after adding a (7,) step in the order of `SHARED`."""
+        """State after adding a (8,) step in the order of `SHARED`."""
         values = np.array([getattr(self, name) for name in SHARED]) + step
         values[2] = max(values[2], 0.0)
         values[3] = max(values[3], MIN_WIDTH_DEG)
         values[4] = np.clip(values[4], -0.3, 0.3)
         values[5] = np.clip(values[5], -0.8, 0.8)
+        values[7] = np.clip(values[7], 0.01, 0.6)
         return InstrumentState(*(float(v) for v in values))
 
 
@@ -108,7 +113,7 @@ class PhaseColumns:
 
     profile: np.ndarray  # (n,)
     by_own: np.ndarray  # (n, q) strain..., size, microstrain[, texture]
-    by_shared: np.ndarray  # (n, 7) in the order of SHARED
+    by_shared: np.ndarray  # (n, 8) in the order of SHARED
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,12 @@ class PhaseModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n,) intensity of each reflection and its derivative to texture."""
         texture, slope = self._texture(state)
-        base = self.intensity * np.exp(-0.5 * instrument.extra_b * self.inverse_d(state) ** 2)
+        inverse_d = self.inverse_d(state)
+        base = self.intensity * np.exp(-0.5 * instrument.extra_b * inverse_d**2)
+        base = (
+            base
+            * beam_on_specimen(0.5 * self.radiation.mean_angstrom * inverse_d, instrument.spill)[0]
+        )
         if state.adjust is not None:
             base = base * state.adjust
         return base * texture, base * slope
@@ -226,7 +236,8 @@ class PhaseModel:
         by_lorentz += stamps.by_eta * shape.eta_by_lorentz[stamps.peak]
         gauss_columns = draw(by_gauss, np.column_stack([area * tangent, area]))
         lorentz_columns = draw(by_lorentz, np.column_stack([area * secant, area * tangent]))
-        amounts = [area, -2.0 * s2_lines * area]
+        sine = 0.5 * self.radiation.mean_angstrom * np.tile(inverse_d, lines)
+        amounts = [area, -2.0 * s2_lines * area, beam_on_specimen(sine, instrument.spill)[1] * area]
         if state.axis is not None:
             amounts.append(factor * np.tile(drawn.by_texture, lines))
         value_columns = draw(stamps.value, np.column_stack(amounts))
@@ -235,10 +246,10 @@ class PhaseModel:
         return PhaseColumns(
             profile=value_columns[:, 0],
             by_own=np.column_stack(
-                [position_columns[:, :p], lorentz_columns, value_columns[:, 2:]]
+                [position_columns[:, :p], lorentz_columns, value_columns[:, 3:]]
             ),
             by_shared=np.column_stack(
-                [position_columns[:, p:], gauss_columns, skew_columns, value_columns[:, 1]]
+                [position_columns[:, p:], gauss_columns, skew_columns, value_columns[:, 1:3]]
             ),
         )
 
@@ -295,10 +306,20 @@ class PhaseModel:
         )
 
 
+def beam_on_specimen(sine: np.ndarray, spill: float) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the beam that meets the specimen, and the derivative of its log to `spill`.
+
+    ``min(1, sin(theta) / spill)`` with the corner rounded, as a beam has no sharp edge.
+    """
+    ratio = (spill / np.maximum(sine, 1e-6)) ** BEAM_EDGE
+    return (1.0 + ratio) ** (-1.0 / BEAM_EDGE), -ratio / (1.0 + ratio) / spill
+
+
 def _reach(strength: np.ndarray) -> np.ndarray:
-    """Half window of each peak in full widths: strong peaks have tails worth drawing."""
+    """Half window of each peak in full widths: to where a Lorentzian tail, ``1 / (1 + 4 z^2)``,
+    falls below 0.3 % of the strongest peak."""
     relative = strength / max(float(strength.max(initial=0.0)), 1e-300)
-    return np.clip(3.0 + 30.0 * np.sqrt(relative) * 0.6, 3.0, 20.0)
+    return np.clip(0.5 * np.sqrt(relative / 0.003), 2.0, 9.0)
 
 
 def strain_basis(crystal: Crystal) -> np.ndarray:

@@ -18,7 +18,8 @@ from xtalfuse.tasks.graininess import free_intensities
 from xtalfuse.tasks.screen import Screen
 
 BEAM = 2  # hypotheses kept alive
-TRIALS = 6  # candidates fitted for each hypothesis and each ranking
+TRIALS = 6  # candidates placed for each hypothesis and each ranking
+SETTLED = 4  # of them refined
 MAX_PHASES = 8
 MIN_GAIN = 40.0  # of minus twice the log posterior, that a further phase must bring
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
@@ -96,11 +97,9 @@ class PhaseSearch:
 
     def extensions(self, fit: PatternFit) -> list[PatternFit]:
         """Fits with one more phase, best first."""
-        trials = [
-            self.trial(fit, entry, strain, width)
-            for entry, strain, width in self.proposals(fit, TRIALS)
-        ]
-        return sorted(trials, key=lambda f: f.objective)
+        first = [self.place(fit, *proposal) for proposal in self.proposals(fit, TRIALS)]
+        first.sort(key=lambda f: f.objective)
+        return sorted((self.settle(f) for f in first[:SETTLED]), key=lambda f: f.objective)
 
     def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
         """Candidates that may explain what a fit leaves over: entry, strain, width."""
@@ -123,22 +122,21 @@ class PhaseSearch:
                 )
         return list(found.values())
 
-    def trial(self, fit: PatternFit, entry: int, strain: float, width: float) -> PatternFit:
-        """A quick fit with one more phase; the others hold still."""
+    def place(self, fit: PatternFit, entry: int, strain: float, width: float) -> PatternFit:
+        """A fit with one more phase where the screen saw it; only scales are solved."""
         model = self.models[entry]
         broad = 0.04 if width <= 1.0 else 0.8 * self.signal.fwhm_deg
         new = PhaseFit(entry, model, model.start(strain, size=broad, microstrain=0.05))
-        index = len(fit.phases)
         trial = self.fitter.fit((*fit.phases, new), fit.instrument, iterations=0)
-        trial = free_intensities(self.fitter, trial, only=(index,))
-        trial = self.fitter.fit(
-            trial.phases,
-            trial.instrument,
-            iterations=4,
-            active=(index,),
-            shared=index == 0,
+        return free_intensities(self.fitter, trial, only=(len(fit.phases),))
+
+    def settle(self, fit: PatternFit) -> PatternFit:
+        """Refine the phase that was placed last; the others hold still."""
+        last = len(fit.phases) - 1
+        fit = self.fitter.fit(
+            fit.phases, fit.instrument, iterations=4, active=(last,), shared=last == 0
         )
-        return free_intensities(self.fitter, trial, only=(index,))
+        return free_intensities(self.fitter, fit, only=(last,))
 
     def polish(self, fit: PatternFit, iterations: int = 6) -> PatternFit:
         """Refine everything, with the intensities of grainy reflections freed anew."""
@@ -171,10 +169,10 @@ class PhaseSearch:
             entry = fit.phases[index].entry
             own = [Rival(None, bare.objective - fit.objective)]
             better = None
-            for other, strain, width in self.proposals(bare, TRIALS):
+            for rival in self.extensions(bare):
+                other = rival.phases[-1].entry
                 if self.same_class(other, entry):
                     continue
-                rival = self.trial(bare, other, strain, width)
                 if rival.objective < fit.objective + 100.0:
                     rival = self.polish(rival, 3)
                 own.append(Rival(other, rival.objective - fit.objective))

@@ -40,17 +40,18 @@ class Charges:
     expected: dict[str, tuple[float, float]]  # the same, narrowed by neutrality
     balanced: bool  # some choice of common oxidation states gives a neutral cell
     certain: bool  # every cation has one common state: nothing was fitted to balance
+    homopolar: frozenset[str]  # non-metals that share electrons with their own kind
     judge: np.ndarray  # (n_sites,) the site is occupied and held by one element
     disordered: np.ndarray  # (n_sites,) partly occupied, or with such neighbours
 
 
 def charges_of(crystal: Crystal, near: Neighbours) -> Charges | None:
-    """Charges, or None where the structure is not ionic: metals, suboxides, homopolar bonds."""
+    """Charges, or None where the structure is not ionic: metals and suboxides."""
     anions = anions_of(crystal, near)
     amounts = {el: n for el, n in crystal.composition.items() if el not in anions}
     amounts["H"] = amounts.pop("D", 0.0) + amounts.get("H", 0.0)
     cations = {el: n for el, n in amounts.items() if n > 1e-6}
-    if not anions or not cations or _homopolar(crystal, near, anions):
+    if not anions or not cations:
         return None
     states = {el: tuple(s for s in OXIDATION_STATES.get(el, ()) if s > 0) for el in cations}
     if not all(states.values()):
@@ -68,8 +69,9 @@ def charges_of(crystal: Crystal, near: Neighbours) -> Charges | None:
         fixed.update({el: (float(q), float(q)) for el, q in negative.items()})
         fixed.pop("H", None)
     certain = all(len(s) == 1 or el in ("C", "N", "P", "S", "H") for el, s in states.items())
+    homopolar = _homopolar(crystal, near)
     judge, disordered = _order(crystal, near, anions)
-    return Charges(anions, possible, expected, balanced, certain, judge, disordered)
+    return Charges(anions, possible, expected, balanced, certain, homopolar, judge, disordered)
 
 
 def _narrowed(
@@ -111,21 +113,20 @@ def anions_of(crystal: Crystal, near: Neighbours) -> frozenset[str]:
     return frozenset(anions)
 
 
-def _homopolar(crystal: Crystal, near: Neighbours, anions: frozenset[str]) -> bool:
-    """Two anions, or two cations other than hydrogen, that share electrons."""
+def _homopolar(crystal: Crystal, near: Neighbours) -> frozenset[str]:
+    """Non-metals bonded to their own kind: peroxide, pyrite, ethanoate; hydrogen left out."""
     atoms = crystal.expand()
-    occupancies = np.array([s.occupancy for s in crystal.sites])
+    found = set()
     for index, site in enumerate(crystal.sites):
-        if site.occupancy < 0.6 or site.species in ("H", "D"):
-            continue
         own = gemmi.Element(site.species)
-        mine = (near.site == index) & (near.distance > 0.3)
-        same = mine & (atoms.numbers[near.atom] == own.atomic_number)
-        same &= occupancies[index] + atoms.occupancies[near.atom] > 1.5
-        metal = own.is_metal
-        if not metal and (near.distance[same] < 1.25 * 2 * own.covalent_r).any():
-            return True
-    return False
+        if site.occupancy < 0.6 or own.is_metal or own.atomic_number == 1:
+            continue
+        same = (near.site == index) & (near.distance > 0.3)
+        same &= atoms.numbers[near.atom] == own.atomic_number
+        same &= site.occupancy + atoms.occupancies[near.atom] > 1.5
+        if (near.distance[same] < 1.25 * 2 * own.covalent_r).any():
+            found.add(own.name)
+    return frozenset(found)
 
 
 def _order(

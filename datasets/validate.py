@@ -36,6 +36,7 @@ SOFT = frozenset(["Li", "Na", "K", "Rb", "Cs", "Ag", "Tl", "Mg", "Ca", "Sr", "Ba
 TOLERANCE = {"rigid": (0.33, 0.45), "usual": (0.50, 0.60), "soft": (0.75, 1.10)}
 # Fewest oxygen or fluorine neighbours of elements that never have fewer
 LEAST_NEIGHBOURS = {"Al": 4, "Si": 4, "P": 4, "Ge": 4, "Ti": 4, "Zr": 6, "Nb": 4, "C": 2, "B": 3}
+UNSTABLE = 0.6  # valence units; Brown (2009): above 0.2 a structure is usually unstable
 IONIC = frozenset(["O", "F", "Cl", "Br", "I"])  # bonds of S, Se, Te and N are too covalent
 ANION_TOLERANCE = (0.62, 0.48)
 
@@ -175,6 +176,14 @@ def _check_valences(
     if charges is None or not charges.anions <= IONIC:
         verdict.notes.append("bond-valence sums do not apply")
         return
+    if charges.homopolar & charges.anions and charges.balanced and charges.certain:
+        verdict.errors.append(
+            f"{', '.join(sorted(charges.homopolar & charges.anions))} bonds to itself although "
+            f"the charges of {crystal.formula} balance without; a position or the setting is wrong"
+        )
+    if charges.homopolar:
+        verdict.notes.append("bond-valence sums do not apply: bonds between equal atoms")
+        return
     if not charges.balanced:
         verdict.notes.append(f"charges do not balance ({crystal.formula}); hydrogen may be missing")
     bonds = _bonds(crystal, near)
@@ -190,6 +199,10 @@ def _check_valences(
     ]
     if deviations:
         verdict.instability = float(np.sqrt(np.mean(np.square(deviations))))
+        if verdict.instability > UNSTABLE and not verdict.errors:
+            verdict.warnings.append(
+                f"bond-valence sums are off by {verdict.instability:.2f} in the mean"
+            )
     for excess, index in sorted(judged, reverse=True)[:2]:
         low, high = charges.expected[crystal.sites[index].species]
         text = f"bond-valence sum {sums[index]:.2f} at {_where(crystal, index)}, expected " + (

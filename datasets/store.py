@@ -1,0 +1,150 @@
+"""The only writer of HDF5 files: flat arrays, complete or not there at all.
+
+A file is written beside its place, forced to disk and renamed, so that a killed program
+leaves either the old file or the new one. The sha256 of the content is kept inside, because
+a flipped bit in a number does not show. Reading accepts only what `write_arrays` writes:
+contiguous numeric arrays inside the file itself; links, external storage and declared sizes
+beyond the file are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.loaders.record import UnreadableFileError
+
+
+class StoreError(UnreadableFileError):
+    """A stored file that cannot be trusted: the message names file, cause and remedy."""
+
+
+def content_sha256(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> str:
+    """Hash of names, types, shapes, values and attributes; the same on every machine."""
+    digest = hashlib.sha256(json.dumps(dict(attributes), sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(memoryview(array).cast("B") if array.size else b"")
+    return digest.hexdigest()
+
+
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+) -> str:
+    """Write arrays and attributes as one HDF5 file, atomically.
+
+    Parameters
+    ----------
+    path : place of the file; what is there is replaced only when all is on disk
+    arrays : name -> numeric array
+    attributes : plain JSON values
+
+    Returns
+    -------
+    sha256 of the content
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; nothing is left behind.
+    """
+    import h5py
+
+    path = Path(path)
+    sha256 = content_sha256(arrays, attributes)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        with h5py.File(temporary, "w", libver="latest") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=np.ascontiguousarray(array))
+            file.attrs["content"] = json.dumps(dict(attributes), sort_keys=True)
+            file.attrs["sha256"] = sha256
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+    return sha256
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself must reach the disk; folders cannot be opened on Windows."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read_arrays(
+    path: str | Path, *, check: bool = True
+) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:
+    """Arrays of a stored file, mapped read-only, with attributes and sha256.
+
+    Parameters
+    ----------
+    check : compare the content with its sha256
+
+    Raises
+    ------
+    StoreError
+        If the file is absent, damaged, changed, or not written by `write_arrays`.
+    """
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        raise StoreError(f"{path}: no such file; check the path")
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = json.loads(str(file.attrs["content"]))
+            sha256 = str(file.attrs["sha256"])
+            places = {name: _place(file, name, path) for name in file}
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        cause = " ".join(str(error).split())[:150]
+        raise StoreError(f"{path.name}: not a stored file ({cause}); build it again") from None
+    arrays = {
+        name: np.memmap(path, dtype, "r", offset, shape)
+        if np.prod(shape)
+        else np.empty(shape, dtype)
+        for name, (dtype, offset, shape) in places.items()
+    }
+    if check and content_sha256(arrays, attributes) != sha256:
+        raise StoreError(
+            f"{path.name}: the content does not match its sha256: the file was damaged; "
+            "build it again"
+        )
+    return arrays, attributes, sha256
+
+
+def _place(file: Any, name: str, path: Path) -> tuple[np.dtype, int, tuple[int, ...]]:
+    """Type, position in the file and shape of one plain array."""
+    import h5py
+
+    link = file.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise StoreError(f"{path.name}: {name} is a link out of the file; do not trust this file")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise StoreError(f"{path.name}: {name} is not an array of this file; do not trust it")
+    offset = dataset.id.get_offset()
+    empty = dataset.size == 0
+    if dataset.dtype.kind not in "iufc" or (offset is None and not empty):
+        raise StoreError(f"{path.name}: {name} is not a plain array; build the file again")
+    end = 0 if empty else offset + dataset.size * dataset.dtype.itemsize
+    if end > path.stat().st_size:
+        raise StoreError(f"{path.name}: {name} ends beyond the file, which was cut; build it again")
+    return dataset.dtype, int(offset or 0), tuple(dataset.shape)

@@ -48,7 +48,7 @@ def phase_colour(index: int) -> str:
     return PHASE_COLOURS[index % len(PHASE_COLOURS)]
 
 
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9.5,
     "figure.facecolor": "white",
@@ -79,20 +79,21 @@ def pattern_figure(answer: Answer) -> Figure:
     """
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     curves = answer.curves
     if curves is None:
         raise ValueError(f"{answer.specimen}: no powder pattern, so there is nothing to draw")
     rows = max(1, len(curves.ticks_deg))
+    tight = ConstrainedLayoutEngine(h_pad=0.02, hspace=0.0)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(11, 6.0 + 0.16 * rows), layout="constrained")
+        figure = Figure(figsize=(11, 6.0 + 0.16 * rows), layout=tight)
         main, ticks, residual = figure.subplots(
             3, 1, sharex=True, height_ratios=[6.0, 0.26 * rows + 0.1, 1.3]
         )
         _draw_pattern(main, answer, curves)
         _draw_ticks(ticks, answer, curves)
         _draw_difference(residual, curves)
-        figure.get_layout_engine().set(h_pad=0.02, hspace=0.0)
     return figure
 
 

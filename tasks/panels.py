@@ -10,7 +10,7 @@ import numpy as np
 
 from xtalfuse.encoders.rings import RingProfile
 from xtalfuse.loaders.record import Measurement, Modality, Record
-from xtalfuse.physics.spectroscopy import edges_between, xray_lines
+from xtalfuse.physics.spectroscopy import XrayLine, edges_between, xray_lines
 from xtalfuse.tasks.answer import Answer, Panel
 
 MOST_MARKS = 24  # more labels than this cannot be read in a small figure
@@ -69,7 +69,7 @@ def _edge_marks(low: float, high: float, symbols: Collection[str]) -> tuple[tupl
 
 def _line_marks(low: float, high: float, symbols: Collection[str]) -> tuple[tuple[str, float], ...]:
     """The strongest line of each family of each element, at its energy in keV."""
-    families = {}
+    families: dict[tuple[str, str], XrayLine] = {}
     for line in xray_lines():
         if line.element not in symbols or not low <= line.energy_ev <= high:
             continue

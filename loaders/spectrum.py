@@ -263,7 +263,9 @@ def _signal(
 
 def _elements(header: dict[str, str]) -> list[str]:
     """Elements by atomic number, as Oxford Instruments' software adds them."""
+    numbers = re.findall(r"\d+", header.get("OXINSTELEMS", ""))
+    if not numbers:
+        return []
     from gemmi import Element
 
-    numbers = re.findall(r"\d+", header.get("OXINSTELEMS", ""))
     return [Element(int(z)).name for z in numbers if 0 < int(z) < 119]

@@ -138,10 +138,10 @@ def _convergence(instrument: Any, original: Any) -> float | None:
 
 
 def _elements(value: Any) -> list[str]:
-    from gemmi import Element
-
     if not isinstance(value, list | tuple | np.ndarray):
         return []
+    from gemmi import Element
+
     names = [text(str(item)) or "" for item in value]
     return [name for name in names if Element(name).atomic_number > 0]
 

@@ -101,6 +101,7 @@ def read(path: str | Path, wavelength: str | float | None = None) -> Measurement
             f"{name}: angles run {angles[0]:g} to {angles[-1]:g}, which is no 2theta in degrees; "
             "export the pattern again"
         )
+    said += _zero_run(name, intensity, scan.unit)
     if intensity.size < FEW_POINTS:
         said += (f"only {intensity.size} points",)
     if (intensity < 0).any():
@@ -134,6 +135,27 @@ def _read_kind(path: Path, kind: str) -> Scan:
         "text": xrd_table.read_text,
     }
     return readers[kind](path)
+
+
+def _zero_run(name: str, intensity: np.ndarray, unit: str) -> tuple[str, ...]:
+    """Refuse counts with a hole of zeros in a pattern that has no zeros elsewhere; else warn.
+
+    At a level of ten counts or more a run of zeros has no chance (Poisson: 5e-5 each).
+    """
+    zero = np.concatenate([[False], intensity == 0, [False]])
+    edges = np.flatnonzero(np.diff(zero))
+    runs = edges[1::2] - edges[::2]
+    if runs.size == 0 or runs.max() < max(20, 0.01 * intensity.size):
+        return ()
+    longest = int(runs.max())
+    others = int(zero.sum()) - longest
+    rest = intensity[intensity != 0]
+    if unit == "counts" and others < 0.05 * rest.size and np.median(rest) >= 10:
+        raise UnreadableFileError(
+            f"{name}: {longest} neighbouring points are exactly zero in a pattern with a level of "
+            f"{np.median(rest):g} counts: the file is damaged; copy it again"
+        )
+    return (f"{longest} neighbouring points are exactly zero",)
 
 
 def _usable_sigma(sigma: np.ndarray | None) -> np.ndarray | None:

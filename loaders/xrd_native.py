@@ -226,9 +226,11 @@ def _cif_scan(path: Path, block: Any, tag: str) -> Scan:
         )
     sigma = _cif_sigma(block, tag, intensity.size, column)
     unit = "counts" if "counts" in tag else unit_of(intensity)
+    whole = np.isfinite(declared) or path.read_bytes().endswith((b"\n", b"\r"))
+    said = () if whole else ("the file ends without a line end: its last point may be cut",)
     metadata = {"block": block.name, "intensity": tag}
     radiation = _cif_radiation(path, block, column)
-    return Scan(angles, intensity, "powder cif", unit, sigma, radiation, metadata)
+    return Scan(angles, intensity, "powder cif", unit, sigma, radiation, metadata, said)
 
 
 def _cif_sigma(block: Any, tag: str, size: int, column: Any) -> np.ndarray | None:

@@ -209,17 +209,21 @@ def _trimmed(
 ) -> tuple[list[tuple[int, list[float]]], list[str]]:
     """Without a last row that looks cut, and the warning for it."""
     cut = "the last line is cut: the file may be incomplete"
-    if ragged_end:
+    open_end = not text.endswith(("\n", "\r"))
+    inside_line_end = text.endswith("\r") and "\n" in text
+    if ragged_end or inside_line_end or (open_end and not lines[-1].strip()):
         return kept, [cut]
     last = lines[kept[-1][0]].strip()
     before = [lines[i].strip() for i, _ in kept[-51:-1]]
-    if text.endswith(("\n", "\r")) or kept[-1][0] != len(lines) - 1 or not before:
+    if not open_end or not before:
         return kept, []
+    if kept[-1][0] != len(lines) - 1:
+        return kept, [cut]
     decimals = Counter(_decimals(line) for line in before).most_common(1)[0]
     shorter = len(last) < min(len(line) for line in before)
     if shorter or (decimals[1] == len(before) and _decimals(last) != decimals[0]):
         return kept[:-1], [cut]
-    return kept, []
+    return kept, ["the file ends without a line end: its last point may be cut"]
 
 
 def _decimals(line: str) -> int:

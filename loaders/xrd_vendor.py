@@ -165,11 +165,22 @@ def _scaled(
             return intensity, unit_of(intensity, declared), [said]
         if sigma is not None:  # rietx found whole counts after multiplying by the time
             return intensity, "counts/s", []
+    if form == "uxd":
+        _check_step_count(path, options.get("scan", 0), intensity.size)
     if form == "bruker_raw" and sigma is not None:
         return intensity, "counts/s", []
     if form in ("xrdml", "brml") and (declared or "").lower() == "counts":
         return intensity, "counts", []
     return intensity, unit_of(intensity, declared), []
+
+
+def _check_step_count(path: Path, scan: int, points: int) -> None:
+    """Refuse a range of a ``.uxd`` file that is shorter than its ``_STEPCOUNT``."""
+    declared = re.findall(r"(?m)^_STEPCOUNT\s*=\s*(\d+)", path.read_text("latin-1"))
+    if scan < len(declared) and int(declared[scan]) != points:
+        raise UnreadableFileError(
+            f"{path.name}: {points} points where {declared[scan]} are declared; copy the file again"
+        )
 
 
 def _smoother(candidate: np.ndarray, other: np.ndarray, factors: np.ndarray) -> bool:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from xtalfuse import library_cli
+from xtalfuse.terminal import (
+    JsonOption,
+    LibraryOption,
+    OutOption,
+    RefineOption,
+    WavelengthOption,
+    complain,
+    cores,
+    opened,
+    print_json,
+    telling,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,45 +37,9 @@ app = typer.Typer(
     epilog="Exit codes: 0 all answered, 1 our fault, 2 usage, 3 some files refused, "
     "4 nothing usable.",
 )
-library_app = typer.Typer(help="The reference library: build your own, look into it.")
-app.add_typer(library_app, name="library", no_args_is_help=True)
+app.add_typer(library_cli.app, name="library")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-
-LibraryOption = Annotated[
-    Path | None, typer.Option("--library", help="Library file; the built-in one if not given.")
-]
-WavelengthOption = Annotated[
-    str | None,
-    typer.Option(
-        "--wavelength", help="Radiation where the file does not say: CuKa, CoKa1 or 1.5406."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-
-
-@contextmanager
-def telling() -> Iterator[None]:
-    """Turn an error that the user can mend into one line and its exit code."""
-    from xtalfuse.loaders.record import UnreadableFileError
-    from xtalfuse.options import UsageError
-
-    try:
-        yield
-    except UsageError as error:
-        _complain(str(error))
-        raise typer.Exit(2) from None
-    except UnreadableFileError as error:
-        _complain(str(error))
-        raise typer.Exit(4) from None
-
-
-def _complain(message: str) -> None:
-    from rich.text import Text
-
-    from xtalfuse.display import consoles, shown
-
-    consoles()[1].print(Text(f"error: {shown(message)}", style="red"), soft_wrap=True)
 
 
 def _version(wanted: bool) -> None:
@@ -98,10 +73,8 @@ def identify(
         str | None, typer.Option(help="Elements that may be present, such as Al,O.")
     ] = None,
     wavelength: WavelengthOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("xtalfuse-results"),
-    refine: Annotated[
-        bool, typer.Option("--refine/--no-refine", help="Rietveld refinement at the end.")
-    ] = True,
+    out: OutOption = Path("xtalfuse-results"),
+    refine: RefineOption = True,
     as_json: JsonOption = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Specimens worked on at once; all cores if not given.")
@@ -120,28 +93,23 @@ def identify(
     xtalfuse identify specimens/ --jobs 4  (a folder of specimen folders)
     """
     from xtalfuse import batch
-    from xtalfuse.options import open_library, parse_elements, parse_wavelength
+    from xtalfuse.options import parse_elements, parse_wavelength
 
     with telling():
         options = batch.Options(
             library, parse_elements(elements), parse_wavelength(wavelength), refine
         )
         planned = batch.plan(batch.find_specimens(paths, out), out, options)
-        open_library(library)  # a wrong library is told before any work
-    processes = jobs or min(len(planned), _cores())
+        opened(library)  # a wrong library is told before any work
+    processes = jobs or min(len(planned), cores())
     outcomes, interrupted = _run(planned, processes, quiet=as_json)
     if as_json:
-        _print_json([_as_document(outcome) for outcome in outcomes], alone=len(planned) == 1)
+        documents = [_as_document(outcome) for outcome in outcomes]
+        print_json(documents[0] if len(planned) == 1 and documents else documents)
     if interrupted:
-        _complain(f"stopped; {len(outcomes)} of {len(planned)} specimens are done, see {out}")
+        complain(f"stopped; {len(outcomes)} of {len(planned)} specimens are done, see {out}")
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(batch.exit_code(outcome.status for outcome in outcomes))
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run(jobs: list[Job], processes: int, quiet: bool) -> tuple[list[Outcome], bool]:
@@ -186,18 +154,9 @@ def _show_above(progress: Any, console: Console, view: Any) -> None:
 
 def _as_document(outcome: Outcome) -> dict[str, Any]:
     """``result.json`` of an outcome, with where its files are or what went wrong."""
-    from xtalfuse.tasks.report import finite
-
     if outcome.answer is None:
         return {"specimen": str(outcome.job.path), "error": outcome.error}
-    content: dict[str, Any] = finite(outcome.answer.to_dict())
-    return {**content, "report": str(outcome.report)}
-
-
-def _print_json(documents: list[dict[str, Any]], alone: bool) -> None:
-    """One specimen is printed as an object, several as a list of them."""
-    content = documents[0] if alone and documents else documents
-    sys.stdout.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    return {**outcome.answer.to_dict(), "report": str(outcome.report)}
 
 
 @app.command()
@@ -222,9 +181,7 @@ def read(
 
         measurement = load(file, wavelength=parse_wavelength(wavelength))
     if as_json:
-        from xtalfuse.tasks.report import finite
-
-        _print_json([finite(_measurement_document(measurement))], alone=True)
+        print_json(_measurement_document(measurement))
     else:
         consoles()[0].print(measurement_view(measurement))
 
@@ -252,10 +209,8 @@ def _measurement_document(measurement: Any) -> dict[str, Any]:
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("xtalfuse-results"),
-    refine: Annotated[
-        bool, typer.Option("--refine/--no-refine", help="Rietveld refinement at the end.")
-    ] = True,
+    out: OutOption = Path("xtalfuse-results"),
+    refine: RefineOption = True,
 ) -> None:
     """Identify measured data that come with the dependencies."""
     from rich.text import Text
@@ -291,7 +246,7 @@ def main() -> None:
             "w", prefix="xtalfuse-crash-", suffix=".txt", delete=False, errors="replace"
         ) as file:
             file.write(traceback.format_exc())
-        _complain(
+        complain(
             f"xtalfuse failed, and it is not your fault: {type(error).__name__}: {error}\n"
             f"The details are in {file.name}; please report them."
         )

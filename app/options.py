@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xtalfuse.datasets.library import Library
+    from xtalfuse.datasets.library import Library, Progress
 
 
 class UsageError(Exception):
@@ -73,8 +73,8 @@ def parse_wavelength(text: str | None) -> str | None:
     return text
 
 
-def open_library(path: Path | None) -> Library:
-    """The library in a file, or the built-in one.
+def open_library(path: Path | None, progress: Progress | None = None) -> Library:
+    """The library in a file, or the built-in one; `progress` is told when that must be made.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def open_library(path: Path | None) -> Library:
     from xtalfuse.loaders.record import UnreadableFileError
 
     if path is None:
-        return builtin()
+        return builtin(progress)
     if not path.is_file():
         raise UsageError(
             f"{path}: no such file; build a library with: xtalfuse library build CIFS --out {path}"
         )
     try:
         return Library.load(path)
-    except (UnreadableFileError, OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path}: not a library ({error}); build it again") from error
+    except UnreadableFileError as error:
+        raise UsageError(str(error)) from None

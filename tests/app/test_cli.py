@@ -85,8 +85,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
     stand_in = ModuleType("xtalfuse.tasks.identify")
     stand_in.identify = identify
     monkeypatch.setitem(sys.modules, "xtalfuse.tasks.identify", stand_in)
-    monkeypatch.setattr("xtalfuse.options.open_library", lambda path: "library")
-    monkeypatch.setattr("xtalfuse.batch.open_library", lambda path: "library")
+    monkeypatch.setattr("xtalfuse.options.open_library", lambda *_: "library")
+    monkeypatch.setattr("xtalfuse.batch.open_library", lambda *_: "library")
     return calls
 
 

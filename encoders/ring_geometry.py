@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage, optimize
 
 COARSE_PX = 320  # the search for the centre runs on an image binned to about this size
+SHADOW_PX = 640  # likewise the search for the beam stop
 ELLIPSE_PRIOR = 0.01  # standard deviation of e1, e2: a badly aligned projector gives 2 %
 
 
@@ -34,6 +35,11 @@ class Geometry:
     def angle_deg(self) -> float:
         """Direction of the major axis, from x towards y, 0 to 180 degrees."""
         return float(np.degrees(0.5 * np.arctan2(self.e2, self.e1))) % 180.0
+
+    def near(self, shape: tuple[int, ...]) -> bool:
+        """Whether the centre is on the image or at most half its size outside."""
+        ny, nx = shape[:2]
+        return -0.5 * nx < self.x < 1.5 * nx and -0.5 * ny < self.y < 1.5 * ny
 
     def matrix(self, sign: float = 1.0) -> np.ndarray:
         """``exp(sign * E)``: (2, 2), takes circles to the distorted rings for sign = 1."""
@@ -64,14 +70,20 @@ def defects(image: np.ndarray) -> np.ndarray:
     bad = ~np.isfinite(image)
     finite = np.where(bad, np.nanmedian(image), image)
     level = np.sqrt(np.maximum(finite - np.percentile(finite, 0.5), 0.0))
-    ceiling = np.percentile(np.abs(level - ndimage.median_filter(level, 3)), 98)
-    for signed in (level, -level):
-        middle = ndimage.median_filter(signed, 3)
-        scatter = ndimage.uniform_filter(np.minimum(np.abs(signed - middle), ceiling), 31)
-        noise = 2.0 * scatter + 1e-9 * (1.0 + np.abs(level).max())
-        third = ndimage.rank_filter(signed, rank=-3, size=5)
-        outside = signed - third
-        bad |= (outside > 8.0 * noise) & (outside > 3.0 * np.abs(third - middle))
+    departure = np.abs(level - ndimage.uniform_filter(level, 3))
+    scatter = ndimage.uniform_filter(np.minimum(departure, np.percentile(departure, 98)), 31)
+    noise = 1.4 * scatter + 1e-9 * (1.0 + level.max())
+    y, x = np.nonzero(departure > 4.0 * noise)
+    around = np.stack([i.ravel() for i in np.mgrid[-2:3, -2:3]])  # (2, 25)
+    rows = np.clip(y[:, None] + around[0], 0, level.shape[0] - 1)
+    columns = np.clip(x[:, None] + around[1], 0, level.shape[1] - 1)
+    ordered = np.sort(level[rows, columns], axis=1)  # [n, 25]
+    here, middle, limit = level[y, x], ordered[:, 12], 8.0 * noise[y, x]
+    for third, outside in (
+        (ordered[:, -3], here - ordered[:, -3]),
+        (ordered[:, 2], ordered[:, 2] - here),
+    ):
+        bad[y, x] |= (outside > limit) & (outside > 3.0 * np.abs(third - middle))
     top = finite[~bad].max()
     clipped = (finite >= top) & ~bad
     below = finite[(finite < top) & ~bad]
@@ -188,17 +200,7 @@ def _sharpen(
     def blur(parameters: np.ndarray) -> float:
         e1, e2 = parameters[2:] / 300.0 if ellipse else (start.e1, start.e2)
         u, v = Geometry(parameters[0], parameters[1], e1, e2).undistort(x, y)
-        radius = np.hypot(u, v)
-        bins = radius.astype(int)
-        part = radius - bins
-        count = np.bincount(bins, 1.0 - part)
-        total = np.bincount(bins, values * (1.0 - part))
-        size = len(count) + 1
-        count = np.pad(count, (0, 1)) + np.bincount(bins + 1, part, minlength=size)
-        total = np.pad(total, (0, 1)) + np.bincount(bins + 1, values * part, minlength=size)
-        mean = total / np.maximum(count, 1.0)
-        mean -= ndimage.gaussian_filter1d(mean, 8.0)
-        return -float(np.dot(count, mean**2)) / len(values) + float(e1**2 + e2**2) * 10.0
+        return 10.0 * float(e1**2 + e2**2) - _sharpness(np.hypot(u, v), values)
 
     first = [start.x, start.y] + ([300.0 * start.e1, 300.0 * start.e2] if ellipse else [])
     step = np.eye(len(first)) * 3.0
@@ -209,6 +211,43 @@ def _sharpen(
     return Geometry(*map(float, (*result.x[:2], e1, e2))), -float(result.fun)
 
 
+def _sharpness(radius: np.ndarray, values: np.ndarray) -> float:
+    """Share of the variance of `values` that narrow features of their radial mean explain."""
+    bins = radius.astype(int)
+    part = radius - bins
+    count, total = np.bincount(bins, 1.0 - part), np.bincount(bins, values * (1.0 - part))
+    size = len(count) + 1
+    count = np.pad(count, (0, 1)) + np.bincount(bins + 1, part, minlength=size)
+    total = np.pad(total, (0, 1)) + np.bincount(bins + 1, values * part, minlength=size)
+    mean = total / np.maximum(count, 1.0)
+    mean -= ndimage.gaussian_filter1d(mean, 8.0)
+    return float(np.dot(count, mean**2)) / len(values)
+
+
+def contrast_with_decoys(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> float:
+    """Sharpness of the radial profile over the best that other centres reach.
+
+    A picture with some texture has a "best" centre too, but one hardly better than the next.
+    """
+    factor = max(1, int(np.ceil(max(image.shape) / COARSE_PX)))
+    small, small_good = _binned(image, good, factor)
+    contrast = local_contrast(small, small_good)
+    shift = (factor - 1) / 2.0
+    here = replace(geometry, x=(geometry.x - shift) / factor, y=(geometry.y - shift) / factor)
+    y, x = np.nonzero(small_good)
+    values = contrast[y, x]
+    best = _sharpness(np.hypot(*here.undistort(x, y)), values)
+    ny, nx = small.shape
+    decoys = [
+        replace(here, x=nx * i, y=ny * j)
+        for i in np.linspace(0.1, 0.9, 7)
+        for j in np.linspace(0.1, 0.9, 7)
+        if np.hypot(nx * i - here.x, ny * j - here.y) > 0.12 * max(nx, ny)
+    ]
+    others = [_sharpness(np.hypot(*one.undistort(x, y)), values) for one in decoys]
+    return best / max(max(others), 1e-12)
+
+
 def shadow(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Beam stop and vignetted corners: (ny, nx) bool, True = in the shadow.
 
@@ -216,6 +255,14 @@ def shadow(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> np.ndarra
     covers most of a circle the median is itself in shadow, so the area then grows into
     neighbours as dark as the shadow's own core.
     """
+    factor = max(1, int(np.ceil(max(image.shape) / SHADOW_PX)))
+    if factor > 1:
+        small, small_good = _binned(image, good, factor)
+        shift = (factor - 1) / 2.0
+        near = replace(geometry, x=(geometry.x - shift) / factor, y=(geometry.y - shift) / factor)
+        low = shadow(small, small_good, near).repeat(factor, 0).repeat(factor, 1)
+        short = [(0, n - m) for n, m in zip(image.shape, low.shape, strict=True)]
+        return np.pad(low, short, mode="edge")
     y, x = np.mgrid[: image.shape[0], : image.shape[1]]
     u, v = geometry.undistort(x, y)
     bins = np.hypot(u, v).astype(int)

@@ -49,7 +49,7 @@ def radial_profile(sectors: Polar) -> tuple[Curve, Peaks]:
     background = np.full_like(mean, np.nan)
     background[inner:outer] = base
     net = filled - base
-    peaks = _fit_peaks(radius[inner:outer], net, scatter, sectors.step_px)
+    peaks = _fit_peaks(radius[inner:outer], net, scatter, sectors.step_px, int(reach))
     return Curve(radius, mean, sigma, background), peaks
 
 
@@ -68,19 +68,43 @@ def snip(values: np.ndarray, reach: int) -> np.ndarray:
     return (np.exp(np.exp(level) - 1.0) - 1.0) ** 2 - 1.0 + low
 
 
-def _fit_peaks(radius: np.ndarray, net: np.ndarray, sigma: np.ndarray, step: float) -> Peaks:
+def _fit_peaks(
+    radius: np.ndarray, net: np.ndarray, sigma: np.ndarray, step: float, widest: int
+) -> Peaks:
     """Detect peaks in a net profile and fit them together, overlapping ones too."""
     width = 1.2 / step
     smooth = ndimage.gaussian_filter1d(net, width)
-    noise = np.maximum(sigma, np.median(sigma)) / np.sqrt(2.0 * np.sqrt(np.pi) * width)
-    smooth -= ndimage.median_filter(smooth, 2 * int(0.12 * len(net)) + 1)
+    noise = ndimage.gaussian_filter1d(sigma, width) / np.sqrt(2.0 * np.sqrt(np.pi) * width)
     least = DETECTION_SIGMA * noise
     index, _ = signal.find_peaks(smooth, height=least, prominence=least)
-    index = index[(index > 2) & (index < len(net) - 3)]
+    fwhm = np.maximum(signal.peak_widths(smooth, index, rel_height=0.5)[0], 1.5)
+    # what is wider than the background's own window is a remainder of the background
+    kept = (index > 2) & (index < len(net) - 3) & (fwhm < widest)
+    index, fwhm = index[kept], fwhm[kept]
     if not len(index):
         return Peaks(*(np.empty(0) for _ in range(5)))
-    fwhm = np.maximum(signal.peak_widths(smooth, index, rel_height=0.5)[0] * step, 1.5 * step)
-    return _joint_fit(radius, net, noise.mean() + sigma, radius[index], smooth[index], fwhm)
+    index, fwhm = _with_shoulders(net, sigma, index, fwhm, float(fwhm[np.argmax(smooth[index])]))
+    fwhm = fwhm * step
+    return _joint_fit(radius, net, 0.3 * sigma.mean() + sigma, radius[index], smooth[index], fwhm)
+
+
+def _with_shoulders(
+    net: np.ndarray, sigma: np.ndarray, index: np.ndarray, fwhm: np.ndarray, typical: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Peaks that only bend the flank of a neighbour, from the second derivative."""
+    width = max(0.35 * typical, 1.0)
+    bend = -ndimage.gaussian_filter1d(net, width, order=2)
+    noise = ndimage.gaussian_filter1d(sigma, width) * np.sqrt(
+        3.0 / (8.0 * np.sqrt(np.pi) * width**5)
+    )
+    more, _ = signal.find_peaks(bend, height=DETECTION_SIGMA * noise, prominence=3.0 * noise)
+    more = more[(more > 2) & (more < len(net) - 3)]
+    apart = np.abs(more[:, None] - index[None, :]).min(1)
+    more = more[(apart > 0.6 * typical) & (net[more] > 3.0 * sigma[more])]
+    both = np.concatenate([index, more])
+    widths = np.concatenate([fwhm, np.full(len(more), typical)])
+    order = np.argsort(both)
+    return both[order], widths[order]
 
 
 def _joint_fit(
@@ -126,6 +150,7 @@ def _joint_fit(
             start,
             bounds=(low, high),
             x_scale="jac",
+            max_nfev=40,
         )
         spread = max(1.0, 2.0 * fit.cost / max(1, len(r) - len(start)))
         covariance = spread * np.linalg.pinv(fit.jac.T @ fit.jac)
@@ -140,4 +165,5 @@ def _joint_fit(
                     fit.x[2 * n + k] / su[2 * n + k],
                 )
             )
-    return Peaks(*np.array(results).T)
+    peaks = Peaks(*np.array(results).T)
+    return peaks.kept(peaks.significance > 3.0)

@@ -37,7 +37,7 @@ class Polar:
         safe = np.where(seen, count, np.nan)
         mean = self.total.sum(0) / safe
         variance = np.maximum(self.square.sum(0) / safe - mean**2, 0.0)
-        floor = np.nanmedian(variance) * 1e-3 + 1e-12
+        floor = 1e-3 * float(np.median(variance[seen])) + 1e-12 if seen.any() else 1.0
         return radius, mean, np.sqrt((variance + floor) / safe)
 
 
@@ -60,6 +60,11 @@ class SectorFit:
     coverage: np.ndarray  # (rings,)
     center_su_px: tuple[float, float] = (np.nan, np.nan)
     ellipticity_su: float = np.nan
+
+    def usable(self, least_agreement: float) -> np.ndarray:
+        """(rings,) bool: rings that agree so well and are placed in five sectors or more."""
+        placed = np.isfinite(self.shift_su_px).sum(1) >= 5
+        return (self.agreement > least_agreement) & placed
 
 
 def polar(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> Polar:
@@ -130,7 +135,7 @@ def fit_sectors(
     fit = SectorFit(
         center, height, height_su, shift, shift_su, seen, sectors.angle, agreement, coverage
     )
-    steady = agreement > 3.0
+    steady = fit.usable(3.0)
     if not steady.any():
         return fit
     _, covariance = _solve(fit, steady)
@@ -197,8 +202,11 @@ def _solve(fit: SectorFit, steady: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return answer, inverse
 
 
-def refine(geometry: Geometry, fit: SectorFit, steady: np.ndarray) -> Geometry:
-    """Geometry moved so that the steady rings become circles about the centre."""
+def refine(geometry: Geometry, fit: SectorFit, least_agreement: float) -> Geometry:
+    """Geometry moved so that the rings whose sectors agree become circles about the centre."""
+    steady = fit.usable(least_agreement)
+    if not steady.any():
+        return geometry
     answer, _ = _solve(fit, steady)
     dx, dy = geometry.matrix() @ answer[:2]
     return Geometry(

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xtalfuse.encoders.ring_geometry import Geometry, defects, find_geometry, shadow
+from xtalfuse.encoders.ring_geometry import (
+    Geometry,
+    contrast_with_decoys,
+    defects,
+    find_geometry,
+    shadow,
+)
 from xtalfuse.encoders.ring_peaks import Curve, Peaks, radial_profile
 from xtalfuse.encoders.ring_sectors import SectorFit, fit_sectors, polar, refine
 from xtalfuse.encoders.spots import Spots, find_spots
@@ -23,7 +29,10 @@ TO_INVERSE_ANGSTROM = {
     "1/pm": 100.0,
 }
 LENGTHS = {"nm", "um", "µm", "angstrom", "å", "pm", "mm", "m"}
-WEAK_SECTOR_SIGMA = 3.0
+WEAK_SECTOR_SIGMA = 3.0  # for further rings once the pattern is known to have rings
+DECOY_RATIO = 2.0  # pictures with texture reach 1.2, ring patterns 6 and more
+CONTINUOUS_COVERAGE = 0.6
+LEAST_RADII = 20  # samples of the profile; fewer where the centre is far outside the image
 DIFFUSE_WIDTH = 1.8  # times the width of the strong rings
 SECTOR_SIGMA = 5.0  # least agreement of a ring's sectors, in standard errors of their mean
 
@@ -122,31 +131,51 @@ def ring_profile(measurement: Measurement) -> RingProfile:
     good = ~bad & ~shadow(image, ~bad, geometry)
     if good.sum() < (~bad).sum():
         geometry = find_geometry(image, good, geometry)
-    spots = find_spots(image, good)
-    geometry, fit, curve, peaks = _settle(image, good, geometry)
-    rings, pattern = _judge(fit, peaks, spots, name)
-    if pattern == "spots":
-        geometry, curve, rings = _from_spots(image, good, spots)
+    found = None
+    if geometry.near(image.shape) and contrast_with_decoys(image, good, geometry) > DECOY_RATIO:
+        found = _from_rings(image, good, geometry)
+    if found is None or found.pattern != "rings":
+        spots = find_spots(image, good)
+        found = _from_spots(image, good, spots) if spots.lattice else found
+    if found is None:
+        raise NotRingsError(
+            f"{name}: no ring is common to the sectors of the image and no lattice of spots is "
+            "symmetric about a centre; this is not a diffraction pattern that can be used. If "
+            "it is one, crop it so that the rings fill the image"
+        )
     scale, relative = _scale(measurement)
+    rings = found.rings
     if scale is not None and relative is not None:
         rings = tuple(_calibrated(ring, scale, relative) for ring in rings)
     return RingProfile(
-        pattern=pattern,
-        geometry=geometry,
-        center_su_px=fit.center_su_px,
-        ellipticity_su=fit.ellipticity_su,
+        pattern=found.pattern,
+        geometry=found.geometry,
+        center_su_px=found.center_su_px,
+        ellipticity_su=found.ellipticity_su,
         good=good,
-        radius_px=curve.radius_px,
-        intensity=curve.intensity,
-        sigma=curve.sigma,
-        background=curve.background,
+        radius_px=found.curve.radius_px,
+        intensity=found.curve.intensity,
+        sigma=found.curve.sigma,
+        background=found.curve.background,
         rings=rings,
         calibration=measurement.calibration if scale is not None else Calibration.UNKNOWN,
         scale=scale,
         scale_relative_su=relative,
         image=image,
-        warnings=_warnings(pattern, rings, geometry, scale),
+        warnings=_warnings(found, scale),
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A pattern in pixels, before calibration."""
+
+    pattern: str
+    geometry: Geometry
+    curve: Curve
+    rings: tuple[Ring, ...]
+    center_su_px: tuple[float, float]
+    ellipticity_su: float
 
 
 def _checked_image(measurement: Measurement) -> np.ndarray:
@@ -185,56 +214,44 @@ def _scale(measurement: Measurement) -> tuple[float | None, float | None]:
     return float(np.sqrt(np.prod(steps))), relative
 
 
-def _settle(
-    image: np.ndarray, good: np.ndarray, geometry: Geometry
-) -> tuple[Geometry, SectorFit, Curve, Peaks]:
-    """Improve the geometry on the rings themselves until it moves by under 0.01 pixel."""
+def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Found | None:
+    """Rings of the pattern, with the geometry improved on them until it stands still."""
     for _ in range(6):
         sectors = polar(image, good, geometry)
+        if np.isfinite(sectors.mean()[1]).sum() < LEAST_RADII:
+            return None
         curve, peaks = radial_profile(sectors)
         fit = fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm)
-        steady = fit.agreement > SECTOR_SIGMA
-        moved = refine(geometry, fit, steady) if steady.any() else geometry
+        moved = refine(geometry, fit, SECTOR_SIGMA)
         shift = np.hypot(moved.x - geometry.x, moved.y - geometry.y)
-        geometry = moved
         if shift < 0.01:
             break
-    sectors = polar(image, good, geometry)
-    curve, peaks = radial_profile(sectors)
-    return geometry, fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm), curve, peaks
-
-
-def _judge(fit: SectorFit, peaks: Peaks, spots: Spots, name: str) -> tuple[tuple[Ring, ...], str]:
-    """Which peaks are rings, and what kind of pattern they make."""
+        geometry = moved
     kept = (fit.agreement > WEAK_SECTOR_SIGMA) & (peaks.fwhm < 0.5 * peaks.center)
-    strong = (fit.agreement > SECTOR_SIGMA) & kept
     evidence = float(np.sum(np.minimum(fit.agreement[kept], 10.0) ** 2))
-    is_rings = bool(strong.any()) or (kept.sum() >= 2 and evidence > 2.0 * SECTOR_SIGMA**2)
-    coverage = float(np.median(fit.coverage[kept])) if kept.any() else 0.0
-    if spots.lattice and not (is_rings and coverage > 0.6):
-        return (), "spots"
-    if not is_rings:
-        raise NotRingsError(
-            f"{name}: no ring is common to the sectors of the image and no lattice of spots is "
-            "symmetric about a centre; this is not a diffraction pattern that can be used. If "
-            "it is one, mask or crop it so that the rings fill the image"
-        )
-    chosen = peaks.kept(kept)
-    area = chosen.height * chosen.fwhm * chosen.center
-    width = float(np.sum(chosen.fwhm * chosen.height) / np.sum(chosen.height))
-    rings = tuple(
+    several = kept.sum() >= 2 and evidence > 2.0 * SECTOR_SIGMA**2
+    if not several and not np.any(fit.agreement[kept] > SECTOR_SIGMA):
+        return None
+    pattern = "rings" if np.median(fit.coverage[kept]) > CONTINUOUS_COVERAGE else "spotty rings"
+    rings = _rings(peaks.kept(kept), fit.coverage[kept], _scatter(fit, kept))
+    return _Found(pattern, geometry, curve, rings, fit.center_su_px, fit.ellipticity_su)
+
+
+def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Ring, ...]:
+    area = peaks.height * peaks.fwhm * peaks.center
+    width = float(np.sum(peaks.fwhm * peaks.height) / np.sum(peaks.height))
+    return tuple(
         Ring(
-            radius_px=float(chosen.center[k]),
-            radius_su_px=float(np.hypot(chosen.center_su[k], _scatter(fit, kept)[k])),
+            radius_px=float(peaks.center[k]),
+            radius_su_px=float(np.hypot(peaks.center_su[k], scatter[k])),
             intensity=float(area[k] / area.max()),
-            fwhm_px=float(chosen.fwhm[k]),
-            significance=float(chosen.significance[k]),
-            coverage=float(fit.coverage[kept][k]),
-            diffuse=bool(chosen.fwhm[k] > DIFFUSE_WIDTH * width),
+            fwhm_px=float(peaks.fwhm[k]),
+            significance=float(peaks.significance[k]),
+            coverage=float(coverage[k]),
+            diffuse=bool(peaks.fwhm[k] > DIFFUSE_WIDTH * width),
         )
         for k in range(len(area))
     )
-    return rings, "rings" if coverage > 0.6 else "spotty rings"
 
 
 def _scatter(fit: SectorFit, kept: np.ndarray) -> np.ndarray:
@@ -247,9 +264,7 @@ def _scatter(fit: SectorFit, kept: np.ndarray) -> np.ndarray:
     return np.array(error)
 
 
-def _from_spots(
-    image: np.ndarray, good: np.ndarray, spots: Spots
-) -> tuple[Geometry, Curve, tuple[Ring, ...]]:
+def _from_spots(image: np.ndarray, good: np.ndarray, spots: Spots) -> _Found:
     """Radii of a single-crystal pattern: one "ring" for each length of the spots' lattice."""
     geometry = Geometry(*spots.center)
     curve, _ = radial_profile(polar(image, good, geometry))
@@ -270,7 +285,8 @@ def _from_spots(
         for group, total in zip(groups, sums, strict=True)
         if radii[group].mean() > 3.0
     )
-    return geometry, curve, rings
+    su = 0.3 / np.sqrt(len(radii))  # a spot is placed to about 0.3 pixel
+    return _Found("spots", geometry, curve, rings, (su, su), float("nan"))
 
 
 def _calibrated(ring: Ring, scale: float, relative: float) -> Ring:
@@ -280,9 +296,8 @@ def _calibrated(ring: Ring, scale: float, relative: float) -> Ring:
     )
 
 
-def _warnings(
-    pattern: str, rings: tuple[Ring, ...], geometry: Geometry, scale: float | None
-) -> tuple[str, ...]:
+def _warnings(found: _Found, scale: float | None) -> tuple[str, ...]:
+    pattern, rings, geometry = found.pattern, found.rings, found.geometry
     said = []
     if scale is None:
         said.append("camera constant unknown: only ratios of ring radii carry information")

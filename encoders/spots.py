@@ -18,7 +18,7 @@ class Spots:
     """Compact bright points, arrays (n,), and whether they form one lattice.
 
     ``lattice`` is True when most spots are integer combinations of two vectors about
-    ``center`` and their heights fall away from it, as they do in a diffraction pattern.
+    ``center`` and their heights differ as reflections do (lattice fringes are all alike).
     """
 
     x: np.ndarray
@@ -33,34 +33,29 @@ def find_spots(image: np.ndarray, good: np.ndarray) -> Spots:
     """Spots of an image and the lattice they lie on, if any."""
     x, y, height, significance = _maxima(image, good)
     none = Spots(x, y, height, significance, (np.nan, np.nan), False)
-    if not 6 <= len(x) < MOST_SPOTS:
+    if len(x) < 6:
         return none
     points = np.stack([x, y], 1)
     best: tuple[float, np.ndarray, np.ndarray] | None = None
-    for center in _inversion_points(points):
+    for center in _inversion_points(points, height):
         found = _lattice(points - center)
-        if found is not None and (best is None or found[0] > best[0]):
+        if found is not None and (best is None or found[0] > best[0] + 0.1):
             best = (found[0], center, found[1])
-    if best is None or best[0] < 0.75:
+    if best is None or best[0] < 0.75 or height.std() < 0.5 * height.mean():
         return none
-    on_lattice = np.linalg.norm(points - best[1], axis=1) > 3.0
-    center = _refined_center(points, best[1], best[2])
-    falls = height.std() > 0.5 * height.mean()
-    return Spots(
-        x[on_lattice],
-        y[on_lattice],
-        height[on_lattice],
-        significance[on_lattice],
-        (float(center[0]), float(center[1])),
-        bool(falls),
+    center, index = _refined_center(points, best[1], best[2])
+    kept = (np.abs(index - np.rint(index)).max(1) < INDEX_TOLERANCE) & np.any(
+        np.rint(index) != 0, axis=1
     )
+    place = (float(center[0]), float(center[1]))
+    return Spots(x[kept], y[kept], height[kept], significance[kept], place, True)
 
 
 def _maxima(image: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, ...]:
     level = np.where(good, image, np.median(image[good]))
     smooth = ndimage.gaussian_filter(level, 1.0)
     reach = max(9, 2 * (max(image.shape) // 64) + 1)
-    factor = max(1, max(image.shape) // 512)
+    factor = max(1, max(image.shape) // 256)
     coarse = ndimage.median_filter(smooth[::factor, ::factor], max(5, reach // factor))
     base = ndimage.zoom(coarse, np.array(image.shape) / coarse.shape, order=1)
     excess = smooth - base
@@ -69,7 +64,7 @@ def _maxima(image: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, ...]:
     top = ndimage.maximum_filter(excess, 7) == excess
     top &= (excess > SPOT_SIGMA * local) & ndimage.binary_erosion(good, iterations=2)
     y, x = np.nonzero(top)
-    rank = np.argsort(-excess[y, x])[: MOST_SPOTS + 1]
+    rank = np.argsort(-excess[y, x])[:MOST_SPOTS]
     y, x = y[rank], x[rank]
     exact = np.array([_centroid(excess, i, j) for i, j in zip(y, x, strict=True)]).reshape(-1, 2)
     return exact[:, 0], exact[:, 1], excess[y, x], (excess / local)[y, x]
@@ -83,15 +78,17 @@ def _centroid(excess: np.ndarray, i: int, j: int) -> tuple[float, float]:
     return float((weight * xx).sum() / weight.sum()), float((weight * yy).sum() / weight.sum())
 
 
-def _inversion_points(points: np.ndarray, keep: int = 4) -> list[np.ndarray]:
-    """Midpoints that the most pairs of spots share."""
-    first, second = np.triu_indices(len(points))
+def _inversion_points(points: np.ndarray, height: np.ndarray, keep: int = 5) -> list[np.ndarray]:
+    """Midpoints that the most pairs of equally strong spots share (Friedel's law), best first."""
+    first, second = np.triu_indices(len(points), 1)
     middle = 0.5 * (points[first] + points[second])
-    _, place, counts = np.unique(
-        np.round(middle / 2.0), axis=0, return_inverse=True, return_counts=True
-    )
-    best = np.argsort(-counts)[:keep]
-    return [middle[place.ravel() == k].mean(0) for k in best]
+    alike = np.exp(-((np.log(height[first] / height[second]) / 0.3) ** 2))
+    alike *= np.sqrt(height[first] * height[second])
+    _, place = np.unique(np.round(middle / 2.0), axis=0, return_inverse=True)
+    place = place.ravel()
+    votes = np.bincount(place, alike)
+    best = np.argsort(-votes)[:keep]
+    return [np.average(middle[place == k], axis=0, weights=alike[place == k] + 1e-9) for k in best]
 
 
 def _lattice(vectors: np.ndarray) -> tuple[float, np.ndarray] | None:
@@ -115,15 +112,17 @@ def _lattice(vectors: np.ndarray) -> tuple[float, np.ndarray] | None:
     return best
 
 
-def _refined_center(points: np.ndarray, center: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Centre by least squares over the indexed spots: p = centre + index @ basis."""
+def _refined_center(
+    points: np.ndarray, center: np.ndarray, basis: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centre by least squares over the indexed spots, and the indices (n, 2), not rounded."""
     for _ in range(3):
         index = (points - center) @ np.linalg.inv(basis)
         whole = np.rint(index)
         use = np.abs(index - whole).max(1) < INDEX_TOLERANCE
         design = np.column_stack([np.ones(use.sum()), whole[use]])
-        answer = np.linalg.lstsq(design, points[use], rcond=None)[0]
-        center, basis = answer[0], answer[1:]
-        if abs(np.linalg.det(basis)) < 1.0:
+        answer, _, rank, _ = np.linalg.lstsq(design, points[use], rcond=None)
+        if rank < 3:
             break
-    return center
+        center, basis = answer[0], answer[1:]
+    return center, (points - center) @ np.linalg.inv(basis)

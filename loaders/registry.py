@@ -36,12 +36,13 @@ class Reader:
 
 
 READERS = (
+    # Known by its first bytes alone; asking the X-ray reader first would import rietx, a second.
+    Reader("electron microscope", electron.sniff, lambda path, wavelength: electron.read(path)),
     Reader(
         "X-ray diffractometer",
         lambda path, head: xrd.sniff(path, head) not in (None, *TABLES),
         xrd.read,
     ),
-    Reader("electron microscope", electron.sniff, lambda path, wavelength: electron.read(path)),
     Reader("table", lambda path, head: xrd.sniff(path, head) in TABLES, xrd.read),
 )
 

@@ -403,6 +403,12 @@ def test_real_files_that_hold_no_measurement_are_refused(real: Path, name: str) 
         guarded(electron.read, real / "tem" / name)
 
 
+def test_no_file_of_a_diffractometer_is_claimed(real: Path) -> None:
+    files = [p for p in (real / "xrd").rglob("*") if p.is_file()]
+    assert len(files) > 50
+    assert not [p.name for p in files if electron.sniff(p, p.read_bytes()[:8192])]
+
+
 def test_facts_of_real_instruments(real: Path) -> None:
     """Numbers that the files state or that follow from them by hand."""
     tem = real / "tem"

@@ -21,7 +21,7 @@ import numpy as np
 from xtalfuse.physics.crystal import Crystal
 
 SOFTNESS_ANGSTROM = 0.37  # b of exp((R - d) / b), Brown & Altermatt (1985) Acta Cryst. B41, 244
-REACH_ANGSTROM = 3.8  # a bond of length R + 1.5 has 2 % of a valence unit
+REACH_ANGSTROM = 4.3  # Cs-I bonds are 3.95 angstrom long
 
 # O'Keeffe & Brese (1991), table 1: element -> (c, r)
 _ELEMENT: dict[str, tuple[float, float]] = {

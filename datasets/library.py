@@ -268,7 +268,8 @@ def builtin(progress: Progress | None = None) -> Library:
             logger.warning("%s; the built-in library is built again", error)
     compiled, left_out = sources.compile_all(progress)
     for where, reason in left_out:
-        logger.warning("built-in phase %s left out: %s", where, reason)
+        level = logging.INFO if where.startswith("aflow_") else logging.WARNING
+        logger.log(level, "built-in phase left out: %s: %s", where, reason)
     library = from_compiled(compiled)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -43,25 +43,26 @@ class TypedPhase:
     source: str  # the phase file
 
 
-def typed_phases(folder: Path = PHASES) -> list[TypedPhase]:
-    """All phases of the ``*.toml`` files of a folder.
-
-    Raises
-    ------
-    ValueError
-        If a phase cannot be understood; the message names file and phase.
-    """
+def typed_phases(folder: Path = PHASES) -> tuple[list[TypedPhase], list[str]]:
+    """All phases of the ``*.toml`` files of a folder, and what is wrong with the others."""
     phases: dict[str, TypedPhase] = {}
+    problems = []
     for path in sorted(folder.glob("*.toml")):
-        for row in tomllib.loads(path.read_text(encoding="utf-8")).get("phase", []):
+        try:
+            rows = tomllib.loads(path.read_text(encoding="utf-8")).get("phase", [])
+        except tomllib.TOMLDecodeError as error:
+            problems.append(f"{path.name}: not valid TOML ({error}); correct that line")
+            continue
+        for row in rows:
             try:
                 phase = _typed(row, path.stem)
             except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path.name}: phase {row.get('id')!r}: {error}") from None
+                problems.append(f"{path.name}: phase {row.get('id')!r}: {error!r}")
+                continue
             if phase.id in phases:
-                raise ValueError(f"{path.name}: phase {phase.id!r} is there twice; rename one")
-            phases[phase.id] = phase
-    return list(phases.values())
+                problems.append(f"{path.name}: phase {phase.id!r} is there twice; remove one")
+            phases.setdefault(phase.id, phase)
+    return list(phases.values()), problems
 
 
 def _typed(row: dict[str, Any], theme: str) -> TypedPhase:
@@ -151,15 +152,16 @@ def compile_all(
 
     A prototype that is also typed is left out: the typed one has the better cell.
     """
+    phases, problems = typed_phases()
     typed = [
         (p.id, CifStructure(p.id, p.name, p.crystal, p.citation, p.formula, ()), p.source)
-        for p in typed_phases()
+        for p in phases
     ]
     aflow = aflow_path()
     prototypes = aflow_prototypes(aflow) if aflow else []
     work = typed + [(identifier, structure, "AFLOW") for identifier, structure in prototypes]
     kept: list[Compiled] = []
-    left_out: list[tuple[str, str]] = []
+    left_out = [("typed phases", problem) for problem in problems]
     typed_count = 0
     for done, (identifier, structure, source) in enumerate(work):
         if progress is not None:
@@ -188,7 +190,7 @@ def _free(identifier: str, kept: list[Compiled]) -> str:
 
 
 def _twin(crystal: Crystal, others: list[Compiled]) -> str | None:
-    """Id of an entry with the same group, composition and volume within 3 %."""
+    """Id of an entry with the same group, composition and cell volume within 3 %."""
     atoms = sum(crystal.composition.values())
     fractions = {el: n / atoms for el, n in crystal.composition.items()}
     for other in others:
@@ -197,8 +199,7 @@ def _twin(crystal: Crystal, others: list[Compiled]) -> str | None:
         if other.crystal.space_group_number != crystal.space_group_number:
             continue
         count = sum(other.crystal.composition.values())
-        volume = other.crystal.volume / count
-        close = abs(volume / (crystal.volume / atoms) - 1.0) < 0.03
+        close = abs(other.crystal.volume / crystal.volume - 1.0) < 0.03
         if close and all(
             abs(other.crystal.composition[el] / count - x) < 0.01 for el, x in fractions.items()
         ):

@@ -35,7 +35,7 @@ RIGID = frozenset(["Al", "Si", "P", "S", "Ge", "As", "Ti", "V", "Nb", "Ta", "Mo"
 SOFT = frozenset(["Li", "Na", "K", "Rb", "Cs", "Ag", "Tl", "Mg", "Ca", "Sr", "Ba", "Pb", "Hg"])
 TOLERANCE = {"rigid": (0.33, 0.45), "usual": (0.50, 0.60), "soft": (0.75, 1.10)}
 # Fewest oxygen or fluorine neighbours of elements that never have fewer
-LEAST_NEIGHBOURS = {"Al": 4, "Si": 4, "P": 4, "Ge": 4, "Ti": 4, "Zr": 6, "Nb": 4, "C": 2, "B": 3}
+LEAST_NEIGHBOURS = {"Al": 4, "Si": 4, "P": 4, "Ge": 4, "Ti": 4, "Zr": 6, "Nb": 4, "B": 3}
 UNSTABLE = 0.6  # valence units; Brown (2009): above 0.2 a structure is usually unstable
 IONIC = frozenset(["O", "F", "Cl", "Br", "I"])  # bonds of S, Se, Te and N are too covalent
 ANION_TOLERANCE = (0.62, 0.48)
@@ -199,7 +199,8 @@ def _check_valences(
     ]
     if deviations:
         verdict.instability = float(np.sqrt(np.mean(np.square(deviations))))
-        if verdict.instability > UNSTABLE and not verdict.errors:
+        trusted = charges.balanced and charges.certain and not verdict.errors
+        if verdict.instability > UNSTABLE and trusted:
             verdict.warnings.append(
                 f"bond-valence sums are off by {verdict.instability:.2f} in the mean"
             )

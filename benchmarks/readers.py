@@ -1,0 +1,168 @@
+"""What the readers make of real instrument files: right, refused, or silently wrong.
+
+Run ``python -m benchmarks.readers --help``. Where facts about a file are known
+(``tests/loaders/xrd_formats.toml``) the verdict is *right*, *refused as it should be*, or
+wrong; elsewhere it is what was read, for a person to judge. The zero model is rietx alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.loaders import Measurement, UnreadableFileError, load
+
+ROOT = Path(__file__).resolve().parents[1]
+FACTS = ROOT / "tests" / "loaders" / "xrd_formats.toml"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file: what came of it."""
+
+    section: str
+    file: str
+    verdict: str  # "right", "refused", "WRONG", "read"
+    points: int | None = None
+    first: float | None = None
+    last: float | None = None
+    wavelength: float | None = None
+    reason: str = ""  # of a refusal, or the warnings
+    seconds: float = 0.0
+
+
+def attempt(path: Path, wavelength: str | None = None) -> tuple[Measurement | None, str, float]:
+    """The measurement or the reason why not, and the time it took."""
+    began = time.perf_counter()
+    try:
+        measurement = load(path, wavelength=wavelength)
+        reason = "; ".join(measurement.provenance.warnings)
+    except UnreadableFileError as error:
+        measurement, reason = None, str(error)
+    return measurement, reason, time.perf_counter() - began
+
+
+def agrees(pattern: Measurement, fact: dict[str, Any]) -> bool:
+    """Whether points, range, highest intensity, unit and wavelengths are as known."""
+    angles = pattern.axis("two_theta")
+    lines = pattern.radiation.wavelengths_angstrom if pattern.radiation else ()
+    known = tuple(fact.get("wavelengths", lines))
+    return bool(
+        pattern.values.size == fact["points"]
+        and np.allclose(angles[[0, -1]], fact["range"], atol=1e-3)
+        and np.isclose(pattern.values.max(), fact["highest"], rtol=1e-6)
+        and pattern.value_unit == fact["unit"]
+        and len(lines) == len(known)
+        and np.allclose(lines, known, atol=2e-6)
+    )
+
+
+def diffractometers(real: Path) -> list[Row]:
+    """Every file of ``xrd/formats`` against the facts that are known of it."""
+    facts = tomllib.loads(FACTS.read_text("utf-8"))
+    folder = real / "xrd" / "formats"
+    rows = []
+    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+        name = str(path.relative_to(folder))
+        known = facts["twins"].get(name, name)
+        pattern, reason, seconds = attempt(path)
+        verdict = "read" if pattern else "refused"
+        if known in facts["naked"]:
+            refused = pattern is None and "no wavelength" in reason
+            pattern, _, _ = attempt(path, "CuKa")
+            right = refused and pattern is not None and agrees(pattern, facts["naked"][known])
+            verdict = "right" if right else "WRONG"
+        elif known in facts["powder"]:
+            right = pattern is not None and agrees(pattern, facts["powder"][known])
+            verdict = "right" if right else "WRONG"
+        elif known in facts["refused"]:
+            verdict = "refused" if facts["refused"][known] in reason else "WRONG"
+        rows.append(_row("xrd", name, verdict, pattern, reason, seconds))
+    return rows
+
+
+def _row(
+    section: str, name: str, verdict: str, found: Measurement | None, reason: str, seconds: float
+) -> Row:
+    if found is None:
+        return Row(section, name, verdict, reason=reason, seconds=seconds)
+    axis = found.axes[-1].values
+    wavelength = found.radiation.primary_angstrom if found.radiation else None
+    first, last = float(axis[0]), float(axis[-1])
+    return Row(section, name, verdict, axis.size, first, last, wavelength, reason, seconds)
+
+
+def rietx_alone(real: Path) -> dict[str, int]:
+    """The zero model: how many of the known files `rietx.read_pattern` reads like us."""
+    import rietx
+
+    facts = tomllib.loads(FACTS.read_text("utf-8"))
+    counts: Counter[str] = Counter()
+    for name, fact in {**facts["powder"], **facts["naked"], **facts["refused"]}.items():
+        try:
+            pattern = rietx.read_pattern(real / "xrd" / "formats" / name)
+        except Exception:  # whatever it raises, it did not read the file
+            counts["refused, rightly" if isinstance(fact, str) else "not read"] += 1
+            continue
+        good = (
+            not isinstance(fact, str)
+            and pattern.x().size == fact["points"]
+            and np.isclose(pattern.y().max(), fact["highest"], rtol=1e-6)
+        )
+        counts["right" if good else "wrong without a word"] += 1
+    return dict(counts)
+
+
+# Each section measures one kind of instrument: a function from the folder of real files to rows.
+SECTIONS: dict[str, Callable[[Path], list[Row]]] = {"xrd": diffractometers}
+
+
+def show(rows: list[Row]) -> None:
+    """Print the table."""
+    for row in rows:
+        size = ""
+        if row.points is not None:
+            size = f"{row.points:6d} points {row.first:9.4f} to {row.last:9.4f}"
+            size += f"  {row.wavelength:.5f} A" if row.wavelength else ""
+        print(f"{row.verdict:8s} {row.file[-58:]:58s} {size}")
+        if row.reason:
+            print(f"{'':8s}   {row.reason[:160]}")
+
+
+def main() -> None:
+    """Measure the sections asked for and print, or also write, what came of each file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    default = os.environ.get("XTALFUSE_REAL", str(ROOT.parent / "shared" / "real"))
+    parser.add_argument("--real", type=Path, default=Path(default), help="folder of real files")
+    parser.add_argument("--section", choices=sorted(SECTIONS), action="append", default=None)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
+    chosen = parser.parse_args()
+    if not chosen.real.is_dir():
+        parser.error(f"no real instrument files in {chosen.real}; pass --real FOLDER")
+    report: dict[str, Any] = {}
+    for name in chosen.section or SECTIONS:
+        rows = SECTIONS[name](chosen.real)
+        show(rows)
+        counts = dict(Counter(row.verdict for row in rows))
+        median = float(np.median([row.seconds for row in rows]))
+        print(f"\n{name}: {counts}, median {1e3 * median:.1f} ms for a file")
+        report[name] = {"rows": [asdict(row) for row in rows], "counts": counts}
+        if name == "xrd":
+            report[name]["rietx alone"] = rietx_alone(chosen.real)
+            print(f"rietx alone: {report[name]['rietx alone']}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -130,7 +130,12 @@ def _run(jobs: list[Job], processes: int, quiet: bool) -> tuple[list[Outcome], b
     outcomes: list[Outcome] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(30))
     with Progress(
-        *columns, MofNCompleteColumn(), TimeElapsedColumn(), console=notes, transient=True
+        *columns,
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notes,
+        transient=True,
+        disable=not notes.is_terminal,
     ) as progress:
         name = shown(jobs[0].path) if len(jobs) == 1 else "specimens"
         task = progress.add_task(name, total=len(jobs))

@@ -85,12 +85,14 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
     from xtalfuse.display import consoles
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(30))
+    notes = consoles()[1]
     bar = Progress(
         *columns,
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=consoles()[1],
+        console=notes,
         transient=True,
+        disable=not notes.is_terminal,
     )
     task = bar.add_task(title, total=None)
 
@@ -101,7 +103,8 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
     try:
         yield tell
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def opened(path: Path | None) -> Library:

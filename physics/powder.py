@@ -32,6 +32,8 @@ from xtalfuse.physics.units import Radiation
 SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b", "spill")
 MIN_WIDTH_DEG = 1e-3
 BEAM_EDGE = 6
+ISOTROPIC_LIMIT = 0.015  # a cell that differs more is another compound
+DEVIATORIC_LIMIT = 0.010
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,14 @@ class PhaseState:
     def moved(self, step: np.ndarray) -> PhaseState:
         """State after adding a step in the order strain, size, microstrain[, texture]."""
         p = len(self.strain)
+        limit = np.full(p, DEVIATORIC_LIMIT)
+        limit[0] = ISOTROPIC_LIMIT * np.sqrt(3.0)
         texture = self.texture
         if self.axis is not None:
             texture = float(np.clip(self.texture + step[p + 2], 0.2, 3.0))
         return replace(
             self,
-            strain=np.clip(self.strain + step[:p], -0.03, 0.03),
+            strain=np.clip(self.strain + step[:p], -limit, limit),
             size=float(np.clip(self.size + step[p], MIN_WIDTH_DEG, 3.0)),
             microstrain=float(np.clip(self.microstrain + step[p + 1], MIN_WIDTH_DEG, 3.0)),
             texture=texture,

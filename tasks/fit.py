@@ -51,7 +51,7 @@ class PatternFit:
     variance : (n,) counting noise plus model error
     chi2 : weighted sum of squared residuals
     penalty : minus twice the log prior of the parameters, up to a constant
-    complexity : minus twice the log Occam factor of all parameters
+    independent : number of independent points
     """
 
     phases: tuple[PhaseFit, ...]
@@ -61,12 +61,21 @@ class PatternFit:
     variance: np.ndarray
     chi2: float
     penalty: float
-    complexity: float
+    independent: float
 
     @property
     def objective(self) -> float:
         """Quantity that the fit minimises."""
         return self.chi2 + self.penalty
+
+    @property
+    def misfit(self) -> float:
+        """Reduced chi^2 that model error and correlation leave over, at least 1.
+
+        What no set of phases explains (peak shape, strain broadening) must not count as
+        evidence for one more phase: differences of the objective are divided by this.
+        """
+        return max(1.0, self.chi2 / self.independent)
 
 
 class PatternFitter:
@@ -297,7 +306,14 @@ class _Problem:
             self.fitter.correlation
         )
         return PatternFit(
-            phases, self.instrument, background, background + peaks, variance, chi2, penalty, 0.0
+            phases,
+            self.instrument,
+            background,
+            background + peaks,
+            variance,
+            chi2,
+            penalty,
+            len(residual) / self.fitter.correlation,
         )
 
 

@@ -21,7 +21,7 @@ BEAM = 2  # hypotheses kept alive
 TRIALS = 6  # candidates placed for each hypothesis and each ranking
 SETTLED = 4  # of them refined
 MAX_PHASES = 8
-MIN_GAIN = 40.0  # of minus twice the log posterior, that a further phase must bring
+MIN_GAIN = 30.0  # of minus twice the log posterior, that a further phase must bring
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
 
 
@@ -81,7 +81,7 @@ class PhaseSearch:
             grown: dict[frozenset[int], PatternFit] = {}
             for hypothesis in beam:
                 for trial in self.extensions(hypothesis)[:BEAM]:
-                    if hypothesis.objective - trial.objective < MIN_GAIN:
+                    if hypothesis.objective - trial.objective < MIN_GAIN * trial.misfit:
                         continue
                     members = frozenset(p.entry for p in trial.phases)
                     if members in grown:
@@ -90,7 +90,7 @@ class PhaseSearch:
             if not grown:
                 break
             beam = sorted(grown.values(), key=lambda f: f.objective)[:BEAM]
-            if beam[0].objective > best.objective - MIN_GAIN:
+            if beam[0].objective > best.objective - MIN_GAIN * beam[0].misfit:
                 break
             best = beam[0]
         return best
@@ -154,7 +154,7 @@ class PhaseSearch:
         while fit.phases:
             shorter = [self.without(fit, i) for i in range(len(fit.phases))]
             best = min(shorter, key=lambda f: f.objective)
-            if best.objective > fit.objective + MIN_GAIN:
+            if best.objective > fit.objective + MIN_GAIN * fit.misfit:
                 break
             fit = self.polish(best)
         return fit

@@ -73,9 +73,9 @@ def identify(path: Path, head: bytes) -> str | None:
         return "tvips"
     if b"<TRTSpectrum" in head:
         return "bruker"
-    if head.lstrip().startswith(b"<?xml") and b"raw_file" in head and b"pix_x" in head:
+    if suffix == ".xml" and b"<raw_file" in head:
         return "empad"
-    if suffix in (".img", ".map") and head[:4] == b"\x6c\xce\x00\x00":
+    if suffix in (".img", ".map") and head[:4] == b"\x34\x00\x00\x00":
         return "jeol"
     return _SUFFIX.get(suffix)
 
@@ -244,6 +244,14 @@ def _before_merlin(path: Path) -> None:
         raise UnreadableFileError(
             f"{path.name}: its data file {path.stem}.mib is missing; put it beside"
         )
+    with path.open("rb") as file:
+        fields = file.read(64).decode("latin-1").split(",")
+    bits = re.fullmatch(r"U(\d\d)", fields[6]) if len(fields) > 6 else None
+    if bits:  # raw frames (R64) are packed in other ways: their reader checks them
+        frame = int(fields[2]) + int(fields[4]) * int(fields[5]) * int(bits.group(1)) // 8
+        size = path.stat().st_size
+        if size < frame or size % frame:
+            raise UnreadableFileError(f"{path.name}: its last frame is cut; {_COPY}")
 
 
 def _before_tiff(path: Path) -> None:

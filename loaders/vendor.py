@@ -78,6 +78,7 @@ def _axis(described: dict[str, Any], length: int) -> RawAxis:
         values = np.asarray(described["axis"], float)
     else:
         scale, offset = (described.get(key) for key in ("scale", "offset"))
+        unit = unit if scale is not None else ""  # an axis given as a formula is not evaluated
         scale = 1.0 if scale is None else float(scale)
         values = float(offset or 0.0) + scale * np.arange(length)
     return RawAxis(name, unit, values, navigate)
@@ -142,8 +143,8 @@ def _elements(value: Any) -> list[str]:
         return []
     from gemmi import Element
 
-    names = [text(str(item)) or "" for item in value]
-    return [name for name in names if Element(name).atomic_number > 0]
+    names = [text(bytes(item) if isinstance(item, bytes) else str(item)) or "" for item in value]
+    return [name for name in names if Element(name).atomic_number > 0 and name.isalpha()]
 
 
 def _repair_tia(entry: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from xtalfuse.loaders.guard import guarded
 from xtalfuse.loaders.record import Calibration, Measurement, Modality, UnreadableFileError
 from xtalfuse.physics.ring_pattern import RingScene, ring_image
 
+FACTS = tomllib.loads(Path(__file__).with_name("electron_formats.toml").read_text("utf-8"))
 KNOWN, ASSUMED, UNKNOWN = Calibration.KNOWN, Calibration.ASSUMED, Calibration.UNKNOWN
 EELS, EDS, IMAGE = Modality.EELS, Modality.EDS, Modality.IMAGE
-DIFFRACTION, OTHER = Modality.DIFFRACTION, Modality.OTHER
+DIFFRACTION = Modality.DIFFRACTION
 
 
 @pytest.mark.parametrize(
@@ -283,6 +285,24 @@ def test_raw_data_belong_to_their_header_and_not_to_a_diffractometer(tmp_path: P
         electron.read(tmp_path / "a.rpl")
 
 
+def test_merlin_frames_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    header = "MQ1,{:06d},00384,01,0256,0256,U16,   1x1,01,2020-01-18 16:51:49.971626,0.000555,"
+    header += "0,0,0,1.200000E+2,MQ1A,2020-01-18T16:51:49.971626Z,555000ns,12,"
+    counts = np.random.default_rng(7).poisson(20.0, (3, 256, 256)).astype(">u2")
+    frames = [
+        header.format(i + 1).encode().ljust(384, b"\0") + frame.tobytes()
+        for i, frame in enumerate(counts)
+    ]
+    path = tmp_path / "a.mib"
+    path.write_bytes(b"".join(frames))
+    m = electron.read(path)
+    assert m.values.shape == counts.shape
+    assert m.values.sum() == counts.sum()
+    path.write_bytes(b"".join(frames)[:-1000])
+    with pytest.raises(UnreadableFileError, match="last frame is cut"):
+        electron.read(path)
+
+
 @pytest.mark.parametrize(
     "scene",
     [
@@ -314,92 +334,19 @@ def test_pictures_without_rings_are_images() -> None:
         assert not recognise.shows_rings(picture)
 
 
-# What looking at each file showed: modality, shape, unit of the last axis, calibration.
-TABLE: dict[str, tuple[Modality, tuple[int, ...], str, Calibration]] = {
-    "diffraction/bismuth.dm3": (DIFFRACTION, (256, 256), "px", UNKNOWN),
-    "diffraction/bismuth.dm4": (DIFFRACTION, (256, 256), "px", UNKNOWN),
-    "sto/EELS_STO.dm3": (EELS, (2048,), "eV", KNOWN),
-    "sto/AL-DFoffset0.00.dm3": (EELS, (2048,), "eV", KNOWN),
-    "sto/EDS-STO.emd": (EDS, (4096,), "eV", KNOWN),
-    "eelsdb/00_Test1/data.msa": (EELS, (226,), "eV", KNOWN),
-    "eelsdb/02_la0-7sr0-3mno3srtio3-001-heterostructure/data.msa": (EELS, (382,), "eV", ASSUMED),
-    "eelsdb/04_la0-7sr0-3mno3srtio3-001-heterostructure/data.msa": (EELS, (271,), "eV", ASSUMED),
-    "eelsdb/06_o-k-edge-la2nio4-structure-of-k2nif4-tet/data.msa": (EELS, (377,), "eV", ASSUMED),
-    "eelsdb/08_porous-cobalt-coating-with-he-filled-nan/data.msa": (EELS, (2031,), "eV", ASSUMED),
-    "eelsdb/10_pvd0062/data.msa": (EELS, (2048,), "eV", ASSUMED),
-    "eelsdb/12_test_3/data.msa": (EELS, (1340,), "eV", KNOWN),
-    "readers/blockfile/test1.blo": (DIFFRACTION, (3, 2, 144, 144), "1/angstrom", ASSUMED),
-    "readers/delmic/sparc-hyperspectral-spot.h5": (OTHER, (335,), "nm", KNOWN),
-    "readers/delmic/sparc-hyperspectral.h5": (OTHER, (3, 2, 128), "nm", KNOWN),
-    "readers/digitalmicrograph/2D/test-1.dm3": (IMAGE, (2, 2), "px", UNKNOWN),
-    "readers/digitalmicrograph/3D/test-10.dm4": (IMAGE, (2, 2, 2), "px", UNKNOWN),
-    "readers/digitalmicrograph/2D/test-23.dm3": (IMAGE, (2, 2), "px", UNKNOWN),
-    "readers/digitalmicrograph/Fei HAADF-DE_location.dm3": (IMAGE, (4, 16), "nm", KNOWN),
-    "readers/digitalmicrograph/test_stackbuilder_imagestack.dm3": (IMAGE, (3, 2, 16), "nm", KNOWN),
-    "readers/emd/Si100_4D.emd": (DIFFRACTION, (2, 11, 11, 8, 8), "1/angstrom", KNOWN),
-    "readers/emd/Si100_3D.emd": (IMAGE, (37, 22, 22), "nm", KNOWN),
-    "readers/emd/example_image.emd": (IMAGE, (3, 3), "px", UNKNOWN),
-    "readers/emd/fei_example_tem_stack.emd": (IMAGE, (2, 3, 3), "nm", KNOWN),
-    "readers/emd/py4DSTEM_size2x3x4x5.h5": (DIFFRACTION, (2, 3, 4, 5), "1/angstrom", KNOWN),
-    "readers/hspy/example1_v1.0.hdf5": (EELS, (21,), "eV", KNOWN),
-    "readers/hspy/example1_v1.2.hdf5": (EELS, (21,), "eV", KNOWN),
-    "readers/hspy/example2_v3.1.hspy": (DIFFRACTION, (16, 16), "1/angstrom", KNOWN),
-    "readers/hspy/test_rgba16.hdf5": (IMAGE, (3, 128, 128), "px", UNKNOWN),
-    "readers/msa/ISO_22029_2022_compliance.msa": (EELS, (21,), "eV", KNOWN),
-    "readers/msa/ISO_22029_2022_compliance_XY_NCOLUMNS2.msa": (EELS, (21,), "eV", KNOWN),
-    "readers/msa/example1_wrong_date.msa": (EELS, (21,), "eV", KNOWN),
-    "readers/msa/example2.msa": (EDS, (80,), "eV", KNOWN),
-    "readers/msa/example2_NCOLUMNS5.msa": (EDS, (80,), "eV", KNOWN),
-    "readers/ripple/test_ripple_sdim-1_ndim-1_float64.rpl": (EDS, (2, 3), "eV", KNOWN),
-    "readers/semper/example_image_2d.unf": (IMAGE, (4, 4), "px", UNKNOWN),
-    "readers/tia/old/03_Scanning Preview.emi": (IMAGE, (5, 128, 128), "nm", KNOWN),
-    "readers/tia/old/16x16-spectrum_image-5x5x1024.emi": (EELS, (5, 5, 1024), "eV", KNOWN),
-    "readers/tia/old/64x64_TEM_images_acquire.emi": (IMAGE, (64, 64), "nm", KNOWN),
-    "readers/tia/old/64x64_diffraction_acquire.emi": (DIFFRACTION, (64, 64), "1/angstrom", KNOWN),
-    "readers/tia/old/64x64_diffraction_acquire_1.ser": (DIFFRACTION, (64, 64), "1/angstrom", KNOWN),
-    "readers/tia/old/X - Au NP EELS_2.ser": (EELS, (2048,), "eV", KNOWN),
-    "readers/tia/old/more_ser_then_emi_metadata.emi": (EDS, (3993,), "eV", KNOWN),
-    "readers/tiff/test_dm_image_um_unit.dm3": (IMAGE, (68, 68), "nm", KNOWN),
-    "readers/tiff/test_loading_image_saved_with_DM_stack.tif": (IMAGE, (2, 68, 68), "nm", KNOWN),
-    "readers/tiff/optical_Zeiss_AxioVision_BW.tif": (IMAGE, (10, 13), "px", UNKNOWN),
-    "readers/tiff/optical_Zeiss_AxioVision_RGB.tif": (IMAGE, (10, 13), "px", UNKNOWN),
-    "readers/topspin/topspin_test_A.app5": (DIFFRACTION, (2, 5, 14, 12), "px", UNKNOWN),
-    "readers/tvips/test_tvips_2345_split_000.tvips": (DIFFRACTION, (6, 4, 5), "px", UNKNOWN),
-}  # fmt: skip
-
-REFUSED = {
-    "readers/arina/test_00_data_000001.h5": "hdf5plugin",
-    "readers/digitalmicrograph/2D/test-13.dm3": "complex",
-    "readers/digitalmicrograph/2D/test-14.dm3": "values of the signal are 1",
-    "readers/emd/Si100_2x1x1_3D.emd": "all 968 values of the signal are 0",
-    "readers/emd/example_axis_len_1.emd": "values of the signal are 0",
-    "readers/emd/example_object_dtype_data.emd": "no numbers",
-    "readers/emd/fei_example_complex_fft.emd": "complex",
-    "readers/hspy/none_metadata.hdf5": "empty",
-    "readers/msa/minimum_metadata.msa": "empty",
-    "readers/nexus/nexus_dls_example.nxs": "values of the signal are 0",
-    "readers/quantumdetector/Merlin_navigation4x2_ROI_unz/001_4x2_6bit.hdr": r"001_4x2_6bit\.mib",
-    "readers/semper/example_image_complex.unf": "complex",
-    "readers/tiff/olympus_SIS.tif": "imagecodecs",
-    "readers/tvips/test_tvips_2345_split_001.tvips": r"split_000\.tvips",
-    "readers/ripple/test_ripple_sdim-1_ndim-0_uint8.raw": r"read .*uint8\.rpl",
-}
-
-
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FACTS["measurement"])
 def test_real_files_are_what_they_look_like(real: Path, name: str) -> None:
-    modality, shape, unit, calibration = TABLE[name]
+    modality, shape, unit, calibration = FACTS["measurement"][name]
     path = real / "tem" / name
     assert electron.sniff(path, path.read_bytes()[:1024])
     m = guarded(electron.read, path)
-    assert (m.modality, m.values.shape, m.axes[-1].unit) == (modality, shape, unit)
-    assert m.calibration is calibration
-    assert [a.values.size for a in m.axes] == list(shape)
+    assert (m.modality, m.axes[-1].unit, m.calibration) == (modality, unit, calibration)
+    assert list(m.values.shape) == shape == [a.values.size for a in m.axes]
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", FACTS["refused"])
 def test_real_files_that_hold_no_measurement_are_refused(real: Path, name: str) -> None:
-    with pytest.raises(UnreadableFileError, match=REFUSED[name]):
+    with pytest.raises(UnreadableFileError, match=re.escape(FACTS["refused"][name])):
         guarded(electron.read, real / "tem" / name)
 
 
@@ -466,7 +413,7 @@ def test_damaged_copies_are_refused_or_whole(real: Path, tmp_path: Path) -> None
     shorter spectrum. Everything else that is cut must be refused.
     """
     rng = np.random.default_rng(6)
-    names = list(TABLE)
+    names = list(FACTS["measurement"])
     chosen = [names[i] for i in rng.permutation(len(names))[:30]]
     for name in chosen:
         source = real / "tem" / name

@@ -94,7 +94,7 @@ class _Worker:
         body: bytes | None = b""
         while body is not None:
             try:
-                body = receive(self.process.stdout)  # type: ignore[arg-type]
+                body = receive(self.process.stdout)
             except (OSError, ValueError):  # the pipe was closed under us: same as its end
                 body = None
             self._answers.put(body)
@@ -113,7 +113,7 @@ class _Worker:
         self.served += 1
         try:
             held = psutil.Process(self.process.pid).memory_info().rss
-            send(self.process.stdin, pickle.dumps(request))  # type: ignore[arg-type]
+            send(self.process.stdin, pickle.dumps(request))
         except (BrokenPipeError, psutil.NoSuchProcess):
             return None
         deadline = time.monotonic() + request.seconds

@@ -59,13 +59,15 @@ def unit_of(intensity: np.ndarray, declared: str | None = None) -> str:
     return "arbitrary"
 
 
-def anode_of(wavelength_angstrom: float) -> str | None:
-    """The tube anode whose K-alpha1, K-alpha2 or mean line this is, if any."""
-    for anode, (ka1, ka2) in ANODES.items():
-        lines = (ka1, ka2, (2.0 * ka1 + ka2) / 3.0)
-        if any(abs(wavelength_angstrom / line - 1.0) < LINE_TOLERANCE / 4 for line in lines):
-            return anode
-    return None
+def anode_of(wavelength_angstrom: float) -> tuple[str, str] | None:
+    """Anode and line (``"ka1"``, ``"ka2"`` or ``"mean"``) of a tube's wavelength, if it is one."""
+    near = [
+        (abs(wavelength_angstrom / value - 1.0), anode, line)
+        for anode, (ka1, ka2) in ANODES.items()
+        for line, value in (("ka1", ka1), ("ka2", ka2), ("mean", (2.0 * ka1 + ka2) / 3.0))
+    ]
+    distance, anode, line = min(near)
+    return (anode, line) if distance < LINE_TOLERANCE else None
 
 
 def stated_radiation(
@@ -78,6 +80,9 @@ def stated_radiation(
     only_ka1: bool = False,
 ) -> Radiation | None:
     """Radiation from what a file says of it.
+
+    A tube emits both K-alpha lines; only one is taken where the optics or the file say that
+    K-alpha2 is not there. The mean K-alpha wavelength stands for both.
 
     Parameters
     ----------
@@ -98,36 +103,49 @@ def stated_radiation(
         If the statements contradict each other or no instrument has such a wavelength.
     """
     ka1 = round(ka1, 7) if ka1 else None
-    ka2 = round(ka2, 7) if ka2 is not None else None
-    if anode is not None:
-        anode = anode.strip().capitalize()
-        anode = anode if anode in ANODES else None
+    anode = anode.strip().capitalize() if anode else None
+    anode = anode if anode in ANODES else None
+    alone = only_ka1 or ka2 == 0.0 or ratio == 0.0
     if ka1 is None:
         if anode is None:
             return None
         lines = ANODES[anode]
-        return monochromatic(lines[0], f"{anode}Ka1") if only_ka1 else doublet(f"{anode}Ka", *lines)
+        return monochromatic(lines[0], f"{anode}Ka1") if alone else doublet(f"{anode}Ka", *lines)
     if not (math.isfinite(ka1) and 0.05 <= ka1 <= 5.0):
         raise UnreadableFileError(
             f"{name}: states a wavelength of {ka1:g} angstrom, which no diffractometer has; "
             "pass --wavelength CuKa or 1.5406"
         )
-    if anode is not None and anode_of(ka1) not in (anode, None):
+    found = anode_of(ka1)
+    if anode is not None and (found is None or found[0] != anode) and not _is_beta(ka1, anode):
         raise UnreadableFileError(
             f"{name}: states anode {anode} and wavelength {ka1:g} angstrom, which contradict "
             "each other; pass --wavelength CuKa or 1.5406"
         )
-    anode = anode_of(ka1)
-    if only_ka1 or ka2 == 0.0 or ratio == 0.0:
-        return monochromatic(ka1, f"{anode}Ka1" if anode else None)
-    if anode is None:
-        return monochromatic(ka1)
-    first, second = ANODES[anode]
-    if abs(ka1 / first - 1.0) > LINE_TOLERANCE / 4:  # the mean line, for both together
-        return doublet(f"{anode}Ka", first, second)
-    usable = ka2 is not None and abs(ka2 / second - 1.0) < LINE_TOLERANCE / 4
-    strength = ratio if ratio is not None and 0.1 < ratio < 1.0 else 0.5
-    return doublet(f"{anode}Ka", ka1, float(ka2 or second) if usable else second, strength)
+    if found is None:
+        partner = ka2 is not None and 1.0005 < ka2 / ka1 < 1.012  # an anode not in our table
+        return doublet(f"{ka1:.6g} A", ka1, ka2) if partner and not alone else monochromatic(ka1)
+    anode, line = found
+    if line != "ka1" and not only_ka1:
+        return doublet(f"{anode}Ka", *ANODES[anode])
+    if alone:
+        return monochromatic(ka1, f"{anode}Ka1")
+    second = ANODES[anode][1]
+    if ka2 is not None and anode_of(ka2) == (anode, "ka2"):
+        second = round(ka2, 7)
+    return doublet(f"{anode}Ka", ka1, second, ratio if ratio and 0.1 < ratio < 1.0 else 0.5)
+
+
+def _is_beta(wavelength_angstrom: float, anode: str) -> bool:
+    """K-beta lies 7 to 13 % below K-alpha for all tube anodes."""
+    return 0.87 < wavelength_angstrom / ANODES[anode][0] < 0.93
+
+
+def taken_with(stated: int, used: Radiation | None) -> tuple[str, ...]:
+    """The warning where one stated wavelength was taken for a doublet."""
+    if used is None or stated != 1 or len(used.weights) == 1:
+        return ()
+    return (f"one wavelength of a tube is stated; both lines of {used.name} were taken",)
 
 
 def ordered(

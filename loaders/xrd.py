@@ -21,6 +21,7 @@ from xtalfuse.loaders.scan import Scan, ordered
 from xtalfuse.physics.units import Radiation, radiation
 
 FEW_POINTS = 100
+SHORT_RANGE_DEG = 10.0
 HEAD_BYTES = 8192
 
 
@@ -104,6 +105,8 @@ def read(path: str | Path, wavelength: str | float | None = None) -> Measurement
     said += _zero_run(name, intensity, scan.unit)
     if intensity.size < FEW_POINTS:
         said += (f"only {intensity.size} points",)
+    elif np.ptp(angles) < SHORT_RANGE_DEG:
+        said += (f"only {np.ptp(angles):.3g} degrees are covered",)
     if (intensity < 0).any():
         said += (f"{int((intensity < 0).sum())} negative intensities: it was processed before",)
     chosen, told = _settle(name, scan.radiation, by_hand)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.scan import Scan, stated_radiation, unit_of
+from xtalfuse.loaders.scan import Scan, stated_radiation, taken_with, unit_of
+from xtalfuse.physics.units import Radiation
 
 STOE_MAGIC = b"RAW_1.0"
 BLOCK = 512
@@ -187,8 +188,8 @@ def read_powder_cif(path: Path) -> Scan:
         tag = next((t for t in INTENSITY_TAGS if len(block.find_loop(t)) > 1), None)
         if tag is not None:
             return _cif_scan(path, block, tag)
-    everything = "".join(item.pair[0] for block in document for item in block if item.pair)
-    what = "a crystal structure" if "_cell_length_a" in everything else "no measured pattern"
+    structure = any(block.find_value("_cell_length_a") for block in document)
+    what = "a crystal structure" if structure else "no measured pattern"
     raise UnreadableFileError(
         f"{path.name}: this CIF holds {what}, not a powder pattern; give the measured pattern, "
         "or put the structure into a library with: xtalfuse library build"
@@ -228,15 +229,17 @@ def _cif_scan(path: Path, block: Any, tag: str) -> Scan:
     unit = "counts" if "counts" in tag else unit_of(intensity)
     whole = np.isfinite(declared) or path.read_bytes().endswith((b"\n", b"\r"))
     said = () if whole else ("the file ends without a line end: its last point may be cut",)
+    radiation, stated = _cif_radiation(path, block, column)
+    said += taken_with(stated, radiation)
     metadata = {"block": block.name, "intensity": tag}
-    radiation = _cif_radiation(path, block, column)
     return Scan(angles, intensity, "powder cif", unit, sigma, radiation, metadata, said)
 
 
 def _cif_sigma(block: Any, tag: str, size: int, column: Any) -> np.ndarray | None:
     written = [re.search(r"(\.\d*)?\((\d+)\)", str(v)) for v in block.find_loop(tag)]
     if all(written):
-        return np.array([int(m[2]) / 10.0 ** max(len(m[1] or ".") - 1, 0) for m in written if m])
+        digits = [(int(m[2]), len(m[1] or ".") - 1) for m in written if m]
+        return np.array([value / 10.0**decimals for value, decimals in digits])
     for name in (f"{tag}_su", f"{tag}_esd"):
         if (sigma := column(name)).size == size:
             return sigma
@@ -245,15 +248,19 @@ def _cif_sigma(block: Any, tag: str, size: int, column: Any) -> np.ndarray | Non
     return 1.0 / np.sqrt(weights) if usable else None
 
 
-def _cif_radiation(path: Path, block: Any, column: Any) -> Any:
+def _cif_radiation(path: Path, block: Any, column: Any) -> tuple[Radiation | None, int]:
+    """Radiation of a CIF, and how many wavelengths it states."""
     name = "_diffrn_radiation_wavelength"
     waves = column(name)
     if waves.size == 0 and (value := block.find_value(name)):
         waves = np.array([_number(value) or np.nan])
     waves = waves[np.isfinite(waves)]
     if waves.size == 0:
-        return None
+        return None, 0
     weights = column(f"{name}_wt")
     ratio = float(weights[1] / weights[0]) if weights.size > 1 and weights[0] > 0 else None
-    ka2 = float(waves[1]) if waves.size > 1 else 0.0
-    return stated_radiation(path.name, ka1=float(waves[0]), ka2=ka2, ratio=ratio)
+    ka2 = float(waves[1]) if waves.size > 1 else None
+    kind = str(block.find_value("_diffrn_radiation_type") or "")
+    only = bool(re.search(r"K\\?a(lpha)?\W{0,3}1", kind, re.IGNORECASE))
+    found = stated_radiation(path.name, ka1=float(waves[0]), ka2=ka2, ratio=ratio, only_ka1=only)
+    return found, int(waves.size)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.scan import Scan, stated_radiation, unit_of
+from xtalfuse.loaders.scan import Scan, stated_radiation, taken_with, unit_of
+from xtalfuse.physics.units import Radiation
 
 MOST_BYTES = 200_000_000
 STYLES = ((None, "."), (",", "."), (";", "."), ("\t", "."), (None, ","), (";", ","), ("\t", ","))
@@ -32,10 +33,14 @@ OTHER_AXIS = re.compile(
 )
 INTENSITY = re.compile(r"int|count|cps|\byobs\b|y_obs|signal|^i\b|^y\b", re.I)
 SIGMA = re.compile(r"sig|esd|err|std|uncert|\bsu\b", re.I)
-NOT_POWDER = re.compile(r"rocking|pole figure|\b(omega|phi|chi|psi)[ -]?scan|reflectivity", re.I)
+NOT_POWDER = re.compile(
+    r"rocking|pole figure|\b(omega|phi|chi|psi)[ -]?scan|reflectivity"
+    r"|scan[ _-]?(axis|type)\W{1,4}(omega|phi|chi|psi)\b",
+    re.I,
+)
 WAVELENGTH = re.compile(r"(?:wave ?-?_?length|lambda|λ)[^\d\n]{0,24}?(\d?\.\d+)", re.I)
 RATE = re.compile(r"\bcps\b|counts? ?(/|per) ?s", re.I)
-ANODE = re.compile(r"anode\W{1,6}(Cu|Co|Cr|Fe|Mo|Ag)\b", re.I)
+ANODE = re.compile(r"anode(?: material)?\W{1,6}(Cu|Co|Cr|Fe|Mo|Ag)\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -272,20 +277,15 @@ def _scan(path: Path, table: Table, reader: str) -> Scan:
         if re.search(r"\bcps\b|counts? ?(/|per) ?s", f"{lines}\n{table.words}", re.I)
         else None
     )
-    metadata = {"columns": list(table.names)[: table.values.shape[1]]} if table.names else {}
+    metadata: dict[str, Any] = {}
+    if table.names:
+        metadata["columns"] = list(table.names)[: table.values.shape[1]]
     anode = ANODE.search(table.words)
     if anode:
         metadata["anode"] = anode[1]
-    return Scan(
-        angles,
-        intensity,
-        reader,
-        unit_of(intensity, declared),
-        sigma,
-        _radiation(path, table, angles, anode[1] if anode else None),
-        metadata,
-        tuple(said),
-    )
+    unit = unit_of(intensity, declared)
+    used, more = _radiation(path, table, angles, anode[1] if anode else None)
+    return Scan(angles, intensity, reader, unit, sigma, used, metadata, (*said, *more))
 
 
 def _columns(path: Path, table: Table) -> tuple[int, int, int | None, list[str]]:
@@ -338,17 +338,20 @@ def _is_uncertainty(intensity: np.ndarray, sigma: np.ndarray) -> bool:
     return bool(grows and np.median(sigma) < 0.7 * max(level, float(np.mean(np.abs(intensity)))))
 
 
-def _radiation(path: Path, table: Table, angles: np.ndarray, anode: str | None) -> Any:
-    """Radiation from a d-spacing column, or from the words around the table."""
+def _radiation(
+    path: Path, table: Table, angles: np.ndarray, anode: str | None
+) -> tuple[Radiation | None, tuple[str, ...]]:
+    """Radiation from a d-spacing column or the words around the table, and a warning."""
     spacing = next(
         (i for i, n in enumerate(table.names) if re.search(r"^d\b|d[_ -]?spac", n, re.I)), None
     )
     if spacing is not None and spacing < table.values.shape[1]:
         waves = 2.0 * table.values[:, spacing] * np.sin(np.radians(angles / 2.0))
         if np.std(waves) < 1e-4 * np.mean(waves):
-            return stated_radiation(path.name, ka1=float(np.mean(waves)))
+            return stated_radiation(path.name, ka1=float(np.mean(waves))), ()
     found = [float(w) for w in WAVELENGTH.findall(table.words) if 0.05 <= float(w) <= 5.0]
     if not found:
-        return stated_radiation(path.name, anode=anode)
-    ka2 = found[1] if len(found) > 1 else (None if anode else 0.0)
-    return stated_radiation(path.name, anode=anode, ka1=found[0], ka2=ka2)
+        return stated_radiation(path.name, anode=anode), ()
+    ka2 = found[1] if len(found) > 1 else None
+    used = stated_radiation(path.name, anode=anode, ka1=found[0], ka2=ka2)
+    return used, taken_with(len(found), used)

@@ -262,6 +262,8 @@ def _xrdml_optics(path: Path) -> dict[str, Any]:
                 continue
             key = "mirror" if kind == "xRayMirror" else kind
             found["metadata"].setdefault(key, name)
+            if kind == "monochromator":
+                found["metadata"].setdefault("monochromator_beam", beam.removesuffix("BeamPath"))
             crystal = _find(part, "crystal")
             text = f"{name} {'' if crystal is None else crystal.text or ''}"
             if kind == "monochromator" and beam[0] == "i" and RESOLVING.search(text):
@@ -303,9 +305,14 @@ def _rasx_optics(path: Path) -> dict[str, Any]:
         if _local(element) in ("Category", "Axis")
     }
     absent = ("", "None", "No_unit", "IPS_adaptor", "Open")
+    for part, beam in (
+        ("IncidentMonochromator", "incident"),
+        ("DetectorMonochromator", "diffracted"),
+    ):
+        if units.get(part, "") not in absent:
+            found["metadata"].setdefault("monochromator", units[part])
+            found["metadata"].setdefault("monochromator_beam", beam)
     for part, key in (
-        ("IncidentMonochromator", "monochromator"),
-        ("DetectorMonochromator", "diffracted_monochromator"),
         ("ReceivingOptics1", "receiving_optics"),
         ("Filter1", "filter"),
         ("Detector", "detector"),

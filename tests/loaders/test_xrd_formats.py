@@ -253,3 +253,56 @@ def test_text_that_is_no_pattern_is_refused(tmp_path, made):
     ):
         with pytest.raises(UnreadableFileError, match=cause):
             load(made.write(tmp_path, name, content), wavelength="CuKa")
+
+
+PANALYTICAL_CSV = """[Measurement conditions]
+Sample identification,quartz
+Anode material,{anode}
+K-Alpha1 wavelength,1.540598
+K-Alpha2 wavelength,1.544426
+Ratio K-Alpha2/K-Alpha1,0.5
+Scan axis,{axis}
+[Scan points]
+Angle,TimePerStep,Intensity,ESD
+"""
+
+
+def panalytical_csv(made, anode="Cu", axis="Gonio"):
+    rows = zip(made.ANGLES, made.COUNTS, strict=True)
+    table = "".join(f"{x:.4f},10.16,{y:.0f},{np.sqrt(y):.4f}\n" for x, y in rows)
+    return PANALYTICAL_CSV.format(anode=anode, axis=axis) + table
+
+
+def test_a_csv_export_with_its_measurement_conditions(tmp_path, made):
+    pattern = load(made.write(tmp_path, "a.csv", panalytical_csv(made)))
+    same(pattern, made)
+    assert pattern.radiation.wavelengths_angstrom == (1.540598, 1.544426)
+    np.testing.assert_allclose(pattern.sigma, np.sqrt(made.COUNTS), atol=1e-4)
+    assert pattern.provenance.metadata["anode"] == "Cu"
+    for wrong, cause in (({"axis": "Omega"}, "Scan axis,Omega"), ({"anode": "Mo"}, "contradict")):
+        with pytest.raises(UnreadableFileError, match=cause):
+            load(made.write(tmp_path, "b.csv", panalytical_csv(made, **wrong)))
+
+
+@pytest.mark.parametrize(
+    ("written", "lines", "told"),
+    [
+        ("1.5406", 2, True),  # one number for a tube: both of its lines, and it is said
+        ("1.5418", 2, True),  # the mean of both
+        ("1.54184", 2, True),
+        ("0.7093", 2, True),
+        ("1.23984", 1, False),  # a synchrotron
+        ("1.3922", 1, False),  # K-beta
+    ],
+)
+def test_one_wavelength_in_a_comment(tmp_path, made, written, lines, told):
+    pattern = load(made.write(tmp_path, "a.xy", f"# wavelength = {written}\n" + made.columns()))
+    assert len(pattern.radiation.weights) == lines
+    assert any("both lines" in w for w in pattern.provenance.warnings) == told
+    assert pattern.radiation.mean_angstrom == pytest.approx(float(written), abs=2e-3)
+
+
+@pytest.mark.parametrize(("kind", "lines"), [("'Cu K\\a~1~'", 1), ("'Cu K\\a'", 2)])
+def test_the_line_that_a_cif_names(tmp_path, made, kind, lines):
+    text = made.powder_cif().replace("0.45827", f"1.54059\n_diffrn_radiation_type {kind}")
+    assert len(load(made.write(tmp_path, "a.cif", text)).radiation.weights) == lines

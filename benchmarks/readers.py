@@ -1,15 +1,20 @@
 """What the readers make of real instrument files: right, refused, or silently wrong.
 
 Run ``python -m benchmarks.readers --help``. Where facts about a file are known
-(``tests/loaders/xrd_formats.toml``) the verdict is *right*, *refused as it should be*, or
-wrong; elsewhere it is what was read, for a person to judge. The zero model is rietx alone.
+(``tests/loaders/xrd_formats.toml``, ``electron_formats.toml``) the verdict is *right*,
+*refused as it should be*, or wrong; elsewhere it is what was read, for a person to judge.
+Copies of files that were cut or had bits flipped must be refused or come back as they were.
+The zero models are rietx alone and RosettaSciIO alone, by suffix.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
+import random
+import tempfile
 import time
 import tomllib
 from collections import Counter
@@ -21,9 +26,29 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
+from xtalfuse.loaders.electron import companions
+from xtalfuse.loaders.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = ROOT / "tests" / "loaders" / "xrd_formats.toml"
+ELECTRON_FACTS = ROOT / "tests" / "loaders" / "electron_formats.toml"
+CUTS = (0.1, 0.5, 0.9)
+DAMAGED_FILES = 30
+SUFFIX_READERS = {
+    ".dm3": "digitalmicrograph",
+    ".dm4": "digitalmicrograph",
+    ".blo": "blockfile",
+    ".h5": "usid",
+    ".hdf5": "hspy",
+    ".nxs": "nexus",
+    ".rpl": "ripple",
+    ".unf": "semper",
+    ".emi": "tia",
+    ".ser": "tia",
+    ".tif": "tiff",
+    ".app5": "topspin",
+    **{f".{name}": name for name in ("emd", "hspy", "tvips", "msa")},
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +57,7 @@ class Row:
 
     section: str
     file: str
-    verdict: str  # "right", "refused", "WRONG", "read"
+    verdict: str  # "right", "refused", "WRONG", "read"; of damaged copies also "whole", ...
     points: int | None = None
     first: float | None = None
     last: float | None = None
@@ -123,8 +148,120 @@ def rietx_alone(real: Path) -> dict[str, int]:
     return dict(counts)
 
 
+def microscopes(real: Path) -> list[Row]:
+    """Every file of ``tem`` against the facts that are known of it."""
+    facts = tomllib.loads(ELECTRON_FACTS.read_text("utf-8"))
+    folder = real / "tem"
+    rows = []
+    for path in _microscope_files(folder):
+        name = str(path.relative_to(folder))
+        found, reason, seconds = attempt(path)
+        verdict = "read" if found else "refused"
+        if name in facts["measurement"]:
+            verdict = (
+                "right" if found and _looks_like(found, facts["measurement"][name]) else "WRONG"
+            )
+        elif name in facts["refused"]:
+            verdict = "refused" if facts["refused"][name] in reason else "WRONG"
+        elif found is not None and fault(found.values):
+            verdict = "WRONG"
+        rows.append(_row("electron", name, verdict, found, reason, seconds))
+    return rows
+
+
+def _microscope_files(folder: Path) -> list[Path]:
+    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".json", ""))
+    return sorted(files)
+
+
+def _looks_like(found: Measurement, fact: list[Any]) -> bool:
+    seen = [found.modality, list(found.values.shape), found.axes[-1].unit, found.calibration]
+    return seen == fact
+
+
+def fault(values: np.ndarray) -> str:
+    """Why an array is no measurement; nothing if it may be one."""
+    if values.size < 2:
+        return "empty"
+    if values.dtype.kind not in "iuf":
+        return "not real numbers"
+    if not np.isfinite(values).all():
+        return "not finite"
+    return "constant" if values.max() == values.min() else ""
+
+
+def rosettasciio_alone(real: Path) -> dict[str, int]:
+    """The zero model: what the reader that the suffix names makes of the files in ``tem``."""
+    here = importlib.import_module("benchmarks.readers")  # a child cannot find __main__
+    outcomes: Counter[str] = Counter()
+    for path in _microscope_files(real / "tem"):
+        try:
+            outcomes[guarded(here.read_by_suffix, path, seconds=20.0)] += 1
+        except UnreadableFileError:
+            outcomes["raises or crashes"] += 1
+    return dict(outcomes)
+
+
+def read_by_suffix(path: str) -> str:
+    """In one phrase, what RosettaSciIO returns for a file."""
+    reader = SUFFIX_READERS.get(Path(path).suffix)
+    if reader is None:
+        return "no reader"
+    signals = importlib.import_module(f"rsciio.{reader}").file_reader(path)
+    wrong = not signals or fault(np.asarray(signals[0]["data"]))
+    return "no measurement, without a word" if wrong else "read"
+
+
+def damaged(real: Path) -> list[Row]:
+    """Copies of 30 files of ``tem``, cut at 10, 50 and 90 %, and with flipped bits."""
+    rng = random.Random(0)
+    folder = real / "tem"
+    known = sorted(tomllib.loads(ELECTRON_FACTS.read_text("utf-8"))["measurement"])
+    rows = []
+    for name in rng.sample([n for n in known if (folder / n).is_file()], DAMAGED_FILES):
+        source = folder / name
+        raw, original = source.read_bytes(), load(source)
+        copies = {f"cut at {cut:.0%}": raw[: int(len(raw) * cut)] for cut in CUTS}
+        copies["bits flipped"] = _flipped(raw, rng)
+        with tempfile.TemporaryDirectory() as place:
+            for beside in companions(source):
+                Path(place, beside.name).write_bytes(beside.read_bytes())
+            for kind, content in copies.items():
+                copy = Path(place, source.name)
+                copy.write_bytes(content)
+                found, reason, seconds = attempt(copy)
+                verdict = _survived(found, original)
+                rows.append(_row("damaged", f"{name} {kind}", verdict, found, reason, seconds))
+    return rows
+
+
+def _flipped(raw: bytes, rng: random.Random) -> bytes:
+    """`raw` with one bit in 16,000 turned, three at least."""
+    copy = bytearray(raw)
+    for _ in range(max(3, len(copy) // 2000)):
+        copy[rng.randrange(len(copy))] ^= 1 << rng.randrange(8)
+    return bytes(copy)
+
+
+def _survived(found: Measurement | None, original: Measurement) -> str:
+    """Refused, whole, other values, shorter; WRONG if it is empty or filled with zeros."""
+    if found is None:
+        return "refused"
+    before, after = original.values, found.values
+    if before.shape == after.shape and np.array_equal(before, after):
+        return "whole"
+    if fault(after) or np.mean(after == 0) > np.mean(before == 0) + 0.1:
+        return "WRONG"
+    return "shorter" if after.size < before.size else "other"
+
+
 # Each section measures one kind of instrument: a function from the folder of real files to rows.
-SECTIONS: dict[str, Callable[[Path], list[Row]]] = {"xrd": diffractometers}
+SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
+    "xrd": diffractometers,
+    "electron": microscopes,
+    "damaged": damaged,
+}
+ZERO_MODELS = {"xrd": ("rietx", rietx_alone), "electron": ("RosettaSciIO", rosettasciio_alone)}
 
 
 def show(rows: list[Row]) -> None:
@@ -157,9 +294,10 @@ def main() -> None:
         median = float(np.median([row.seconds for row in rows]))
         print(f"\n{name}: {counts}, median {1e3 * median:.1f} ms for a file")
         report[name] = {"rows": [asdict(row) for row in rows], "counts": counts}
-        if name == "xrd":
-            report[name]["rietx alone"] = rietx_alone(chosen.real)
-            print(f"rietx alone: {report[name]['rietx alone']}")
+        if name in ZERO_MODELS:
+            peer, measure = ZERO_MODELS[name]
+            report[name][f"{peer} alone"] = alone = measure(chosen.real)
+            print(f"{peer} alone: {alone}")
     if chosen.json:
         chosen.json.write_text(json.dumps(report, indent=1), "utf-8")
 

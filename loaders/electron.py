@@ -7,7 +7,6 @@ holds several signals it returns the most informative one and lists the others.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders import recognise, spectrum, tem
-from xtalfuse.loaders.checks import check_array
+from xtalfuse.loaders.checks import check_array, sha256_of
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -95,8 +94,7 @@ def read(path: Path) -> Measurement:
         else:
             kind, signals = tem.read(path, head)
             reader = f"rosettasciio/{kind}"
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
     except UnreadableFileError:
         raise
     except MemoryError:
@@ -271,6 +269,8 @@ def _spectrum(
     elif known is not None:
         unit, values = known[0], values * known[1]
     kind = recognise.spectrum_kind(raw, values if unit == "eV" else None)
+    if kind is Modality.OTHER and raw.signal_type and unit != "eV":
+        notes.append(f"declared as {raw.signal_type}, but its axis is no energy ({own.unit!r})")
     if values.size < 32:
         notes.append(f"only {values.size} channels")
     return [*described[:-1], replace(own, unit=unit, values=values)], data, kind, calibration, notes
@@ -352,7 +352,7 @@ def _plausible(pair: list[RawAxis]) -> bool:
 
 def _named(described: list[RawAxis], count: int, kind: Modality) -> list[Axis]:
     """Axes under the names of `record.Axis`."""
-    own = ("ky", "kx") if kind is Modality.DIFFRACTION else ("y", "x")
+    own: tuple[str, ...] = ("ky", "kx") if kind is Modality.DIFFRACTION else ("y", "x")
     if count == 1:
         first = described[-1]
         own = ("energy" if first.unit == "eV" else first.name.lower() or "channel",)

@@ -9,6 +9,7 @@ import numpy as np
 from xtalfuse.loaders.record import Modality
 from xtalfuse.loaders.signals import RawSignal
 
+_OTHER_SPECTRA = ("WDS", "AES", "PES", "XRF", "CL", "GAMMA", "CL_SEM")
 _EDS_SPAN_EV = 5_000.0  # an X-ray spectrum covers 10, 20 or 40 keV ...
 _EDS_STEP_EV = 1.5  # ... in channels of 2.5 to 20 eV; energy losses are finer or shorter
 _SMALLEST_PATTERN = 64  # pixels a side below which rings cannot be told from chance
@@ -19,14 +20,17 @@ _DISC_PX = 6  # radii that belong to the direct beam
 
 
 def spectrum_kind(raw: RawSignal, energy_ev: np.ndarray | None) -> Modality:
-    """EELS, EDS or something else, from what the file declares, else from its energies."""
+    """EELS, EDS or something else, from what the file declares, else from its energies.
+
+    Without energies it is something else, whatever it is called: no edge can be placed.
+    """
     declared = raw.signal_type.upper()
+    if energy_ev is None or declared in _OTHER_SPECTRA:
+        return Modality.OTHER
     if "EELS" in declared:
         return Modality.EELS
     if "EDS" in declared or "EDX" in declared:
         return Modality.EDS
-    if energy_ev is None or declared in ("WDS", "AES", "PES", "XRF", "CL", "GAMMA", "CL_SEM"):
-        return Modality.OTHER
     own = raw.axes[-1].name.lower()
     if "loss" in own:
         return Modality.EELS

@@ -18,6 +18,8 @@ from xtalfuse.loaders.signals import RawAxis, RawSignal, number, standard_unit, 
 SUFFIXES = (".msa", ".emsa", ".mas", ".ems")
 _MOST_BYTES = 64_000_000  # a text spectrum of a million channels stays below this
 _SEPARATOR = re.compile(r"[,;\s]+")
+_DECIMAL_COMMA = re.compile(r"\d,\d")
+_OTHER_SEPARATOR = re.compile(r"[;\t]|\d +[-+\d]")
 _AGAIN = "export the spectrum again"
 _SIGNAL_TYPES = {
     "ELS": "EELS",
@@ -66,6 +68,8 @@ def _decode(raw: bytes) -> str:
 
 def _numbers(line: str) -> list[float] | None:
     """The numbers of a line; None if it holds anything else, or nothing."""
+    if "." not in line and _DECIMAL_COMMA.search(line) and _OTHER_SEPARATOR.search(line):
+        line = line.replace(",", ".")
     fields = [f for f in _SEPARATOR.split(line.strip()) if f]
     try:
         return [float(f) for f in fields] or None

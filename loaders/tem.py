@@ -179,7 +179,8 @@ def _refuse_short(path: Path, declared: int, what: str = "the header") -> None:
 
 
 def _before_dm(path: Path) -> None:
-    head = path.read_bytes()[:16]
+    with path.open("rb") as file:
+        head = file.read(16)
     # The root length leaves out the 16 (version 3) or 24 (version 4) bytes around it.
     if struct.unpack(">I", head[:4])[0] == 3:
         _refuse_short(path, struct.unpack(">I", head[4:8])[0] + 16)

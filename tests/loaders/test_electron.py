@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,26 @@ def test_an_eds_file_in_kev_comes_back_in_ev_with_its_instrument(tmp_path: Path)
     np.testing.assert_allclose(m.axis("energy"), 10.0 * np.arange(2048))
     assert m.provenance.metadata["beam_energy_keV"] == 200.0
     assert m.provenance.reader == "rosettasciio/hspy"
+
+
+def test_no_energy_axis_no_eels_whatever_it_is_called(tmp_path: Path) -> None:
+    counts = np.random.default_rng(1).poisson(20.0, 200)
+    axes = [{"name": "channel", "units": "", "scale": 1.0}]
+    m = electron.read(hspy(tmp_path / "d.hspy", counts, axes, Signal__signal_type="EELS"))
+    assert (m.modality, m.calibration) == (Modality.OTHER, UNKNOWN)
+    assert any("no energy" in w for w in m.provenance.warnings)
+
+
+def test_reading_does_not_import_hyperspy(tmp_path: Path) -> None:
+    """HyperSpy takes seconds to import; its file format does not need it."""
+    path = hspy(tmp_path / "d.hspy", np.arange(64.0).reshape(8, 8), [{}, {}])
+    code = (
+        "import sys; from xtalfuse.loaders import registry; "
+        f"registry.read({str(path)!r}); "
+        "print([m for m in ('hyperspy', 'torch', 'matplotlib', 'pymatgen') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_spectrum_image_keeps_its_positions_and_ends_in_energy(tmp_path: Path) -> None:

@@ -85,6 +85,15 @@ def test_a_file_of_two_columns_only_is_read_not_returned_empty(
     assert any("no header" in warning for warning in m.provenance.warnings)
 
 
+@pytest.mark.parametrize("separator", ["\t", ";", " ", "; "])
+def test_decimal_commas_are_not_separators(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "bare.msa"
+    path.write_text("\n".join(pairs(separator)).replace(".", ","))
+    m = electron.read(path)
+    np.testing.assert_allclose(m.axis("energy"), ENERGY)
+    np.testing.assert_allclose(m.values, COUNTS)
+
+
 def test_a_wide_coarse_spectrum_without_header_is_eds(tmp_path: Path) -> None:
     energy = 10.0 * np.arange(2000)
     path = tmp_path / "bare.msa"

@@ -47,26 +47,40 @@ def read_stoe(path: Path) -> Scan:
         raise refuse(f"{len(sizes)} ranges where one is expected; export the ranges separately")
     if len(data) < blocks * BLOCK or blocks < sizes[0] + 1:
         raise refuse(f"{len(data)} bytes where the header declares {blocks * BLOCK}")
-    start = (blocks - sizes[0]) * BLOCK
+    usual = (blocks - sizes[0]) * BLOCK
+    elsewhere = range(2 * BLOCK, len(data), BLOCK)  # some programs write a longer header
+    found = next((r for at in (usual, *elsewhere) if (r := _stoe_range(data, at, sizes[0]))), None)
+    if found is None:
+        raise refuse("no range whose points and extreme counts are those that it declares")
+    angles, counts, metadata = found
+    radiation = stated_radiation(path.name, ka1=float(ka1), ka2=float(ka2), only_ka1=True)
+    said = "Stoe optics pass K-alpha1 only; pass --wavelength if yours do not"
+    return Scan(angles, counts, "stoe raw", "counts", None, radiation, metadata, (said,))
+
+
+def _stoe_range(
+    data: bytes, start: int, blocks: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]] | None:
+    """Angles, counts and metadata of the range whose counts begin at `start`.
+
+    None where the header before them does not fit: number of points against range and step,
+    lowest and highest count against the counts.
+    """
     header = start - BLOCK
     (points,) = struct.unpack_from("<H", data, header + 34)
     first, _, last, _, step, _, seconds = struct.unpack_from("<7f", data, header + 44)
     low, high = struct.unpack_from("<2I", data, header + 120)
-    wide = points * 4 <= sizes[0] * BLOCK
-    if not 0 < points * (4 if wide else 2) <= sizes[0] * BLOCK:
-        raise refuse(f"{points} points do not fit its {sizes[0]} blocks")
+    wide = points * 4 <= blocks * BLOCK  # long counts, else short ones
+    size = points * (4 if wide else 2)
+    if not (points > 1 and size <= min(blocks * BLOCK, len(data) - start)):
+        return None
     if not (step > 0 and abs((last - first) / step + 1 - points) < 1.0):
-        raise refuse(f"range {first:g}-{last:g} with step {step:g} does not make {points} points")
+        return None
     counts = np.frombuffer(data, "<i4" if wide else "<u2", points, start).astype(float)
     if (counts.min(), counts.max()) != (low, high):
-        raise refuse(
-            f"counts run {counts.min():g}-{counts.max():g} where its header states {low}-{high}"
-        )
-    radiation = stated_radiation(path.name, ka1=float(ka1), ka2=float(ka2), only_ka1=True)
-    said = "Stoe optics pass K-alpha1 only; pass --wavelength if yours do not"
-    metadata: dict[str, Any] = {"counting_time_s": float(seconds), "step_deg": float(step)}
+        return None
     angles = first + (last - first) / (points - 1) * np.arange(points)
-    return Scan(angles, counts, "stoe raw", "counts", None, radiation, metadata, (said,))
+    return angles, counts, {"counting_time_s": float(seconds), "step_deg": round(float(step), 6)}
 
 
 def read_rigaku_asc(path: Path) -> Scan:

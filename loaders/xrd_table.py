@@ -19,6 +19,8 @@ from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.scan import Scan, stated_radiation, taken_with, unit_of
 from xtalfuse.physics.units import Radiation
 
+WIDEST_STEP_DEG = 0.25  # wider than any peak of a laboratory pattern
+HKL = {"h", "k", "l"}
 MOST_BYTES = 200_000_000
 STYLES = ((None, "."), (",", "."), (";", "."), ("\t", "."), (None, ","), (";", ","), ("\t", ","))
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -80,7 +82,36 @@ def read_text(path: Path) -> Scan:
     text = _decode(raw)
     if text is None:
         raise UnreadableFileError(f"{path.name}: not text and no known format; export it as .xy")
+    stepped = _equal_steps(path, text)
+    if stepped is not None:
+        return _scan(path, stepped, "equal steps")
     return _scan(path, _parse(path, text), "text table")
+
+
+def _equal_steps(path: Path, text: str) -> Table | None:
+    """Table of a file that gives start, step and end, then intensities only.
+
+    The free format of FullProf (``INSTRM = 0``) and its relatives; None if it is not that.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and line[0] not in "#!"]
+    first = lines[0].split() if lines else []
+    if len(lines) < 3 or not all(NUMBER.fullmatch(f) for f in first[:3]) or len(first) < 3:
+        return None
+    start, step, end = (float(field) for field in first[:3])
+    fields = [field for line in lines[1:] for field in line.split()]
+    if not (0 < step < 1 and -20 < start < end <= 180 and len(lines[1].split()) > 3):
+        return None
+    if not all(NUMBER.fullmatch(field) for field in fields):
+        return None
+    declared = round((end - start) / step) + 1
+    if len(fields) != declared:
+        raise UnreadableFileError(
+            f"{path.name}: {len(fields)} intensities where {start:g}-{end:g} degrees in steps of "
+            f"{step:g} need {declared}; copy the file again"
+        )
+    angles = start + step * np.arange(declared)
+    values = np.column_stack([angles, np.array(fields, float)])
+    return Table(values, ("2theta", "intensity"), " ".join(first[3:]), ())
 
 
 def read_excel(path: Path) -> Scan:
@@ -262,6 +293,12 @@ def _scan(path: Path, table: Table, reader: str) -> Scan:
         raise UnreadableFileError(
             f"{path.name}: its first column runs {angles.min():g} to {angles.max():g}, which is "
             "no 2theta in degrees; export the pattern against 2theta"
+        )
+    spacing = float(np.median(np.abs(np.diff(angles))))
+    if spacing > WIDEST_STEP_DEG or HKL.issubset(n.lower() for n in table.names):
+        raise UnreadableFileError(
+            f"{path.name}: a list of {angles.size} peaks, typically {spacing:.2g} degrees apart, "
+            "not a measured pattern; give the scan itself"
         )
     if angles.min() <= 0:
         said.append(f"{int((angles <= 0).sum())} point(s) at or below 0 degrees 2theta")

@@ -20,6 +20,7 @@ from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.scan import Scan, stated_radiation, unit_of
 
 NARROW_DEG = 15.0  # scans of one file that all are narrower map reciprocal space
+MOST_SCANS = 10  # more in one file are a map or a series in time
 MOST_XML_BYTES = 200_000_000
 REMEDY = "export one coupled theta-2theta scan"
 KEPT = {
@@ -134,10 +135,10 @@ def _choose_scan(path: Path, form: Any) -> tuple[dict[str, int], list[str]]:
     if len(scans) < 2:
         return {}, []
     widths = [scan.two_theta_range[1] - scan.two_theta_range[0] for scan in scans]
-    if len(scans) > 3 and max(widths) < NARROW_DEG:
+    if len(scans) > MOST_SCANS or (len(scans) > 3 and max(widths) < NARROW_DEG):
         raise UnreadableFileError(
-            f"{path.name}: {len(scans)} scans of at most {max(widths):.3g} degrees, a mesh or "
-            f"reciprocal-space map, not a powder pattern; {REMEDY}"
+            f"{path.name}: {len(scans)} scans of at most {max(widths):.3g} degrees, a mesh, "
+            f"reciprocal-space map or series, not one powder pattern; {REMEDY}"
         )
     chosen = int(np.argmax(np.round(widths, 3)))
     others = "; ".join(_plain(s.label) for s in scans if s.index != scans[chosen].index)

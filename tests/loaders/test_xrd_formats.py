@@ -117,6 +117,24 @@ def test_json_lists_are_read_and_nan_in_them_is_refused(tmp_path, made):
         load(made.write(tmp_path, "b.json", json.dumps(content)), wavelength="CuKa")
 
 
+def test_start_step_end_and_intensities_only(tmp_path, made):
+    counts = [f"{y:8.0f}" for y in made.COUNTS]
+    rows = ["".join(counts[i : i + 10]) for i in range(0, len(counts), 10)]
+    text = "\n".join([f"{made.ANGLES[0]} 0.02 {made.ANGLES[-1]} quartz", *rows, ""])
+    same(load(made.write(tmp_path, "a.dat", text), wavelength="CuKa"), made)
+    with pytest.raises(UnreadableFileError, match="need 1501"):
+        load(made.write(tmp_path, "b.dat", text[: len(text) // 2]), wavelength="CuKa")
+
+
+def test_a_list_of_peaks_is_no_pattern(tmp_path, made):
+    peaks = [(20.86, 16), (26.64, 100), (36.54, 9), (39.46, 8), (50.14, 13), (59.96, 9)]
+    sticks = "".join(f"{x} {y}\n" for x, y in peaks)
+    indexed = "2theta,I,h,k,l\n" + "".join(f"{x},{y},1,0,0\n" for x, y in peaks)
+    for text in (sticks, indexed):
+        with pytest.raises(UnreadableFileError, match="list of 6 peaks"):
+            load(made.write(tmp_path, "peaks.csv", text), wavelength="CuKa")
+
+
 @pytest.mark.parametrize(
     ("writer", "lines", "unit"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -154,20 +155,29 @@ def work(job: Job) -> Outcome:
         (job.folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
     except UnreadableFileError as error:
         return Outcome(job, Status.UNUSABLE, error=str(error))
-    except OSError as error:
-        return Outcome(job, Status.CRASHED, error=f"{job.folder}: cannot be written ({error})")
     except Exception as error:
-        place = write_traceback(job.folder)
+        place = keep_traceback(job.folder / "crash.txt")
         return Outcome(job, Status.CRASHED, error=f"{type(error).__name__}: {error}; see {place}")
     return Outcome(job, status_of(answer), replace(answer, curves=None, panels=()))
 
 
-def write_traceback(folder: Path) -> Path:
-    """Keep the traceback of the exception that is being handled; the path it went to."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / "crash.txt"
-    place.write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
-    return place
+def keep_traceback(place: Path | None = None) -> Path:
+    """Write down the exception that is being handled; the path it went to.
+
+    Without a place, or where that cannot be written, it goes to the folder for temporary files.
+    """
+    text = traceback.format_exc()
+    if place is not None:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8", errors="replace")
+            return place
+        except OSError as error:
+            text += f"\n{place}: {error}\n"
+    handle, name = tempfile.mkstemp(prefix="xtalfuse-crash-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
+    return Path(name)
 
 
 def nothing_usable(record: Record) -> Answer:

@@ -93,13 +93,14 @@ def identify(
     xtalfuse identify specimens/ --jobs 4  (a folder of specimen folders)
     """
     from xtalfuse import batch
-    from xtalfuse.options import parse_elements, parse_wavelength
+    from xtalfuse.options import make_folder, parse_elements, parse_wavelength
 
     with telling():
         options = batch.Options(
             library, parse_elements(elements), parse_wavelength(wavelength), refine
         )
         planned = batch.plan(batch.find_specimens(paths, out), out, options)
+        make_folder(out)
         opened(library)  # a wrong library is told before any work
     processes = jobs or min(len(planned), cores())
     outcomes, interrupted = _run(planned, processes, quiet=as_json)
@@ -223,9 +224,11 @@ def demo(
     from xtalfuse import batch
     from xtalfuse.demo import demo_jobs
     from xtalfuse.display import consoles, outcome_view, shown
+    from xtalfuse.options import make_folder
 
     with telling():
         known = dict(demo_jobs(out / "demo", refine))
+        make_folder(out)
     outcomes, interrupted = _run(list(known), 1, quiet=True)
     console = consoles()[0]
     for outcome in outcomes:
@@ -241,18 +244,14 @@ def demo(
 
 def main() -> None:
     """Run the command line; what nobody foresaw becomes one line and a file."""
-    import tempfile
-    import traceback
-
     try:
         app()
     except Exception as error:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="xtalfuse-crash-", suffix=".txt", delete=False, errors="replace"
-        ) as file:
-            file.write(traceback.format_exc())
+        from xtalfuse.batch import keep_traceback
+
+        place = keep_traceback()
         complain(
             f"xtalfuse failed, and it is not your fault: {type(error).__name__}: {error}\n"
-            f"The details are in {file.name}; please report them."
+            f"The details are in {place}; please report them."
         )
         sys.exit(1)

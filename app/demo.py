@@ -8,7 +8,8 @@ from pathlib import Path
 from xtalfuse.batch import Job, Options
 from xtalfuse.options import UsageError
 
-# package, path inside it, name, wavelength that the file itself does not give, what is known
+# package, path inside it, name, wavelength as the beamline and the tutorial state it, what is
+# known of the specimen
 SPECIMENS = (
     (
         "rietx",
@@ -21,7 +22,7 @@ SPECIMENS = (
         "rietx",
         "data/examples/11BM_NAC.fxye",
         "NAC",
-        None,
+        "0.413909",
         "Na2Ca3Al2F14 with a little fluorite, synchrotron beamline 11-BM",
     ),
     (

@@ -73,6 +73,20 @@ def parse_wavelength(text: str | None) -> str | None:
     return text
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder for results, so that a wrong place is told before any work.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out: {path} cannot be made ({error.strerror})") from None
+
+
 def open_library(path: Path | None, progress: Progress | None = None) -> Library:
     """The library in a file, or the built-in one; `progress` is told when that must be made.
 

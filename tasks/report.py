@@ -110,7 +110,8 @@ def headline(answer: Answer) -> str:
     names = []
     for phase in answer.phases:
         share = percent(phase.weight_fraction, phase.weight_fraction_su)
-        names.append(phase.name if share == "-" else f"{phase.name} {share} wt%")
+        name = phase.name if phase.confidence >= 0.5 else f"perhaps {phase.name}"
+        names.append(name if share == "-" else f"{name} {share} wt%")
     text = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     if unknown >= LIKELY_UNKNOWN:
         return f"{text}; and something that the library does not hold."

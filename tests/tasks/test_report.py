@@ -175,8 +175,10 @@ def test_no_phase_is_said_to_be_unknown(answer: Answer, tmp_path: Path):
     assert re.search(r'class="note alarm"', page)
 
 
-def test_the_headline_does_not_hide_a_likely_unknown(answer: Answer):
+def test_the_headline_does_not_hide_a_doubt(answer: Answer):
     assert headline(answer) == "Corundum 86.2(4) wt% and Fluorite 13.8(2) wt%."
+    doubtful = replace(answer, phases=(answer.phases[0], replace(answer.phases[1], confidence=0.3)))
+    assert "perhaps Fluorite" in headline(doubtful)
     likely = replace(answer, unknown=replace(answer.unknown, probability=0.8))
     assert "something that the library does not hold" in headline(likely)
 

@@ -137,12 +137,12 @@ def powder_cif(listed: bool = True, points: int | None = None) -> str:
     return "data_quartz\n_diffrn_radiation_wavelength 0.45827\n" + head + "\n".join(rows) + "\n"
 
 
-def stoe(cut: int = 0, ranges: int = 1) -> bytes:
+def stoe(ranges: int = 1, header_blocks: int = 4) -> bytes:
     """Stoe WinXPOW: 512-byte blocks, see `xtalfuse.loaders.xrd_native`."""
     counts = COUNTS.astype("<i4").tobytes()
     size = -(-len(counts) // 512)
     blocks = 4 + ranges * (1 + size)
-    head = bytearray(2048)
+    head = bytearray(512 * header_blocks)
     head[:14] = b"RAW_1.06Powdat"
     struct.pack_into("<2f", head, 0x142, 1.540598, 1.544426)
     struct.pack_into("<2H", head, 0x1DA, ranges * size, blocks)
@@ -153,8 +153,7 @@ def stoe(cut: int = 0, ranges: int = 1) -> bytes:
     first, last = float(ANGLES[0]), float(ANGLES[-1])
     struct.pack_into("<7f", block, 44, first, first / 2, last, last / 2, 0.02, 0.01, 30.0)
     struct.pack_into("<2I", block, 120, int(COUNTS.min()), int(COUNTS.max()))
-    whole = bytes(head) + ranges * (bytes(block) + counts.ljust(size * 512, b"\0"))
-    return whole[: len(whole) - cut]
+    return bytes(head) + ranges * (bytes(block) + counts.ljust(size * 512, b"\0"))
 
 
 def write(folder: Path, name: str, content: str | bytes, encoding: str = "utf-8") -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +108,28 @@ def test_no_child_is_left_behind(readers, file):
         guarded(readers.hang, file, seconds=0.2)
     guard.shutdown()
     assert psutil.Process().children(recursive=True) == []
+
+
+def test_threads_do_not_take_each_others_answers(readers, tmp_path):
+    files = [tmp_path / f"{i}.xy" for i in range(24)]
+    for file in files:
+        file.write_text("1 2\n")
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda file: guarded(readers.good, file), files))
+    assert [result["path"] for result in results] == [str(file) for file in files]
+
+
+def test_a_forked_process_gets_a_child_of_its_own(readers, file):
+    before = guarded(readers.good, file)["pid"]
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    forked = context.Process(
+        target=lambda: answers.put(guarded(readers.good, file)["pid"]), daemon=True
+    )
+    forked.start()
+    assert answers.get(timeout=30) != before
+    forked.join(timeout=30)
+    assert guarded(readers.good, file)["pid"] == before
 
 
 def test_a_script_without_a_main_guard_may_read(tmp_path):

@@ -155,6 +155,12 @@ def test_instrument_formats_give_points_radiation_and_unit(tmp_path, made, write
     assert pattern.value_unit == unit
 
 
+def test_stoe_with_a_longer_header_and_with_two_ranges(tmp_path, made):
+    same(load(made.write(tmp_path, "long.raw", made.stoe(header_blocks=20))), made)
+    with pytest.raises(UnreadableFileError, match="2 ranges"):
+        load(made.write(tmp_path, "two.raw", made.stoe(ranges=2)))
+
+
 def test_powder_cif_with_a_range_of_angles(tmp_path, made):
     same(load(made.write(tmp_path, "a.cif", made.powder_cif(listed=False))), made)
     cut = made.powder_cif(listed=False, points=len(made.ANGLES) + 1)

@@ -221,18 +221,50 @@ def damaged(real: Path) -> list[Row]:
     for name in rng.sample([n for n in known if (folder / n).is_file()], DAMAGED_FILES):
         source = folder / name
         raw, original = source.read_bytes(), load(source)
-        copies = {f"cut at {cut:.0%}": raw[: int(len(raw) * cut)] for cut in CUTS}
-        copies["bits flipped"] = _flipped(raw, rng)
         with tempfile.TemporaryDirectory() as place:
             for beside in companions(source):
                 Path(place, beside.name).write_bytes(beside.read_bytes())
-            for kind, content in copies.items():
+            for kind, content in _copies(raw, rng).items():
                 copy = Path(place, source.name)
                 copy.write_bytes(content)
                 found, reason, seconds = attempt(copy)
                 verdict = _survived(found, original)
                 rows.append(_row("damaged", f"{name} {kind}", verdict, found, reason, seconds))
     return rows
+
+
+def damaged_patterns(real: Path) -> list[Row]:
+    """Copies of every powder pattern of ``xrd/formats``, damaged in the same ways.
+
+    A copy that differs must be refused or carry a warning that the original does not: it is
+    "warned". Text that ends at the end of a line, and a digit turned into another, cannot be
+    told from a shorter or another pattern.
+    """
+    rng = random.Random(0)
+    folder = real / "xrd" / "formats"
+    facts = tomllib.loads(FACTS.read_text("utf-8"))
+    rows = []
+    for name in sorted({**facts["powder"], **facts["naked"]}):
+        source = folder / name
+        if not source.is_file():
+            continue
+        original = load(source, wavelength="CuKa")
+        for kind, content in _copies(source.read_bytes(), rng).items():
+            with tempfile.TemporaryDirectory() as place:
+                copy = Path(place, source.name)
+                copy.write_bytes(content)
+                found, reason, seconds = attempt(copy, "CuKa")
+            verdict = _survived(found, original)
+            before = set(original.provenance.warnings)
+            if found and verdict != "whole" and set(found.provenance.warnings) - before:
+                verdict = "warned"
+            rows.append(_row("damaged xrd", f"{name} {kind}", verdict, found, reason, seconds))
+    return rows
+
+
+def _copies(raw: bytes, rng: random.Random) -> dict[str, bytes]:
+    copies = {f"cut at {cut:.0%}": raw[: int(len(raw) * cut)] for cut in CUTS}
+    return {**copies, "bits flipped": _flipped(raw, rng)}
 
 
 def _flipped(raw: bytes, rng: random.Random) -> bytes:
@@ -260,6 +292,7 @@ SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
     "xrd": diffractometers,
     "electron": microscopes,
     "damaged": damaged,
+    "damaged xrd": damaged_patterns,
 }
 ZERO_MODELS = {"xrd": ("rietx", rietx_alone), "electron": ("RosettaSciIO", rosettasciio_alone)}
 

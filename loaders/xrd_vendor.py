@@ -91,6 +91,8 @@ def read(path: Path) -> Scan:
     intensity, unit, more = _scaled(path, form.name, options, intensity, sigma, told)
     said += more
     said += _doubts(told.get("scan_axis", ""), angles, optics)
+    if form.name == "ras" and b"*RAS_DATA_END" not in path.read_bytes()[-200:]:
+        said.append("the file does not end with *RAS_DATA_END: it may be cut")
     return Scan(
         angles, intensity, f"rietx/{form.name}", unit, sigma, radiation, metadata, tuple(said)
     )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 HEADER = struct.Struct("<Q")
+READY = b"ready"
 GRACE_SECONDS = 10.0  # after the parent's own limit: ends a child whose parent is gone
 
 
@@ -111,6 +112,7 @@ def main() -> None:
             os.dup2(nowhere.fileno(), descriptor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides on Ctrl-C
     warnings.simplefilter("ignore")
+    send(outgoing, READY)
     while (body := receive(incoming)) is not None:
         request: Request = pickle.loads(body)
         _set_alarm(request.seconds + GRACE_SECONDS)

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from xtalfuse.loaders._worker import Failure, Request, receive, send
+from xtalfuse.loaders._worker import READY, Failure, Request, receive, send
 from xtalfuse.loaders.record import UnreadableFileError
 
 Result = TypeVar("Result")
@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 FILES_PER_WORKER = 200  # readers leak: a worker that has served this many is replaced
 IDLE_WORKERS = 2
 POLL_SECONDS = 0.1
+START_SECONDS = 60.0
 DAMAGED = "the file is damaged or of another format; export it again from the instrument"
 
 _CHILD = "from xtalfuse.loaders._worker import main; main()"
@@ -88,6 +89,12 @@ class _Worker:
         self.served = 0
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._collect, daemon=True).start()
+        try:
+            started = self._answers.get(timeout=START_SECONDS) == READY
+        except queue.Empty:
+            started = False
+        if not started:  # no file is to blame
+            raise RuntimeError(f"the process that reads files does not start: {self.stop()}")
 
     def _collect(self) -> None:
         assert self.process.stdout is not None

@@ -132,6 +132,12 @@ def test_a_forked_process_gets_a_child_of_its_own(readers, file):
     assert guarded(readers.good, file)["pid"] == before
 
 
+def test_a_child_that_cannot_start_is_not_blamed_on_the_file(file, readers, monkeypatch):
+    monkeypatch.setattr(guard, "_CHILD", "import a_module_that_is_not_there")
+    with pytest.raises(RuntimeError, match="does not start: exit status 1"):
+        guarded(readers.good, file)
+
+
 def test_a_script_without_a_main_guard_may_read(tmp_path):
     script = tmp_path / "plain_script.py"
     (tmp_path / "a.xy").write_text("".join(f"{10 + i / 50:.2f} {i}\n" for i in range(200)))

@@ -68,6 +68,7 @@ class Curves:
     ticks_deg: dict[str, np.ndarray] = field(default_factory=dict)  # entry -> reflections
     contributions: dict[str, np.ndarray] = field(default_factory=dict)  # entry -> profile
     missing_deg: dict[str, np.ndarray] = field(default_factory=dict)  # expected, not seen
+    wavelength_angstrom: float | None = None  # of the strongest line, to show d beside 2-theta
 
 
 @dataclass(frozen=True)

@@ -200,11 +200,17 @@ def _draw_ticks(axes: Axes, answer: Answer, curves: Curves) -> None:
     axes.tick_params(bottom=False, labelbottom=False)
 
 
+def least_variance(observed: np.ndarray) -> float:
+    """The smallest intensity that a difference is divided by the root of, never zero."""
+    low = float(np.nanpercentile(np.abs(observed), 1))
+    return low or 1e-6 * float(np.nanmax(np.abs(observed))) or 1.0
+
+
 def _draw_difference(axes: Axes, curves: Curves) -> None:
     # Divided by the square root of the intensity, as the fit weighs it; otherwise the
     # strongest peak would be all that is seen.
-    scale = np.sqrt(np.maximum(curves.observed, np.nanpercentile(np.abs(curves.observed), 1)))
-    difference = (curves.observed - curves.calculated) / np.where(scale > 0, scale, 1.0)
+    scale = np.sqrt(np.maximum(curves.observed, least_variance(curves.observed)))
+    difference = (curves.observed - curves.calculated) / scale
     axes.axhline(0.0, color=MUTED, lw=0.6)
     axes.plot(curves.two_theta_deg, difference, lw=0.6, color=OBSERVED, rasterized=True)
     limit = float(np.nanpercentile(np.abs(difference), 99.8)) or 1.0

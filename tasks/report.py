@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import math
@@ -17,7 +18,13 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.tasks.answer import Answer, Curves, PhaseAnswer
-from xtalfuse.tasks.figure import panel_figure, pattern_figure, phase_colour, png_bytes
+from xtalfuse.tasks.figure import (
+    least_variance,
+    panel_figure,
+    pattern_figure,
+    phase_colour,
+    png_bytes,
+)
 from xtalfuse.tasks.notation import cell_text, percent, space_group_symbol
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -219,22 +226,28 @@ def missing_lines(curves: Curves | None) -> int:
 
 
 def render(answer: Answer, picture: Picture | None) -> str:
-    """The report as HTML. Everything that came from outside is escaped."""
+    """The report as HTML. Everything that came from outside is escaped.
+
+    The only script that may run is the viewer of the pattern, known to the page by its hash.
+    """
     from importlib.resources import files
 
     import jinja2
+    from markupsafe import Markup
 
+    room = files("xtalfuse.tasks")
+    script = (room / "viewer.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    source = (files("xtalfuse.tasks") / "report.html.j2").read_text(encoding="utf-8")
     panels = [
         Picture(_base64(png_bytes(panel_figure(panel))), panel.title) for panel in answer.panels
     ]
-    return environment.from_string(source).render(
+    template = environment.from_string((room / "report.html.j2").read_text(encoding="utf-8"))
+    return template.render(
         answer=answer,
         headline=headline(answer),
         unknown_text=unknown_text(answer),
@@ -244,6 +257,9 @@ def render(answer: Answer, picture: Picture | None) -> str:
         modalities=modalities(answer.phases),
         elements=element_rows(answer.elements),
         missing_lines=missing_lines(answer.curves),
+        curves=Markup(curves_json(answer)),
+        script=Markup(script),
+        script_hash=f"sha256-{_base64(hashlib.sha256(script.encode()).digest())}",
         describe=describe,
         formula=formula_html,
         percent=percent,
@@ -251,6 +267,47 @@ def render(answer: Answer, picture: Picture | None) -> str:
         colour=phase_colour,
         symbol=space_group_symbol,
     )
+
+
+def curves_json(answer: Answer) -> str:
+    """What ``viewer.js`` draws: arrays as base64 of 32-bit floats; empty without a pattern.
+
+    No ``<`` is left in it, so that no name can end the element it stands in.
+    """
+    curves = answer.curves
+    if curves is None:
+        return ""
+    phases = []
+    for index, phase in enumerate(answer.phases):
+        share = percent(phase.weight_fraction, phase.weight_fraction_su)
+        phases.append(
+            {
+                "label": phase.name if share == "-" else f"{phase.name} {share} wt%",
+                "colour": phase_colour(index),
+                "profile": _floats(curves.contributions.get(phase.entry, ())),
+                "ticks": _floats(curves.ticks_deg.get(phase.entry, ())),
+                "missing": _floats(curves.missing_deg.get(phase.entry, ())),
+            }
+        )
+    content = {
+        "x": _floats(curves.two_theta_deg),
+        "observed": _floats(curves.observed),
+        "calculated": _floats(curves.calculated),
+        "background": _floats(curves.background),
+        "least": least_variance(curves.observed),
+        "wavelength": curves.wavelength_angstrom,
+        "phases": phases,
+        "unexplained": [
+            (peak.two_theta_deg, peak.d_angstrom)
+            for peak in answer.unknown.unexplained_peaks
+            if peak.two_theta_deg is not None
+        ],
+    }
+    return json.dumps(finite(content), allow_nan=False).replace("<", "\\u003c")
+
+
+def _floats(values: Any) -> str:
+    return _base64(np.asarray(values, "<f4").tobytes())
 
 
 def _base64(content: bytes) -> str:

@@ -50,6 +50,7 @@ class InstrumentState:
     extra_b : displacement parameter B added to every atom, angstrom^2
     spill : sin(theta) below which the beam is longer than the specimen, so that part of it
         misses: intensity falls as ``sin(theta) / spill`` (Fischer, 1996, Powder Diffr. 11, 17)
+    stretch : every d appears longer by this fraction (angle axis or wavelength off); not refined
     """
 
     zero: float = 0.0
@@ -60,6 +61,7 @@ class InstrumentState:
     skew: float = 0.0
     extra_b: float = 0.0
     spill: float = 0.05
+    stretch: float = 0.0
 
     def moved(self, step: np.ndarray) -> InstrumentState:
         """State after adding a (8,) step in the order of `SHARED`."""
@@ -69,7 +71,7 @@ class InstrumentState:
         values[4] = np.clip(values[4], -0.3, 0.3)
         values[5] = np.clip(values[5], -0.8, 0.8)
         values[7] = np.clip(values[7], 0.01, 0.6)
-        return InstrumentState(*(float(v) for v in values))
+        return InstrumentState(*(float(v) for v in values), self.stretch)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,8 @@ class PhaseModel:
 
     def positions(self, state: PhaseState, instrument: InstrumentState) -> np.ndarray:
         """(n,) 2-theta of the strongest emission line, deg; NaN beyond the limiting sphere."""
-        sine = 0.5 * self.radiation.primary_angstrom * self.inverse_d(state)
+        seen = self.inverse_d(state) * (1.0 - instrument.stretch)
+        sine = 0.5 * self.radiation.primary_angstrom * seen
         theta = np.arcsin(np.where(sine < 0.9999, sine, np.nan))
         shift = instrument.zero + instrument.displacement * np.cos(theta)
         return np.degrees(2.0 * theta) + shift
@@ -282,7 +285,8 @@ class PhaseModel:
         """Every emission line of every reflection, stamped onto the grid."""
         inverse_d = self.inverse_d(state)
         strength, by_texture = self._strength(state, instrument)
-        sine = np.concatenate([0.5 * w * inverse_d for w in self.radiation.wavelengths_angstrom])
+        seen = inverse_d * (1.0 - instrument.stretch)
+        sine = np.concatenate([0.5 * w * seen for w in self.radiation.wavelengths_angstrom])
         theta = np.arcsin(np.minimum(sine, 0.9999))
         bragg = np.degrees(2.0 * theta)
         position = bragg + instrument.zero + instrument.displacement * np.cos(theta)

@@ -40,10 +40,12 @@ class Screen:
     ----------
     signal : the pattern
     models : one PhaseModel for each candidate
+    stretch : fraction by which every d of this pattern appears longer than it is
     """
 
-    def __init__(self, signal: PatternSignal, models: list[PhaseModel]):
+    def __init__(self, signal: PatternSignal, models: list[PhaseModel], stretch: float = 0.0):
         self.signal = signal
+        self.stretch = stretch
         m = len(models)
         self.inverse_d = np.full((m, LINES), np.nan)
         self.area = np.zeros((m, LINES))
@@ -90,7 +92,8 @@ class Screen:
         self, amplitude: np.ndarray, error2: np.ndarray, strain: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Best score of each candidate over its scale, at one strain."""
-        sine = 0.5 * self.signal.radiation.primary_angstrom * self.inverse_d * (1.0 - strain)
+        seen = self.inverse_d * (1.0 - strain - self.stretch)
+        sine = 0.5 * self.signal.radiation.primary_angstrom * seen
         with np.errstate(invalid="ignore"):
             position = np.degrees(2.0 * np.arcsin(sine))
             index = (position - self.signal.two_theta_deg[0]) / self.signal.step_deg

@@ -13,7 +13,7 @@ import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.powder import PhaseModel
-from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit
+from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit, start_instrument
 from xtalfuse.tasks.graininess import free_intensities
 from xtalfuse.tasks.screen import Screen
 
@@ -21,6 +21,7 @@ BEAM = 2  # hypotheses kept alive
 TRIALS = 6  # candidates placed for each hypothesis and each ranking
 SETTLED = 4  # of them refined
 MAX_PHASES = 8
+STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
 MIN_GAIN = 30.0  # of minus twice the log posterior, that a further phase must bring
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
 
@@ -63,13 +64,25 @@ class PhaseSearch:
         self.models = models
         self.entries = np.array(list(models), int)
         self.same_class = same_class
-        self.screen = Screen(signal, list(models.values()))
-        self.fitter = PatternFitter(signal)
+        self.set_stretch(0.0)
+
+    def set_stretch(self, stretch: float) -> None:
+        """Take every d of this pattern for longer than it is by this fraction."""
+        self.screen = Screen(self.signal, list(self.models.values()), stretch)
+        start = replace(start_instrument(self.signal), stretch=stretch)
+        self.fitter = PatternFitter(self.signal, start)
 
     def run(self) -> SearchResult:
-        """Search, prune, challenge."""
-        best = self.grow()
-        best = self.prune(best)
+        """Search, prune, challenge; once more if all phases agree that the axis is off."""
+        best = self.prune(self.grow())
+        stretch = common_strain(best)
+        if abs(stretch) > STRETCH_NOTICED:
+            self.set_stretch(stretch)
+            again = self.prune(self.grow())
+            if again.objective < best.objective:
+                best = again
+            else:
+                self.set_stretch(0.0)
         best, rivals = self.challenge(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
 
@@ -186,6 +199,24 @@ class PhaseSearch:
             rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
             index += 1
         return fit, tuple(rivals)
+
+
+def common_strain(fit: PatternFit) -> float:
+    """Isotropic strain that all major phases share, 0 if they do not agree.
+
+    One phase may be a solid solution; that unrelated phases all differ from their references
+    by the same strain points to the angle axis, the wavelength or the temperature.
+    """
+    height = np.array([p.scale for p in fit.phases])
+    strain = np.array([p.state.strain[0] / np.sqrt(3.0) for p in fit.phases])
+    major = height > 0.1 * height.max(initial=0.0)
+    if major.sum() < 2:
+        return 0.0
+    mean = float(np.average(strain[major], weights=np.sqrt(height[major])))
+    agree = np.abs(strain[major] - mean) < 0.003
+    if np.sqrt(height[major][agree]).sum() < 0.7 * np.sqrt(height[major]).sum():
+        return 0.0
+    return mean
 
 
 def build_models(

@@ -77,14 +77,17 @@ def _edge(edge: Edge, energy: np.ndarray, rng: np.random.Generator) -> np.ndarra
     oscillation = 1.0 + exafs * np.sin(2.0 * wave * rng.uniform(1.6, 2.8) + rng.uniform(0, 6.28))
     light = edge.shell == "L23" and edge.onset_ev < 300.0 and edge.shape is EdgeShape.DELAYED
     if edge.shape is EdgeShape.STEP:
-        return step * (fall * oscillation + _peaks(x, rng, 0.9))
+        return step * (fall * oscillation + _peaks(x, rng, 0.9 if edge.shell == "K" else 0.3))
     if edge.shape is EdgeShape.WHITE:
         gamma = rng.uniform(0.4, 1.6)
         first = edge.white * rng.lognormal(0.0, 0.35)
         second = first * edge.ratio * rng.lognormal(0.0, 0.2)
         field = rng.uniform(1.2, 2.4) if rng.random() < 0.4 else 0.0
         lines = np.zeros_like(x)
-        for height, centre, width in ((first, 2.0, gamma), (second, 2.0 + edge.splitting_ev, 1.3 * gamma)):
+        for height, centre, width in (
+            (first, 2.0, gamma),
+            (second, 2.0 + edge.splitting_ev, 1.3 * gamma),
+        ):
             lines += height * 0.7 * _lorentz(x, centre, width)
             lines += height * rng.uniform(0.2, 0.7) * _lorentz(x, centre - field, 0.8 * width)
         partner = 0.5 + np.arctan((x - edge.splitting_ev) / 0.5) / np.pi
@@ -99,8 +102,8 @@ def _edge(edge: Edge, energy: np.ndarray, rng: np.random.Generator) -> np.ndarra
 
 def _scattered(profile: np.ndarray, step_ev: float, rng: np.random.Generator) -> np.ndarray:
     """Convolution with the low loss: plasmons of a Poisson distribution, then resolution."""
-    plasmon, width = rng.uniform(12.0, 26.0), rng.uniform(1.5, 8.0)
-    thickness = rng.uniform(0.1, 1.2)
+    plasmon, width = rng.uniform(12.0, 26.0), rng.uniform(2.0, 9.0)
+    thickness = rng.uniform(0.05, 0.9)
     loss = np.arange(0.0, 4.0 * plasmon, step_ev)
     single = _lorentz(loss, plasmon, width)
     single /= single.sum()
@@ -129,14 +132,14 @@ def simulate(formula: str, rng: np.random.Generator) -> Simulated:
     atoms = parse(formula)
     low, high = _window(atoms, rng)
     step = float(rng.choice([0.1, 0.2, 0.3, 0.5])) if high - low < 200 else 0.5
-    energy = np.arange(low - 60.0, high, step)
+    energy = np.arange(low - 60.0, high + 30.0, step)
     total = np.zeros_like(energy)
     for edge in edges():
-        if edge.element in atoms and low - 20.0 < edge.onset_ev < high + 5.0:
+        if edge.element in atoms and low - 20.0 < edge.onset_ev < high + 20.0:
             jump = atoms[edge.element] * edge.strength * rng.lognormal(0.0, 0.35)
             total += jump * _edge(edge, energy, rng)
     total = _scattered(total, step, rng)
-    keep = energy >= low
+    keep = (energy >= low) & (energy <= high)
     energy, total = energy[keep], total[keep]
     background = (energy / low) ** -rng.uniform(1.8, 4.2)
     background *= np.percentile(total, 90) / rng.lognormal(-0.7, 0.7)

@@ -27,8 +27,9 @@ OFFSET_SCALE = 5.0  # eV, scale of the Student-t prior (3 degrees of freedom)
 CHEMICAL_SHIFT = (0.7, 2.0)  # eV, mean and spread of edge against tabulated onset
 HEIGHTS = np.geomspace(0.003, 4.0, 22)  # step height over the largest intensity
 CONCENTRATION_SPREAD = 1.6  # natural log units between two elements of one material
-TEMPERATURE = 0.25  # neighbouring residuals are not independent: weight of one log-likelihood
+TEMPERATURE = 0.35  # neighbouring residuals are not independent: weight of one log-likelihood
 BEAM = 4
+FLOOR = 0.02  # of the intensity range: how well templates can describe real edges
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Hypothesis:
     members: dict[str, tuple[int, int]]  # symbol -> index into OFFSETS, into HEIGHTS
     log_likelihood: float  # over the spectrum without any edge
     log_posterior: float = 0.0
-    precision: np.ndarray = field(default_factory=lambda: np.empty(0))  # (n, n)
-    residual: np.ndarray = field(default_factory=lambda: np.empty(0))  # (n,)
+    precision: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # (n, n)
+    residual: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # (n,)
 
 
 def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> Binned:
@@ -72,7 +73,7 @@ def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> 
     noise = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if bends.size else 0.01
     span = float(np.ptp(medians))
     variance = noise**2 * np.clip(np.abs(medians) / max(np.median(np.abs(medians)), 1e-9), 0.2, 5.0)
-    floor = 0.003**2 * medians**2 + (0.01 * span) ** 2
+    floor = 0.003**2 * medians**2 + (FLOOR * span) ** 2
     return Binned(centres, medians, variance + floor, scale)
 
 
@@ -106,9 +107,15 @@ class Search:
     ----------
     spectrum : made ready by :func:`bin_spectrum`
     temperature : weight of the log-likelihood
+    zero_loss : offset of the axis and its standard deviation (eV) where the file shows them
     """
 
-    def __init__(self, spectrum: Binned, temperature: float = TEMPERATURE):
+    def __init__(
+        self,
+        spectrum: Binned,
+        temperature: float = TEMPERATURE,
+        zero_loss: tuple[float, float] | None = None,
+    ):
         self.spectrum = spectrum
         self.temperature = temperature
         low, high = spectrum.energy[[0, -1]]
@@ -118,16 +125,19 @@ class Search:
             for symbol, members in reach.items()
         }
         offset_prior = -2.0 * np.log1p(OFFSETS**2 / (3.0 * OFFSET_SCALE**2))
+        if zero_loss is not None:
+            offset_prior = -0.5 * ((OFFSETS - zero_loss[0]) / max(zero_loss[1], 0.7)) ** 2
         self._offset_prior = offset_prior - logsumexp(offset_prior)
         apart = OFFSETS[None, :] - OFFSETS[:, None] - CHEMICAL_SHIFT[0]  # [offset, seen at]
         chemical = -0.5 * (apart / CHEMICAL_SHIFT[1]) ** 2
         self._chemical = chemical - np.log(np.exp(chemical).sum(1, keepdims=True))
+        self._span = float(np.ptp(spectrum.intensity)) + 1e-9
         columns = background_columns(spectrum)
         self._bare = np.diag(spectrum.variance) + columns @ columns.T
 
     def run(self) -> list[Hypothesis]:
         """All hypotheses met, the most probable first."""
-        null = self._assemble({})
+        null = self.assemble({})
         null.log_posterior = 0.0
         seen: dict[frozenset[str], Hypothesis] = {frozenset(): null}
         beam = [null]
@@ -177,7 +187,8 @@ class Search:
         taken = (k**2 * (a[:, None, :] - k * b[:, None, :]) ** 2 / freedom).sum(-1)
         k = HEIGHTS[None, :]
         fit = k * linear[:, None] - 0.5 * k**2 * square[:, None] + 0.5 * taken
-        return fit - 0.5 * np.log(freedom).sum(-1)
+        crowded = np.maximum(HEIGHTS[None, :] * mean.max(1)[:, None] / self._span - 1.2, 0.0)
+        return fit - 0.5 * np.log(freedom).sum(-1) - 20.0 * crowded**2
 
     def place_weights(self, members: dict[str, tuple[int, int]]) -> np.ndarray:
         """(n_offset,) log prior of where one more element is seen, offset marginalised."""
@@ -225,18 +236,19 @@ class Search:
         if len(members) > 1:
             for symbol in child.members:
                 others = {s: p for s, p in members.items() if s != symbol}
-                parent = self._assemble(others)
+                parent = self.assemble(others)
                 prior = self.place_weights(others)
                 places = np.flatnonzero(prior > prior.max() - 12.0)
                 weight = self.temperature * self.gains(parent, symbol, places)
                 weight = weight + prior[places, None] + self.height_weights(others, symbol)[None, :]
                 best = np.unravel_index(np.argmax(weight), weight.shape)
                 members[symbol] = (int(places[best[0]]), int(best[1]))
-        refined = self._assemble(members)
+        refined = self.assemble(members)
         refined.log_posterior = score
         return refined
 
-    def _assemble(self, members: dict[str, tuple[int, int]]) -> Hypothesis:
+    def assemble(self, members: dict[str, tuple[int, int]]) -> Hypothesis:
+        """State of the fit with these members at these places and heights."""
         covariance = self._bare.copy()
         residual = self.spectrum.intensity.copy()
         for symbol, (place, height) in members.items():
@@ -251,7 +263,7 @@ class Search:
 
     def curves(self, members: dict[str, tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         """Model and background of a hypothesis on the binned axis: posterior means, (n,)."""
-        state = self._assemble(members)
+        state = self.assemble(members)
         weights = state.precision @ state.residual
         columns = background_columns(self.spectrum)
         background = columns @ (columns.T @ weights)

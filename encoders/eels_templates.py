@@ -14,7 +14,8 @@ import numpy as np
 
 from xtalfuse.physics.spectroscopy import Edge, EdgeShape, continuum, edges, white_lines
 
-_LOG_PRIOR_DEFAULT = 0.02
+FAR = 0.15  # height of plasmon replicas over the step
+_PRIOR_DEFAULT = 0.02
 # How often an element is met in the materials that are measured, roughly: share of compounds
 # in inorganic crystal collections that hold it, with the films and polymers of microscopy.
 _FREQUENCY: dict[str, float] = {
@@ -24,14 +25,14 @@ _FREQUENCY: dict[str, float] = {
     "Cr": 0.07, "V": 0.06, "Zn": 0.06, "Ga": 0.04, "Sr": 0.06, "La": 0.06, "Ba": 0.05,
     "Y": 0.04, "Zr": 0.04, "Nb": 0.03, "Mo": 0.03, "Sn": 0.03, "Ce": 0.03, "Be": 0.01,
     "Ne": 0.0005, "Ar": 0.002, "Kr": 0.0005, "Xe": 0.0005, "Tc": 0.0002, "Pm": 0.0002,
-    "Th": 0.004, "U": 0.006, "Tl": 0.006, "Hg": 0.006, "Os": 0.005, "Re": 0.005, "Be ": 0.01,
+    "Th": 0.004, "U": 0.006, "Tl": 0.006, "Hg": 0.006, "Os": 0.005, "Re": 0.005, 
     "Rb": 0.008, "Cs": 0.01, "Rh": 0.008, "Ir": 0.008, "Lu": 0.008, "Tm": 0.005, "Sc": 0.01,
 }  # fmt: skip
 
 
 def prior_probability(symbol: str) -> float:
     """Chance that a measured material holds this element, before looking."""
-    return _FREQUENCY.get(symbol, _LOG_PRIOR_DEFAULT)
+    return _FREQUENCY.get(symbol, _PRIOR_DEFAULT)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def make_template(
         mean += shape
         if edge is not primary:
             columns.append(0.5 * shape)  # tabulated strength ratios are good to a factor of two
-        if edge.major or edge.white:
+        if edge.major or edge.white or edge.shell == "L1":
             columns += [np.where(visible, share * column, 0.0) for column in varied]
     return Template(symbol, mean, np.stack(columns, axis=-1), primary.strength, members)
 
@@ -111,7 +112,9 @@ def _edge_columns(edge: Edge, energy: np.ndarray) -> tuple[np.ndarray, list[np.n
         2.0 * base * relative,  # exponent of the fall
         0.3 * (1.0 - _bump(np.maximum(above, 0.0), 0.0, 25.0)),  # plural scattering
     ]
-    columns += [0.12 * started * _bump(above, c, 8.0) for c in (20.0, 32.0, 44.0, 58.0, 74.0)]
+    # Plasmon replicas of the lines and slow oscillations, 15-80 eV above threshold.
+    replica = FAR * (1.0 + 0.5 * edge.white)
+    columns += [replica * started * _bump(above, c, 6.0) for c in (16.0, 26.0, 36.0, 48.0, 62.0)]
     if edge.shape is EdgeShape.WHITE:
         lines = edge.white * white_lines(edge, energy)
         mean = base + lines
@@ -123,7 +126,7 @@ def _edge_columns(edge: Edge, energy: np.ndarray) -> tuple[np.ndarray, list[np.n
             columns.append(spread * edge.white * partner * second)
         columns.append(0.4 * lines)
         return mean, columns
-    near = {EdgeShape.STEP: 0.8, EdgeShape.DELAYED: 0.2, EdgeShape.RESONANCE: 0.15}[edge.shape]
+    near = {EdgeShape.STEP: 0.8, EdgeShape.DELAYED: 0.12, EdgeShape.RESONANCE: 0.15}[edge.shape]
     if edge.shape is EdgeShape.DELAYED and edge.shell == "L23" and edge.onset_ev < 300.0:
         near = 0.6
     mean = base

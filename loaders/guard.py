@@ -105,6 +105,7 @@ class _Worker:
             except (OSError, ValueError):  # the pipe was closed under us: same as its end
                 body = None
             self._answers.put(body)
+        self.process.stdout.close()
 
     def ask(self, request: Request) -> bytes | None:
         """The answer; None if the child died.

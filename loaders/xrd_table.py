@@ -308,12 +308,8 @@ def _scan(path: Path, table: Table, reader: str) -> Scan:
         if not _is_uncertainty(intensity, sigma):
             said.append("the third column is no uncertainty of the second and was left out")
             sigma = None
-    lines = table.names[y] if table.names else ""
-    declared = (
-        "cps"
-        if re.search(r"\bcps\b|counts? ?(/|per) ?s", f"{lines}\n{table.words}", re.I)
-        else None
-    )
+    over = table.names[y] if table.names else ""
+    declared = "cps" if RATE.search(f"{over}\n{table.words}") else None
     metadata: dict[str, Any] = {}
     if table.names:
         metadata["columns"] = list(table.names)[: table.values.shape[1]]
@@ -349,15 +345,12 @@ def _columns(path: Path, table: Table) -> tuple[int, int, int | None, list[str]]
     x = 0 if x is None else x
     s = next((i for i, n in enumerate(names) if i != x and SIGMA.search(n)), None)
     rest = [i for i in range(width) if i not in (x, s)]
-    intensities = [i for i in rest if INTENSITY.search(names[i])] or rest
-    if width > 3 and len(rest) == width - 1 and not any(INTENSITY.search(names[i]) for i in rest):
-        intensities = [i for i in rest if i > x]
+    named = [i for i in rest if INTENSITY.search(names[i])]
+    intensities = named or [i for i in rest if i > x] or rest
     if not intensities:
         raise UnreadableFileError(f"{path.name}: no column of intensities; export it as .xy")
     if len(intensities) > 1:
         said.append(f"{len(intensities)} patterns side by side; {names[intensities[0]]!r} was read")
-    if width == 3 and s is None and len(intensities) == 2 and not INTENSITY.search(names[2]):
-        return x, intensities[0], intensities[1], []
     return x, intensities[0], s, said
 
 

@@ -90,7 +90,9 @@ def read(path: Path) -> Scan:
     said = [*notes, *(_note(path, d.message) for d in diagnostics if _worth_saying(d.code))]
     intensity, unit, more = _scaled(path, form.name, options, intensity, sigma, told)
     said += more
-    said += _doubts(told.get("scan_axis", ""), angles, optics)
+    if doubts := _doubts(told.get("scan_axis", ""), angles, optics):
+        said += doubts
+        metadata["powder_doubtful"] = True
     if form.name == "ras" and b"*RAS_DATA_END" not in path.read_bytes()[-200:]:
         said.append("the file does not end with *RAS_DATA_END: it may be cut")
     return Scan(

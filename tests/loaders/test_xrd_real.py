@@ -90,6 +90,7 @@ def test_metadata_of_the_instrument_is_kept(formats):
     assert told["monochromator"] == "Hybrid monochr. 2xGe(220) Cu asym."
     assert told["geometry"] == "reflection"
     assert told["counting_time_s"] == 0.5
+    assert told["powder_doubtful"]  # high-resolution optics: an epitaxial film
     told = load(formats / "datalab_examples/TiO2.raw").provenance.metadata
     assert told["sample"] == "TiO2"
 

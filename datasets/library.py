@@ -27,7 +27,7 @@ from xtalfuse.loaders.record import UnreadableFileError
 
 __all__ = ["BuildReport", "Entry", "Library", "build", "builtin"]
 
-CODE_VERSION = 2  # raise when reading, validation or reflections change: parts are made anew
+CODE_VERSION = 3  # raise when reading, validation or reflections change: parts are made anew
 FILES_PER_PART = 32
 SECONDS_PER_FILE = 60.0
 
@@ -277,7 +277,7 @@ def builtin(progress: Progress | None = None) -> Library:
     except OSError as error:
         logger.info("the built-in library is not cached: %s", error)
         return library
-    return Library.load(place, check=False)
+    return Library.load(place)
 
 
 def _cache_folder() -> Path:

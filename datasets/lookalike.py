@@ -27,7 +27,7 @@ MAX_STRAIN = 0.010  # what solid solution, thermal expansion and miscalibration 
 MAX_STRAIN_OTHER_ELEMENTS = 0.003
 MAIN_ELEMENT = 0.05  # atomic fraction; hydrogen, hardly seen, is left out
 COARSE = 12  # fine channels in one channel of the first, fast comparison
-COARSE_LIKENESS = 0.80
+COARSE_LIKENESS = 0.70  # alike patterns reach 0.75 when a line leaves the range
 BACKGROUND = 0.05  # of the strongest line: lines far below it drown in its noise
 # Cosines. Ordering, vacancies and substitution within the same elements change intensities by
 # about what texture does: magnetite and maghemite 0.958-0.98, while wollastonite polytypes
@@ -46,7 +46,9 @@ _SHIFT = round(MAX_STRAIN / STEP)
 def fingerprint(
     reflections: Reflections, crystal: Crystal, cell: tuple[float, ...] | None = None
 ) -> np.ndarray:
-    """(n_channels,) square root of the Cu K-alpha1 pattern over ln(1/d), of unit length.
+    """(n_channels + 2 * shift,) square root of the Cu K-alpha1 pattern over ln(1/d).
+
+    A little longer on both ends than what is compared, so that a shifted one is whole.
 
     Parameters
     ----------
@@ -61,32 +63,41 @@ def fingerprint(
     intensity = intensity * (1.0 + np.cos(2.0 * theta) ** 2) / (sine**2 * np.cos(theta))
     if cell is not None:
         d = reflections.d_spacings(cell)
-    position = np.log(_D_MAX / d) / STEP
-    inside = (position > -_SHIFT) & (position < _CHANNELS + _SHIFT)
-    grid = np.zeros(_CHANNELS)
+    position = np.log(_D_MAX / d) / STEP + _SHIFT
+    length = _CHANNELS + 2 * _SHIFT
+    inside = (position > -_SHIFT) & (position < length + _SHIFT)
+    grid = np.zeros(length)
     reach = int(np.ceil(4.0 * WIDTH / STEP))
     base = np.rint(position[inside]).astype(int)
     for offset in range(-reach, reach + 1):
         channel = base + offset
         height = np.exp(-0.5 * ((channel - position[inside]) * STEP / WIDTH) ** 2)
-        valid = (channel >= 0) & (channel < _CHANNELS)
+        valid = (channel >= 0) & (channel < length)
         np.add.at(grid, channel[valid], (height * intensity[inside])[valid])
     floor = BACKGROUND * grid.max()
     grid = np.sqrt(grid + floor) - np.sqrt(floor)  # equal counting noise everywhere
-    norm = np.linalg.norm(grid)
-    return (grid / norm if norm > 0 else grid).astype(np.float32)
+    return grid.astype(np.float32)
+
+
+def centre(fingerprints: np.ndarray) -> np.ndarray:
+    """(..., n_channels) the compared part of fingerprints, of unit length."""
+    part = fingerprints[..., _SHIFT:-_SHIFT]
+    norm = np.linalg.norm(part, axis=-1, keepdims=True)
+    return part / np.where(norm > 0, norm, 1.0)
 
 
 def likeness(first: np.ndarray, others: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """(m,) cosine of one fingerprint with each of `others` (m, n), after the best shift.
+    """(m,) cosine of one fingerprint with each of `others`, after the best shift.
 
     Parameters
     ----------
+    first : (n_channels + 2 * shift,) a fingerprint
+    others : (m, n_channels) centres of fingerprints
     shifts : (m,) largest shift allowed for each, in channels
     """
-    padded = np.pad(first, _SHIFT)
-    shifted = np.lib.stride_tricks.sliding_window_view(padded, len(first))  # [2 shift + 1, n]
-    cosines = others @ shifted.T
+    windows = np.lib.stride_tricks.sliding_window_view(first, _CHANNELS)  # [2 shift + 1, n]
+    norms = np.linalg.norm(windows, axis=1)
+    cosines = others @ windows.T / np.where(norms > 0, norms, 1.0)
     allowed = np.abs(np.arange(-_SHIFT, _SHIFT + 1))[None, :] <= shifts[:, None]
     return np.max(np.where(allowed, cosines, -1.0), axis=1)
 
@@ -114,14 +125,15 @@ def look_alikes(crystals: Sequence[Crystal], lines: Sequence[Reflections]) -> Lo
     """
     if not crystals:
         return LookAlikes(np.empty(0, int), np.empty((0, 2), int))
-    fine = np.stack([fingerprint(r, c) for r, c in zip(lines, crystals, strict=True)])
+    whole = np.stack([fingerprint(r, c) for r, c in zip(lines, crystals, strict=True)])
+    fine = centre(whole)
     kinds = [main_elements(crystal) for crystal in crystals]
     ranked: list[tuple[bool, float, int, int]] = []
     for i, candidates in _candidates(fine):
         same = np.array([kinds[i] == kinds[j] for j in candidates])
         strains = np.where(same, MAX_STRAIN, MAX_STRAIN_OTHER_ELEMENTS)
         limits = np.where(same, ALIKE_SAME_ELEMENTS, ALIKE)
-        scores = likeness(fine[i], fine[candidates], np.rint(strains / STEP))
+        scores = likeness(whole[i], fine[candidates], np.rint(strains / STEP))
         for j, score, strain, limit in zip(
             candidates.tolist(), scores.tolist(), strains, limits, strict=True
         ):
@@ -131,7 +143,7 @@ def look_alikes(crystals: Sequence[Crystal], lines: Sequence[Reflections]) -> Lo
                 ranked.append((kinds[i] != kinds[j], -score, i, j))
     ranked.sort()
     pairs = [(i, j) for _, _, i, j in ranked]
-    return LookAlikes(_complete_linkage(len(crystals), pairs), np.array(pairs).reshape(-1, 2))
+    return LookAlikes(_complete_linkage(len(crystals), pairs), np.array(pairs, int).reshape(-1, 2))
 
 
 def main_elements(crystal: Crystal) -> frozenset[str]:
@@ -160,7 +172,7 @@ def _candidates(fine: np.ndarray, block: int = 512) -> Iterator[tuple[int, np.nd
 
 def _in_one_cell(
     score: float,
-    fingerprint_first: np.ndarray,
+    centre_first: np.ndarray,
     crystals: tuple[Crystal, Crystal],
     lines_second: Reflections,
     strain: float,
@@ -176,7 +188,8 @@ def _in_one_cell(
     change = float(np.abs(np.array(second.cell) / np.array(first.cell) - 1.0).max())
     if change > strain:
         return score
-    score = max(score, float(fingerprint_first @ fingerprint(lines_second, second, first.cell)))
+    moved = centre(fingerprint(lines_second, second, first.cell))
+    score = max(score, float(centre_first @ moved))
     same = change < SAME_STRUCTURE_CELL and _same_composition(first, second)
     return max(score, ALIKE) if same and score > SAME_STRUCTURE_LIKENESS else score
 

@@ -6,7 +6,9 @@ a second and one is a slice. `xtalfuse.datasets.library` builds them.
 
 from __future__ import annotations
 
+import gc
 import json
+import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from xtalfuse.physics.crystal import Crystal, Site
 from xtalfuse.physics.diffraction import Reflections
 
 FORMAT = "xtalfuse-library-1"
+LARGE = ("hkl", "multiplicity", "geometric")  # checked entry by entry when they are used
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,28 @@ class Library:
         return _reopen, (self.path, self._rows, self.sha256)
 
     def reflections(self, index: int) -> Reflections:
-        """Reflections of entry `index`, d >= 0.7 angstrom, for the cell of its crystal."""
+        """Reflections of entry `index`, d >= 0.7 angstrom, for the cell of its crystal.
+
+        Raises
+        ------
+        StoreError
+            If they do not match the checksum they were stored with.
+        """
         row, a = int(self._rows[index]), self._arrays
         lines = slice(int(a["line_start"][row]), int(a["line_start"][row + 1]))
         elements = a["element"][int(a["element_start"][row]) : int(a["element_start"][row + 1])]
         first = int(a["geometric_start"][row])
         geometric = a["geometric"][first : int(a["geometric_start"][row + 1])]
-        return Reflections(
-            np.asarray(a["hkl"][lines]),
-            np.asarray(a["multiplicity"][lines]),
-            np.asarray(geometric).reshape(lines.stop - lines.start, len(elements)),
-            np.asarray(elements),
-        )
+        parts = [
+            np.asarray(part) for part in (a["hkl"][lines], a["multiplicity"][lines], geometric)
+        ]
+        if _crc(*parts) != a["crc"][row]:
+            raise StoreError(
+                f"{self.path}: the reflections of {self.entries[index].id} are damaged; "
+                "build the library again"
+            )
+        shape = (lines.stop - lines.start, len(elements))
+        return Reflections(parts[0], parts[1], parts[2].reshape(shape), np.asarray(elements))
 
     def index(self, entry_id: str) -> int:
         """Index of the entry called `entry_id`.
@@ -162,8 +175,10 @@ class Library:
         return write_arrays(path, self._arrays, {"format": FORMAT})
 
     @classmethod
-    def load(cls, path: str | Path, *, check: bool = True) -> Library:
+    def load(cls, path: str | Path) -> Library:
         """Open a library file.
+
+        Structures are checked against their sha256 at once, reflections when they are used.
 
         Raises
         ------
@@ -171,21 +186,31 @@ class Library:
             If the file is absent, damaged or no library; the message says what to do.
         """
         path = Path(path)
-        arrays, attributes, sha256 = read_arrays(path, check=check)
+        arrays, attributes, sha256 = read_arrays(path, unchecked=LARGE)
         if attributes.get("format") != FORMAT:
             raise StoreError(
                 f"{path.name}: not a library of this version ({attributes.get('format')!r}); "
                 "build it again with: xtalfuse library build"
             )
-        rows = json.loads(bytes(arrays["entries"]).decode())
-        return cls([_entry(row) for row in rows], arrays, None, path.absolute(), sha256)
+        return cls(_entries(arrays), arrays, None, path.absolute(), sha256)
 
 
 def _reopen(path: Path, rows: np.ndarray, sha256: str) -> Library:
-    whole = Library.load(path, check=False)
+    whole = Library.load(path)
     if whole.sha256 != sha256:
         raise StoreError(f"{path.name}: the library was replaced while it was in use; start again")
     return whole.subset(rows)
+
+
+def _entries(arrays: dict[str, np.ndarray]) -> list[Entry]:
+    """All entries; the garbage collector would look a hundred thousand new sites through."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return [_entry(row) for row in json.loads(bytes(arrays["entries"]).decode())]
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _entry(row: dict[str, Any]) -> Entry:
@@ -206,8 +231,7 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 def unpack(arrays: dict[str, np.ndarray]) -> list[Compiled]:
     """The entries that `pack` put into arrays."""
-    rows = json.loads(bytes(arrays["entries"]).decode() or "[]")
-    library = Library([_entry(row) for row in rows], arrays)
+    library = Library(_entries(arrays), arrays)
     return [_compiled(library, index) for index in range(len(library))]
 
 
@@ -236,6 +260,7 @@ def pack(compiled: Sequence[Compiled], alike: LookAlikes | None = None) -> dict[
         "geometric": np.concatenate([r.geometric.ravel() for r in lines] or [[]]).astype(
             np.complex64
         ),
+        "crc": np.array([_crc(r.hkl, r.multiplicity, r.geometric) for r in lines], np.uint32),
         "element": np.concatenate([r.elements for r in lines] or [[]]).astype(np.uint8),
         "line_start": _starts([len(r) for r in lines]),
         "geometric_start": _starts([r.geometric.size for r in lines]),
@@ -243,6 +268,13 @@ def pack(compiled: Sequence[Compiled], alike: LookAlikes | None = None) -> dict[
         "alike": both[:, 1].astype(np.int32),
         "alike_start": _starts(np.bincount(both[:, 0], minlength=n)),
     }
+
+
+def _crc(hkl: np.ndarray, multiplicity: np.ndarray, geometric: np.ndarray) -> int:
+    """Checksum of the reflections of one entry, in the types they are stored in."""
+    value = zlib.crc32(np.ascontiguousarray(hkl, np.int16))
+    value = zlib.crc32(np.ascontiguousarray(multiplicity, np.int16), value)
+    return zlib.crc32(np.ascontiguousarray(geometric, np.complex64), value)
 
 
 def _starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:

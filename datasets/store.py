@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,17 @@ class StoreError(UnreadableFileError):
     """A stored file that cannot be trusted: the message names file, cause and remedy."""
 
 
-def content_sha256(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> str:
-    """Hash of names, types, shapes, values and attributes; the same on every machine."""
-    digest = hashlib.sha256(json.dumps(dict(attributes), sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(memoryview(array).cast("B") if array.size else b"")
+def array_sha256(array: np.ndarray) -> str:
+    """Hash of type, shape and values; the same on every machine."""
+    array = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(memoryview(array).cast("B") if array.size else b"")
     return digest.hexdigest()
+
+
+def _whole_sha256(hashes: Mapping[str, str], attributes: Mapping[str, Any]) -> str:
+    text = json.dumps([dict(hashes), dict(attributes)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_arrays(
@@ -59,14 +62,15 @@ def write_arrays(
     import h5py
 
     path = Path(path)
-    sha256 = content_sha256(arrays, attributes)
+    hashes = {name: array_sha256(array) for name, array in arrays.items()}
+    sha256 = _whole_sha256(hashes, attributes)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     try:
         with h5py.File(temporary, "w", libver="latest") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=np.ascontiguousarray(array))
-            file.attrs["content"] = json.dumps(dict(attributes), sort_keys=True)
+            file.attrs["content"] = json.dumps([hashes, dict(attributes)], sort_keys=True)
             file.attrs["sha256"] = sha256
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
@@ -90,13 +94,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_arrays(
-    path: str | Path, *, check: bool = True
+    path: str | Path, *, unchecked: Collection[str] = ()
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:
     """Arrays of a stored file, mapped read-only, with attributes and sha256.
 
     Parameters
     ----------
-    check : compare the content with its sha256
+    unchecked : large arrays that the caller checks piece by piece; all others are compared
+        with their sha256
 
     Raises
     ------
@@ -110,24 +115,27 @@ def read_arrays(
         raise StoreError(f"{path}: no such file; check the path")
     try:
         with h5py.File(path, "r") as file:
-            attributes = json.loads(str(file.attrs["content"]))
+            hashes, attributes = json.loads(str(file.attrs["content"]))
             sha256 = str(file.attrs["sha256"])
             places = {name: _place(file, name, path) for name in file}
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:150]
         raise StoreError(f"{path.name}: not a stored file ({cause}); build it again") from None
-    arrays = {
-        name: np.memmap(path, dtype, "r", offset, shape)
-        if np.prod(shape)
-        else np.empty(shape, dtype)
-        for name, (dtype, offset, shape) in places.items()
-    }
-    if check and content_sha256(arrays, attributes) != sha256:
+    arrays = {name: _mapped(path, *place) for name, place in places.items()}
+    wrong = [name for name in arrays if name not in unchecked]
+    wrong = [name for name in wrong if array_sha256(arrays[name]) != hashes.get(name)]
+    if wrong or set(hashes) != set(arrays) or _whole_sha256(hashes, attributes) != sha256:
         raise StoreError(
             f"{path.name}: the content does not match its sha256: the file was damaged; "
             "build it again"
         )
     return arrays, attributes, sha256
+
+
+def _mapped(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", offset, shape)
 
 
 def _place(file: Any, name: str, path: Path) -> tuple[np.dtype, int, tuple[int, ...]]:

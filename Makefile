@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint format bench clean help
+.PHONY: help install demo test lint types format bench clean
 
 help:
 	@echo "make demo    identify real patterns that come with the dependencies"
 	@echo "make test    run the tests"
-	@echo "make lint    check format, style and types"
+	@echo "make lint    check format and style"
+	@echo "make types   check types, on the installed wheel"
 	@echo "make format  format the code"
 	@echo "make bench   measure (docs/benchmarks.md)"
 	@echo "make clean   remove everything that can be made again"
@@ -31,6 +32,9 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	.ci/types
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -215,7 +215,7 @@ def _entries(arrays: dict[str, np.ndarray]) -> list[Entry]:
 
 def _entry(row: dict[str, Any]) -> Entry:
     sites = tuple(Site(s[0], (s[1], s[2], s[3]), s[4], s[5]) for s in row["sites"])
-    crystal = Crystal(tuple(row["cell"]), row["space_group"], sites)  # type: ignore[arg-type]
+    crystal = Crystal(tuple(row["cell"]), row["space_group"], sites)
     return Entry(
         row["id"],
         row["name"],
@@ -272,9 +272,9 @@ def pack(compiled: Sequence[Compiled], alike: LookAlikes | None = None) -> dict[
 
 def _crc(hkl: np.ndarray, multiplicity: np.ndarray, geometric: np.ndarray) -> int:
     """Checksum of the reflections of one entry, in the types they are stored in."""
-    value = zlib.crc32(np.ascontiguousarray(hkl, np.int16))
-    value = zlib.crc32(np.ascontiguousarray(multiplicity, np.int16), value)
-    return zlib.crc32(np.ascontiguousarray(geometric, np.complex64), value)
+    value = zlib.crc32(np.ascontiguousarray(hkl, np.int16).data)
+    value = zlib.crc32(np.ascontiguousarray(multiplicity, np.int16).data, value)
+    return zlib.crc32(np.ascontiguousarray(geometric, np.complex64).data, value)
 
 
 def _starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def element_of(type_symbol: str, label: str, formula: str = "") -> str:
 def _readings(text: str, exact: bool) -> set[str]:
     """Elements that a label may stand for."""
     if _WATER.match(text) and not (exact and _is_element(text)):
-        return {"O"} if text[0] not in "wW" or not _is_element(text[:1]) else {"O", "W"}
+        return {"O", "W"} if re.match(r"[wW][^a-zA-Z]*$", text) else {"O"}
     letters = re.match(r"[A-Za-z]+", text)
     if letters is None:
         return set()

@@ -30,7 +30,7 @@ def array_sha256(array: np.ndarray) -> str:
     """Hash of type, shape and values; the same on every machine."""
     array = np.ascontiguousarray(array)
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    digest.update(memoryview(array).cast("B") if array.size else b"")
+    digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -211,18 +213,23 @@ def found_group(crystal: Crystal) -> int:
 
     The cell must have been checked: spglib crashes the interpreter on non-finite cells.
     """
+    positions, colours, _ = coloured_atoms(crystal)
+    dataset = _spglib_dataset(crystal, positions, colours)
+    return 0 if dataset is None else int(dataset.number)
+
+
+def _spglib_dataset(crystal: Crystal, positions: np.ndarray, colours: np.ndarray) -> Any:
+    """What spglib finds; None if nothing, whichever way its version says so."""
     import spglib
 
-    positions, colours, _ = coloured_atoms(crystal)
     orth = np.array(gemmi.UnitCell(*crystal.cell).orth.mat.tolist())
-    lattice = np.ascontiguousarray(orth.T)
-    try:
-        dataset = spglib.get_symmetry_dataset(
-            (lattice, positions, colours), symprec=FOUND_SYMPREC_ANGSTROM
-        )
-    except spglib.SpglibError:
-        return 0
-    return 0 if dataset is None else int(dataset.number)
+    cell: Any = (np.ascontiguousarray(orth.T), positions, colours)
+    with warnings.catch_warnings():  # it announces that errors will be raised one day
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return spglib.get_symmetry_dataset(cell, symprec=FOUND_SYMPREC_ANGSTROM)
+        except getattr(spglib, "SpglibError", RuntimeError):
+            return None
 
 
 def standardised(crystal: Crystal) -> Crystal:
@@ -235,30 +242,15 @@ def standardised(crystal: Crystal) -> Crystal:
     ValueError
         If spglib cannot analyse the structure.
     """
-    import spglib
-
     positions, colours, meaning = coloured_atoms(crystal)
-    orth = np.array(gemmi.UnitCell(*crystal.cell).orth.mat.tolist())
-    lattice = np.ascontiguousarray(orth.T)
-    try:
-        first = spglib.get_symmetry_dataset(
-            (lattice, positions, colours), symprec=FOUND_SYMPREC_ANGSTROM
-        )
-        standard = (first.std_lattice, first.std_positions, first.std_types)
-        database = spglib.get_symmetry_from_database(first.hall_number)
-    except (spglib.SpglibError, AttributeError) as error:
-        raise ValueError(f"no symmetry could be found ({error}); give its operators") from None
-    ops = [_op(r, t) for r, t in zip(database["rotations"], database["translations"], strict=True)]
-    group = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(ops))
+    found = _spglib_dataset(crystal, positions, colours)
+    if found is None:
+        raise ValueError("no symmetry could be found; give the symmetry operators")
+    standard = (found.std_lattice, found.std_positions, found.std_types)
+    hall = gemmi.symops_from_hall(found.hall.replace("=", '"'))
+    group = gemmi.find_spacegroup_by_ops(hall)
     cell, _ = obeying_cell(_parameters(standard[0]), group.xhm())
     return Crystal(cell, group.xhm(), _representatives(standard, group.xhm(), cell, meaning))
-
-
-def _op(rotation: np.ndarray, translation: np.ndarray) -> gemmi.Op:
-    op = gemmi.Op("x,y,z")
-    op.rot = (np.asarray(rotation, int) * gemmi.Op.DEN).tolist()
-    op.tran = np.rint(np.asarray(translation) * gemmi.Op.DEN).astype(int).tolist()
-    return op
 
 
 def _parameters(rows: np.ndarray) -> tuple[float, ...]:

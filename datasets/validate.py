@@ -18,7 +18,7 @@ from xtalfuse.datasets.symmetry import found_group
 from xtalfuse.physics.crystal import Crystal
 
 OVERLAP = 0.62  # of the sum of covalent radii: the shortest real bonds (U=O, Mn=O) reach 0.68
-CLOSE = 0.72
+CLOSE = 0.70
 FULL = 1.03  # occupancies of one place add up to one, within printed decimals
 VOLUME_PER_ATOM = (4.5, 125.0)  # angstrom^3: diamond has 5.7, caesium 115
 DENSITY_G_CM3 = (0.08, 25.0)  # solid hydrogen 0.09, osmium 22.6

@@ -199,7 +199,10 @@ def _sharpen(
 
     def blur(parameters: np.ndarray) -> float:
         e1, e2 = parameters[2:] / 300.0 if ellipse else (start.e1, start.e2)
-        u, v = Geometry(parameters[0], parameters[1], e1, e2).undistort(x, y)
+        here = Geometry(parameters[0], parameters[1], e1, e2)
+        if not here.near(contrast.shape):
+            return 1.0
+        u, v = here.undistort(x, y)
         return 10.0 * float(e1**2 + e2**2) - _sharpness(np.hypot(u, v), values)
 
     first = [start.x, start.y] + ([300.0 * start.e1, 300.0 * start.e2] if ellipse else [])

@@ -15,8 +15,8 @@ from xtalfuse.physics.electron import ring_intensities
 CELL_SU = 0.004  # relative: strain, temperature and composition move one ring against another
 SEEN_AT_MOST = 0.85  # probability that even the strongest expected ring is seen (texture)
 CLUTTER = 0.3  # expected rings of anything else, per unit of log |g|
-LOG_SCALE_RANGE = 3.2  # prior width of log scale when unknown: strongest ring at d = 0.5-12 A
-D_OF_STRONGEST = (0.5, 12.0)
+D_OF_STRONGEST = (0.9, 12.0)  # angstrom, where the strongest ring may lie when uncalibrated
+LOG_SCALE_RANGE = float(np.log(D_OF_STRONGEST[1] / D_OF_STRONGEST[0]))
 P_RANDOM = 0.6  # prior probability that the grains are not textured
 MOST_REFLECTIONS = 600  # families of a candidate that are tried when the scale is unknown
 PAIRED_GROUPS = 60  # expected rings that a strong ring is taken for when looking for the scale
@@ -44,6 +44,7 @@ class Rings:
     missing_weight: float  # 1: a missing ring counts; 0: it says nothing (spots)
     scale: float | None
     scale_relative_su: float | None
+    doubt: float = BEYOND
 
     @classmethod
     def of(cls, profile: RingProfile) -> Rings:
@@ -147,13 +148,11 @@ def best_hypothesis(
     if the best scale needs them, reflections are computed further out and all is tried again.
     """
     best = _best_of(rings, cell, known, crystal)
-    for _ in range(2):
-        if best is None or not best.beyond:
-            break
-        outermost = best.scale * float(rings.radius[-1]) * 1.02
-        known = compute_reflections(crystal, d_min=max(1.0 / outermost, SMALLEST_D))
-        best = _best_of(rings, cell, known, crystal)
-    return best
+    if best is None or not best.beyond:
+        return best
+    outermost = best.scale * float(rings.radius[-1]) * 1.02
+    further = compute_reflections(crystal, d_min=max(1.0 / outermost, SMALLEST_D))
+    return _best_of(replace(rings, doubt=0.0), cell, further, crystal)
 
 
 def _best_of(
@@ -187,24 +186,19 @@ def _best_of(
         odds = float(np.log((1.0 - P_RANDOM) / len(zones)))
         if best is None or found.log_likelihood + odds > best.log_likelihood:
             direction = tuple(int(i) for i in ZONES[k])
-            in_plane = _in_zone(found.groups, images[:, kept], ZONES[k])
-            best = replace(
-                found,
-                log_likelihood=found.log_likelihood + odds,
-                zone=direction,
-                groups=replace(found.groups, hkl=in_plane),
-            )
-    return best
+            best = replace(found, log_likelihood=found.log_likelihood + odds, zone=direction)
+    if best is None or best.zone is None:
+        return best
+    in_plane = _in_zone(best.groups.hkl, crystal.space_group, np.array(best.zone))
+    return replace(best, groups=replace(best.groups, hkl=in_plane))
 
 
-def _in_zone(groups: Groups, images: np.ndarray, zone: np.ndarray) -> np.ndarray:
-    """(n, 3) hkl of the groups, each replaced by an equivalent that lies in the zone."""
-    lookup = {}
-    for family in images.transpose(1, 0, 2):
-        inside = family[family @ zone == 0]
-        for member in family:
-            lookup[tuple(member)] = inside[np.argmax(inside @ (10000, 100, 1))]
-    return np.array([lookup[tuple(row)] for row in groups.hkl])
+def _in_zone(hkl: np.ndarray, space_group: str, zone: np.ndarray) -> np.ndarray:
+    """(n, 3) hkl, each replaced by the equivalent in the zone with the largest indices."""
+    images = (hkl @ laue_rotations(space_group)).transpose(1, 0, 2)  # [n, operations, 3]
+    images = np.concatenate([images, -images], axis=1)
+    rank = np.where(images @ zone == 0, images @ (10000, 100, 1), -(10**9))
+    return images[np.arange(len(hkl)), rank.argmax(axis=1)]
 
 
 def _at_best_scale(rings: Rings, groups: Groups) -> Hypothesis | None:
@@ -288,7 +282,8 @@ def _likelihood(
     absent = rings.missing_weight * np.log1p(-seen) * _in_view(rings, groups, scales)
     cost = absent.sum(1) - (np.take_along_axis(absent, nearest, 1) * use).sum(1)
     beyond = ~use & (place > groups.log_g[-1] + MATCH_SIGMA * CELL_SU)
-    doubt = np.log(BEYOND) - np.log(np.sqrt(2.0 * np.pi) * rings.error)
+    beyond &= 2 * beyond.sum(1, keepdims=True) <= len(rings.radius)
+    doubt = np.log(rings.doubt + 1e-12) - np.log(np.sqrt(2.0 * np.pi) * rings.error)
     other = np.where(beyond, np.maximum(doubt, np.log(CLUTTER)), np.log(CLUTTER))
     total = np.where(use, gain, other).sum(1) + cost
     information = np.where(use, 1.0 / error**2, 0.0).sum(1)

@@ -38,6 +38,7 @@ class EdsFit:
     counts : element -> counts in all its lines
     gain : element -> fall of the weighted sum of squares (halved) that it brings
     families : element -> families that carry counts, e.g. ``("K", "L")``
+    overlaps : element -> share of its hardest family that may be a line of a stronger element
     limits : testable element -> counts that would have stood out by three sigma
     axis : calibration found
     energy, observed, model, background : (n,)
@@ -46,6 +47,7 @@ class EdsFit:
     counts: dict[str, float]
     gain: dict[str, float]
     families: dict[str, tuple[str, ...]]
+    overlaps: dict[str, float]
     limits: dict[str, float]
     axis: EdsAxis
     energy: np.ndarray
@@ -213,6 +215,22 @@ def _nuisance(energy: np.ndarray, strong: list[float], axis: EdsAxis) -> list[np
     return [_lines_profile([line], energy, axis) for line in lines]
 
 
+def _misplaced(
+    elements: list[str],
+    families: dict[str, dict[str, list[XrayLine]]],
+    energy: np.ndarray,
+    axis: EdsAxis,
+) -> list[np.ndarray]:
+    """What a strong family leaves where its lines stand some eV off, in either direction."""
+    columns = []
+    moved = EdsAxis(axis.offset_ev + 8.0, axis.gain, axis.fwhm_mn_ka_ev)
+    for element in elements:
+        for lines in families[element].values():
+            change = _lines_profile(lines, energy, moved) - _lines_profile(lines, energy, axis)
+            columns += [change, -change]
+    return columns
+
+
 def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: float = 12.0) -> EdsFit:
     """Fit all line families to a spectrum.
 
@@ -229,12 +247,15 @@ def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: floa
     step = float(np.median(np.diff(energy)))
     axis = EdsAxis()
     chosen: list[str] = []
+    leading: list[str] = []
     strong: list[float] = []
     for attempt in range(3):
         widths = 1.4 * detector_fwhm_ev(energy, axis.fwhm_mn_ka_ev) / step
         background = peak_stripped(counts, np.ceil(widths))
         tail = np.exp(-energy / 300.0) * background.max()
-        fixed = np.stack([background + 1e-3, tail, *_nuisance(energy, strong, axis)], axis=-1)
+        misplaced = _misplaced(leading, families, energy, axis)
+        extra = [*_nuisance(energy, strong, axis), *misplaced]
+        fixed = np.stack([background + 1e-3, tail, *extra], axis=-1)
         columns = {e: _columns(f, energy, axis) for e, f in families.items()}
         problem = _Problem(columns, fixed, counts)
         chosen = _greedy(problem, cost)
@@ -243,6 +264,7 @@ def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: floa
             axis = _calibrate(chosen, families, energy, net, counts, axis)
             amounts = _amounts(problem, chosen)
             ranked = sorted(chosen, key=lambda e: -amounts[e])[:4]
+            leading = [e for e in ranked if amounts[e] > 1000.0]
             mains = [max(f, key=lambda n: n.weight) for e in ranked for f in families[e].values()]
             strong = [line.energy_ev for line in mains if amounts[line.element] > 3000.0]
     return _summary(problem, chosen, families, axis, energy, background)
@@ -260,6 +282,45 @@ def _amounts(problem: _Problem, chosen: list[str]) -> dict[str, float]:
         )
         for e in chosen
     }
+
+
+def _hard_counts(problem: _Problem, chosen: list[str], element: str) -> float:
+    """Counts in the hardest family of an element."""
+    _, coefficients, index = problem.solve(chosen)
+    places = {column: k for k, column in enumerate(index)}
+    block = problem.slices[element]
+    hard = coefficients[places[block.start]]
+    soft = sum(coefficients[places[c]] for c in range(block.start + 1, block.stop))
+    return float(hard + soft / SOFT_OVER_HARD)
+
+
+def _overlaps(
+    problem: _Problem,
+    chosen: list[str],
+    families: dict[str, dict[str, list[XrayLine]]],
+    axis: EdsAxis,
+) -> dict[str, float]:
+    """How far the lines of stronger elements could make the main line of each element.
+
+    Branching ratios are good to some 30 %, so that share of an overlapping line is open.
+    """
+    hard = {e: _hard_counts(problem, chosen, e) for e in chosen}
+    amounts = _amounts(problem, chosen)
+    result = {}
+    for element in chosen:
+        lines = families[element][_hard_first(families[element])[0]]
+        main = max(lines, key=lambda line: line.weight)
+        reach = 0.6 * float(detector_fwhm_ev(np.array(main.energy_ev), axis.fwhm_mn_ka_ev))
+        borrowed = 0.0
+        for other in chosen:
+            if amounts[other] <= 2.0 * amounts[element]:
+                continue
+            for family in families[other].values():
+                weight = sum(line.weight for line in family)
+                near = [n.weight for n in family if abs(n.energy_ev - main.energy_ev) < reach]
+                borrowed += 0.3 * amounts[other] * sum(near) / weight
+        result[element] = min(borrowed / max(hard[element], 1.0), 1.0)
+    return result
 
 
 def _summary(
@@ -285,6 +346,7 @@ def _summary(
             for e in chosen
         },
         families={e: tuple(_hard_first(families[e])) for e in chosen},
+        overlaps=_overlaps(problem, chosen, families, axis),
         limits=limits,
         axis=axis,
         energy=energy,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.special import logsumexp
 
 from xtalfuse.encoders.eels_templates import (
@@ -29,7 +30,8 @@ HEIGHTS = np.geomspace(0.003, 4.0, 22)  # step height over the largest intensity
 CONCENTRATION_SPREAD = 1.6  # natural log units between two elements of one material
 TEMPERATURE = 0.35  # neighbouring residuals are not independent: weight of one log-likelihood
 BEAM = 4
-FLOOR = 0.02  # of the intensity range: how well templates can describe real edges
+FLOOR = 0.005  # of the whole intensity range: what no template describes
+LOCAL_FLOOR = 0.02  # of the range within 15 eV: misfit is largest where edges are
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> 
     noise = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if bends.size else 0.01
     span = float(np.ptp(medians))
     variance = noise**2 * np.clip(np.abs(medians) / max(np.median(np.abs(medians)), 1e-9), 0.2, 5.0)
-    floor = 0.003**2 * medians**2 + (FLOOR * span) ** 2
+    reach = max(3, round(15.0 / width)) * 2 + 1
+    local = maximum_filter1d(medians, reach) - minimum_filter1d(medians, reach)
+    floor = 0.003**2 * medians**2 + (LOCAL_FLOOR * local) ** 2 + (FLOOR * span) ** 2
     return Binned(centres, medians, variance + floor, scale)
 
 

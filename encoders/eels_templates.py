@@ -14,6 +14,7 @@ import numpy as np
 
 from xtalfuse.physics.spectroscopy import Edge, EdgeShape, continuum, edges, white_lines
 
+NEAR = 0.8  # height of fine structure of K edges over the step
 FAR = 0.15  # height of plasmon replicas over the step
 _PRIOR_DEFAULT = 0.02
 # How often an element is met in the materials that are measured, roughly: share of compounds
@@ -126,7 +127,7 @@ def _edge_columns(edge: Edge, energy: np.ndarray) -> tuple[np.ndarray, list[np.n
             columns.append(spread * edge.white * partner * second)
         columns.append(0.4 * lines)
         return mean, columns
-    near = {EdgeShape.STEP: 0.8, EdgeShape.DELAYED: 0.12, EdgeShape.RESONANCE: 0.15}[edge.shape]
+    near = {EdgeShape.STEP: NEAR, EdgeShape.DELAYED: 0.12, EdgeShape.RESONANCE: 0.15}[edge.shape]
     if edge.shape is EdgeShape.DELAYED and edge.shell == "L23" and edge.onset_ev < 300.0:
         near = 0.6
     mean = base

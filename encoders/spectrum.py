@@ -299,9 +299,9 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
         if symbol in fit.counts:
             share = fit.counts[symbol] / max(strongest, 1.0)
             # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
-            ratio = (
-                0.15 * fit.gain[symbol] - 4.0 + 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
-            )
+            own = fit.gain[symbol] * (1.0 - fit.overlaps[symbol])
+            trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
+            ratio = 0.15 * own - 4.0 + trace
         else:
             # Amounts from 0.1 % to the strongest are equally likely on a log scale.
             visible = np.log10(max(strongest, 1.0) / max(limit, 1e-3 * strongest, 1e-9)) / 3.0
@@ -358,7 +358,7 @@ def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool
 # A spectrum sees a small region and its surface, XRD the bulk: how often an element that is
 # not in the phases still shows, and how often one that is in them is locally missing.
 _CONTAMINATION = {"C": 0.3, "O": 0.12, "Si": 0.05, "Cu": 0.1}
-_CONTAMINATION_DEFAULT = 0.02
+_CONTAMINATION_DEFAULT = 0.003
 _LOCALLY_MISSING = 0.03
 _FLAG_LOG_ODDS = 1.5
 

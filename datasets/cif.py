@@ -6,52 +6,28 @@ says twice (symbol, number and operators; cell and volume; multiplicity; formula
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
 import numpy as np
 
-from xtalfuse.datasets.species import DEFAULT_B, element_of
-from xtalfuse.datasets.symmetry import (
-    group_of_operators,
-    obeying_cell,
-    operations,
-    settings_of,
-    snapped,
-    standardised,
+from xtalfuse.datasets.cif_block import (
+    cell_of,
+    citation_of,
+    name_of,
+    sites_of,
+    symmetry_of,
+    text_of,
+    values_of,
 )
+from xtalfuse.datasets.symmetry import obeying_cell, operations, snapped, standardised
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal import Crystal, Site
 
 MAX_BYTES = 20_000_000  # a structure for powder work fits in kilobytes; images in CIFs do not
 MAX_ATOMS = 4000
-B_RANGE = (0.02, 20.0)  # angstrom^2: outside, a displacement parameter is a mistake
-
-_SYMBOL = (
-    "_space_group_name_H-M_alt",
-    "_symmetry_space_group_name_H-M",
-    "_space_group_name_H-M_full",
-    "_space_group.name_H-M_alt",
-    "_space_group.name_H-M_full",
-    "_symmetry.space_group_name_H-M",
-)
-_HALL = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall", "_space_group.name_Hall")
-_NUMBER = (
-    "_space_group_IT_number",
-    "_symmetry_Int_Tables_number",
-    "_space_group.IT_number",
-    "_symmetry.Int_Tables_number",
-)
-_OPERATORS = (
-    "_space_group_symop_operation_xyz",
-    "_symmetry_equiv_pos_as_xyz",
-    "_space_group_symop.operation_xyz",
-    "_symmetry_equiv.pos_as_xyz",
-)
-_CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 
 
 class CifError(UnreadableFileError):
@@ -90,7 +66,7 @@ def read_cif(path: str | Path) -> CifReading:
     document = _parse(path)
     structures, refused = [], []
     for block in document:
-        if not _values(block, ["_atom_site_fract_x", "_atom_site.fract_x"]):
+        if not values_of(block, ["_atom_site_fract_x", "_atom_site.fract_x"]):
             continue
         try:
             structures.append(_structure(block, path))
@@ -126,128 +102,10 @@ def _parse(path: Path) -> gemmi.cif.Document:
         raise CifError(f"{path.name}: not valid CIF ({cause}); correct that line") from None
 
 
-def _values(block: gemmi.cif.Block, tags: Sequence[str]) -> list[str]:
-    """The column or single value of the first tag that is there."""
-    for tag in tags:
-        column = block.find_values(tag)
-        if column:
-            return [gemmi.cif.as_string(value) for value in column]
-    return []
-
-
-def _text(block: gemmi.cif.Block, tags: Sequence[str]) -> str:
-    values = _values(block, tags)
-    return values[0].strip() if values else ""
-
-
-def _number(text: str, what: str) -> float:
-    """A CIF number such as ``4.7589(2)``; NaN for the CIF placeholders ? and . only."""
-    if text in ("", "?", "."):
-        return math.nan
-    value = gemmi.cif.as_number(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{what} is {text!r}, not a finite number; correct it")
-    return value
-
-
-def _cell(block: gemmi.cif.Block) -> tuple[float, ...]:
-    cell = tuple(
-        _number(_text(block, [f"_cell_{name}", f"_cell.{name}"]), f"_cell_{name}") for name in _CELL
-    )
-    if any(math.isnan(value) for value in cell[:3]):
-        raise ValueError("cell lengths are missing; add _cell_length_a, _b and _c")
-    cell = cell[:3] + tuple(90.0 if math.isnan(angle) else angle for angle in cell[3:])
-    if not all(1.5 <= length <= 200.0 for length in cell[:3]):
-        hint = "nm" if max(cell[:3]) < 20 else "pm"
-        raise ValueError(
-            f"cell lengths {cell[0]:g}, {cell[1]:g}, {cell[2]:g} are outside 1.5-200 angstrom; "
-            f"perhaps they are in {hint}: write them in angstrom"
-        )
-    if not all(20.0 <= angle <= 160.0 for angle in cell[3:]):
-        raise ValueError(f"cell angles {cell[3:]} are outside 20-160 degrees; correct them")
-    cosines = np.cos(np.radians(cell[3:]))
-    if 1.0 - cosines @ cosines + 2.0 * cosines.prod() < 0.005:
-        raise ValueError(f"cell angles {cell[3:]} enclose no volume; correct them")
-    declared = _number(_text(block, ["_cell_volume", "_cell.volume"]), "_cell_volume")
-    volume = gemmi.UnitCell(*cell).volume
-    if math.isfinite(declared) and abs(declared / volume - 1.0) > 0.01:
-        raise ValueError(
-            f"the cell encloses {volume:.2f} angstrom^3 but _cell_volume is {declared:g}; "
-            "one of the two is wrong: correct it"
-        )
-    return cell
-
-
-@dataclass(frozen=True)
-class _Symmetry:
-    candidates: tuple[gemmi.SpaceGroup, ...]
-    operators: tuple[gemmi.Op, ...]  # only for a setting that is not tabulated
-    notes: tuple[str, ...]
-
-
-def _symmetry(block: gemmi.cif.Block, gamma_deg: float) -> _Symmetry:
-    """What symbol, Hall symbol, number and operators say together.
-
-    Raises
-    ------
-    ValueError
-        If there is none of them, or two of them disagree.
-    """
-    symbol = _text(block, _SYMBOL).replace("?", "")
-    number = _number(_text(block, _NUMBER), "the space group number")
-    triplets = _values(block, _OPERATORS)
-    hall = gemmi.find_spacegroup_by_ops(_hall_operations(_text(block, _HALL)))
-    named = settings_of(symbol, gamma_deg) if symbol else ()
-    group, ops = group_of_operators(triplets) if triplets else (None, [])
-    notes = []
-    if symbol and not named:
-        if len(ops) <= 1 and hall is None:
-            raise ValueError(
-                f"unknown space group {symbol!r} and no operators; write a standard "
-                "Hermann-Mauguin symbol or list the symmetry operators"
-            )
-        notes.append(f"space group symbol {symbol!r} is not standard; operators were used")
-    claims = {
-        "symbol " + symbol: named[0].number if named else None,
-        "number": int(number) if math.isfinite(number) else None,
-        "Hall symbol": hall.number if hall else None,
-        "operators": group.number if group else None,
-    }
-    stated = {what: value for what, value in claims.items() if value is not None}
-    if len(set(stated.values())) > 1:
-        raise ValueError(
-            "the space group is declared in contradiction ("
-            + ", ".join(f"{what}: {value}" for what, value in stated.items())
-            + "); correct one"
-        )
-    if group is not None:
-        return _Symmetry((group,), (), tuple(notes))
-    if ops:
-        return _Symmetry((), tuple(ops), (*notes, "operators of an untabulated setting"))
-    if hall is not None:
-        return _Symmetry((hall,), (), tuple(notes))
-    if named:
-        return _Symmetry(named, (), tuple(notes))
-    if math.isfinite(number) and 1 <= number <= 230:
-        reference = gemmi.find_spacegroup_by_number(int(number))
-        settings = settings_of(reference.hm, gamma_deg)
-        return _Symmetry(settings, (), (*notes, "standard setting assumed from the number"))
-    raise ValueError("no space group and no symmetry operators; add one of them")
-
-
-def _hall_operations(hall: str) -> gemmi.GroupOps:
-    if hall in ("", "?", "."):
-        return gemmi.GroupOps([])
-    try:
-        return gemmi.symops_from_hall(hall)
-    except RuntimeError as error:
-        raise ValueError(f"Hall symbol {hall!r} cannot be read ({error}); correct it") from None
-
-
 def _structure(block: gemmi.cif.Block, path: Path) -> CifStructure:
-    cell = _cell(block)
-    symmetry = _symmetry(block, cell[5])
-    sites, declared, notes = _sites(block, cell)
+    cell = cell_of(block)
+    symmetry = symmetry_of(block, cell[5])
+    sites, declared, notes = sites_of(block, cell)
     notes += symmetry.notes
     if symmetry.operators:
         crystal = standardised(_listed(cell, sites, symmetry.operators))
@@ -255,14 +113,14 @@ def _structure(block: gemmi.cif.Block, path: Path) -> CifStructure:
     else:
         crystal, more = _chosen_setting(cell, symmetry.candidates, sites, declared)
         notes += more
-        if crystal.space_group == "P 1" and len(sites) > 1:
+        if crystal.space_group == "P 1":
             crystal = standardised(crystal)
             if crystal.space_group != "P 1":
                 notes.append(f"atoms listed in P 1; symmetry {crystal.space_group} was found")
-    formula = _text(block, ["_chemical_formula_sum", "_chemical_formula.sum"])
+    formula = text_of(block, ["_chemical_formula_sum", "_chemical_formula.sum"])
     notes += _compare_formula(formula, crystal)
     return CifStructure(
-        block.name, _name(block, path), crystal, _citation(block), formula, tuple(notes)
+        block.name, name_of(block, path), crystal, citation_of(block), formula, tuple(notes)
     )
 
 
@@ -352,102 +210,6 @@ def _position(site: Site) -> str:
     return "({:.4f}, {:.4f}, {:.4f})".format(*site.position)
 
 
-def _column(block: gemmi.cif.Block, name: str, length: int) -> list[str]:
-    values = _values(block, [f"_atom_site_{name}", f"_atom_site.{name}"])
-    return values if len(values) == length else [""] * length
-
-
-def _sites(
-    block: gemmi.cif.Block, cell: tuple[float, ...]
-) -> tuple[list[Site], list[int | None], list[str]]:
-    """Sites as written, the multiplicities that are declared, and notes."""
-    xs = _values(block, ["_atom_site_fract_x", "_atom_site.fract_x"])
-    n = len(xs)
-    coordinates = [xs, _column(block, "fract_y", n), _column(block, "fract_z", n)]
-    labels, types = _column(block, "label", n), _column(block, "type_symbol", n)
-    occupancies = _column(block, "occupancy", n)
-    multiplicities = _column(block, "symmetry_multiplicity", n)
-    b_values = _displacements(block, labels, cell)
-    formula = _text(block, ["_chemical_formula_sum", "_chemical_formula.sum"])
-    sites: list[Site] = []
-    declared: list[int | None] = []
-    assumed = set()
-    for i in range(n):
-        label = labels[i] or types[i]
-        element = element_of(types[i], labels[i], formula)
-        x, y, z = (_coordinate(column[i], label) for column in coordinates)
-        occupancy = _occupancy(occupancies[i], label)
-        b_iso = b_values[i]
-        if not B_RANGE[0] <= b_iso <= B_RANGE[1]:
-            b_iso = DEFAULT_B.get(element, 0.5)
-            assumed.add(element)
-        sites.append(Site(element, (x, y, z), occupancy, round(float(b_iso), 4)))
-        stated = multiplicities[i]
-        declared.append(int(stated) if stated.isdigit() and int(stated) > 0 else None)
-    if not sites:
-        raise ValueError("no atom sites; give a CIF of a structure")
-    notes = [f"displacement parameters assumed for {', '.join(sorted(assumed))}"]
-    return sites, declared, notes if assumed else []
-
-
-def _coordinate(text: str, label: str) -> float:
-    value = _number(text, f"a coordinate of site {label}")
-    if math.isnan(value):
-        raise ValueError(f"site {label} has no coordinates; give them or remove the site")
-    if abs(value) > 3.0:
-        raise ValueError(f"site {label} has coordinate {value:g}; give fractional coordinates")
-    return value
-
-
-def _occupancy(text: str, label: str) -> float:
-    value = _number(text, f"the occupancy of site {label}")
-    if math.isnan(value):
-        return 1.0
-    if not 0.0 < value <= 1.02:
-        raise ValueError(f"site {label} has occupancy {value:g}; it must lie within 0 and 1")
-    return min(1.0, value)
-
-
-def _displacements(
-    block: gemmi.cif.Block, labels: list[str], cell: tuple[float, ...]
-) -> np.ndarray:
-    """(n,) B in angstrom^2 from B, U or anisotropic B, U, beta; NaN where the file has none.
-
-    B_eq = 8 pi^2 U_eq and U_eq = (1/3) sum U_ij a*_i a*_j (a_i . a_j): Fischer, R. X. &
-    Tillmanns, E. (1988). Acta Cryst. C44, 775.
-    """
-    n = len(labels)
-    b_iso = np.array([_plain(v) for v in _column(block, "B_iso_or_equiv", n)])
-    u_iso = np.array([_plain(v) for v in _column(block, "U_iso_or_equiv", n)])
-    values = np.where(b_iso > 0, b_iso, 8.0 * np.pi**2 * u_iso)
-    unit = gemmi.UnitCell(*cell)
-    orth = np.array(unit.orth.mat.tolist())
-    metric = orth.T @ orth
-    star = np.array([unit.reciprocal().a, unit.reciprocal().b, unit.reciprocal().c])
-    aniso_labels = _values(block, ["_atom_site_aniso_label", "_atom_site_anisotrop.id"])
-    for kind, factor in (("U", 8.0 * np.pi**2 / 3.0), ("B", 1.0 / 3.0), ("beta", 4.0 / 3.0)):
-        columns = [
-            _values(block, [f"_atom_site_aniso_{kind}_{ij}"])
-            for ij in ("11", "22", "33", "23", "13", "12")
-        ]
-        if any(len(column) != len(aniso_labels) for column in columns) or not aniso_labels:
-            continue
-        for row, label in enumerate(aniso_labels):
-            u11, u22, u33, u23, u13, u12 = (_plain(column[row]) for column in columns)
-            tensor = np.array([[u11, u12, u13], [u12, u22, u23], [u13, u23, u33]])
-            if kind != "beta":
-                tensor = tensor * np.outer(star, star)
-            if label in labels:
-                index = labels.index(label)
-                if not values[index] > 0:
-                    values[index] = factor * float(np.sum(tensor * metric))
-    return np.nan_to_num(values, nan=-1.0)
-
-
-def _plain(text: str) -> float:
-    return gemmi.cif.as_number(text) if text not in ("", "?", ".") else math.nan
-
-
 def _compare_formula(formula: str, crystal: Crystal) -> list[str]:
     """Notes where the declared formula and the sites disagree.
 
@@ -486,31 +248,8 @@ def _compare_formula(formula: str, crystal: Crystal) -> list[str]:
 
 def formula_amounts(formula: str) -> dict[str, float]:
     """``"Al2 O3"`` -> {"Al": 2, "O": 3}; empty where it cannot be read."""
-    import re
-
     amounts: dict[str, float] = {}
     for symbol, amount in re.findall(r"([A-Z][a-z]?)\s*(\d*\.?\d*)", formula):
         key = "H" if symbol == "D" else symbol
         amounts[key] = amounts.get(key, 0.0) + float(amount or 1.0)
     return amounts
-
-
-def _name(block: gemmi.cif.Block, path: Path) -> str:
-    for tag in ("_chemical_name_mineral", "_chemical_name_common", "_chemical_name_systematic"):
-        text = _text(block, [tag])
-        if text not in ("", "?", "."):
-            return " ".join(text.split())[:80]
-    return path.stem
-
-
-def _citation(block: gemmi.cif.Block) -> str:
-    """Authors (year). Journal volume, first page, as far as the file says."""
-    year = _text(block, ["_citation_year", "_journal_year"])
-    journal = _text(block, ["_citation_journal_full", "_journal_name_full"])
-    volume = _text(block, ["_citation_journal_volume", "_journal_volume"])
-    page = _text(block, ["_citation_page_first", "_journal_page_first"])
-    authors = "; ".join(_values(block, ["_citation_author_name", "_publ_author_name"])[:6])
-    parts = [authors, f"({year})" if year.strip("?.") else "", f"{journal} {volume}", page]
-    text = ", ".join(p.strip() for p in parts if p.strip(" ?."))
-    code = _text(block, ["_database_code_ICSD", "_cod_database_code", "_database_code_amcsd"])
-    return text if not code.strip("?.") else f"{text}{' ' if text else ''}[database {code}]"

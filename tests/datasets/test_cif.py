@@ -43,6 +43,7 @@ def test_rutile_is_read(cif_file: Callable[..., Path]) -> None:
         ({"cell": (4.6, 4.6, 2.96, 90, 90, 200)}, "outside 20-160"),
         ({"cell": (4.6, 4.6, 2.96, 150, 150, 150), "group": "P -1"}, "enclose no volume"),
         ({"cell": ("?", 4.6, 2.96, 90, 90, 90)}, "missing"),
+        ({"cell": (4.6, 4.6, 2.96, 90, "?", 90)}, "angles is missing"),
         ({"cell": (4.5937, 4.8, 2.9587, 90, 90, 90)}, "contradicts space group"),
         ({"extra": "_cell_volume 72.4"}, "_cell_volume is 72.4"),
         ({"group": "P 42/m m q"}, "unknown space group"),

@@ -235,7 +235,7 @@ def _compare_formula(formula: str, crystal: Crystal) -> list[str]:
     notes = ["hydrogen is in the formula but not among the sites"] if "H" in missing else []
     common = sorted(set(declared) & set(found) - {"H"})
     ratio = np.array([declared[el] / found[el] for el in common])
-    spread = ratio.max() / ratio.min() - 1.0 if len(ratio) > 1 else 0.0
+    spread = ratio.max() / max(ratio.min(), 1e-9) - 1.0 if len(ratio) > 1 else 0.0
     if spread > 0.5:
         raise ValueError(
             f"the formula {formula!r} and the sites {crystal.formula} differ by {spread:.0%}; "

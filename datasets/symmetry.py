@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
 from functools import lru_cache
@@ -36,9 +37,11 @@ def _matrices(ops: list[gemmi.Op]) -> tuple[np.ndarray, np.ndarray]:
 def tidy_symbol(text: str) -> tuple[str, str]:
     """A Hermann-Mauguin symbol as gemmi reads it, and its extension ("1", "2", "H", "R", "").
 
-    ICSD writes the origin as S or Z, others as ``:1``; ``I4_1/amd`` has underscores.
+    ICSD writes the origin as S or Z, others as ``:1`` or ``O1``; screw axes come as ``4_1``
+    and ``4(1)``.
     """
-    symbol = text.strip().strip("'\"").replace("_", "")
+    symbol = re.sub(r"\((\d)\)", r"\1", text.strip().strip("'\"").replace("_", ""))
+    symbol = re.sub(r"\s+O([12])$", r":\1", symbol)
     symbol, _, extension = symbol.partition(":")
     symbol, extension = symbol.strip(), extension.strip().upper()
     if not extension and len(symbol) > 2 and symbol[-1] in "SZHR" and symbol[0] in "PABCFIR":

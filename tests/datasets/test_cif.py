@@ -12,6 +12,7 @@ import pytest
 
 from xtalfuse.datasets.cif import CifError, read_cif
 from xtalfuse.datasets.species import element_of
+from xtalfuse.datasets.symmetry import settings_of
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal import Crystal
 
@@ -151,6 +152,23 @@ def test_unstated_origin_that_nothing_settles_is_refused(cif_file: Callable[...,
     columns = ("type_symbol", "label", "fract_x", "fract_y", "fract_z", "symmetry_multiplicity")
     told = cif_file(**silicon, sites=("Si Si1 0 0 0 8",), columns=columns)
     assert only(told).space_group == "F d -3 m:1"
+
+
+@pytest.mark.parametrize(
+    ("written", "understood"),
+    [
+        ("P2(1)/c", ["P 1 21/c 1"]),
+        ("I4_1/amd:2", ["I 41/a m d:2"]),
+        ("I 41/a m d O1", ["I 41/a m d:1"]),
+        ("Fm3m", ["F m -3 m"]),
+        ("R -3 c :H", ["R -3 c:H"]),
+        ("C m c e", ["C m c a"]),
+        ("F d -3 m", ["F d -3 m:1", "F d -3 m:2"]),
+        ("P 5", []),
+    ],
+)
+def test_spellings_of_space_groups(written: str, understood: list[str]) -> None:
+    assert [group.xhm() for group in settings_of(written, 120.0)] == understood
 
 
 @pytest.mark.parametrize(("symbol", "setting"), [("F d -3 m S", ":1"), ("F d -3 m Z", ":2")])

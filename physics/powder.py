@@ -300,18 +300,22 @@ class PhaseModel:
         stamps = stamp(grid_deg, position, shape, skewness, np.tile(_reach(strength), lines))
         return _Drawn(theta, factor, factor * np.tile(strength, lines), by_texture, shape, stamps)
 
+    def texture_factor(self, state: PhaseState, axis: tuple[int, int, int], r: float) -> np.ndarray:
+        """(n,) March-Dollase factor of each reflection for an axis and r."""
+        return self._march(state, axis, r)[0]
+
+    def _march(
+        self, state: PhaseState, axis: tuple[int, int, int], r: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        g11, g22, g33, g23, g13, g12 = self.metric + self.strain_basis @ state.strain
+        metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
+        rotations = laue_rotations(self.space_group)
+        return march_dollase(self.hkl, np.array(axis, float), metric, rotations, r)
+
     def _texture(self, state: PhaseState) -> tuple[np.ndarray, np.ndarray]:
         if state.axis is None:
             return np.ones(len(self.hkl)), np.zeros(len(self.hkl))
-        g11, g22, g33, g23, g13, g12 = self.metric + self.strain_basis @ state.strain
-        metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
-        return march_dollase(
-            self.hkl,
-            np.array(state.axis, float),
-            metric,
-            laue_rotations(self.space_group),
-            state.texture,
-        )
+        return self._march(state, state.axis, state.texture)
 
 
 def beam_on_specimen(sine: np.ndarray, spill: float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ asks for most; then superfluous ones are taken out again and each is challenged 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -219,37 +219,9 @@ def common_strain(fit: PatternFit) -> float:
     return mean
 
 
-def build_models(
-    crystals: Sequence, signal: PatternSignal, entries: Sequence[int]
-) -> dict[int, PhaseModel]:
-    """Phase models of library entries that have a reflection in the range of a pattern.
-
-    Parameters
-    ----------
-    crystals : for each entry in `entries`, a pair (Crystal, Reflections)
-    """
-    from xtalfuse.physics.powder import phase_model
-
-    models = {}
-    for entry, (crystal, reflections) in zip(entries, crystals, strict=True):
-        try:
-            models[entry] = phase_model(crystal, reflections, signal.radiation, signal.range_deg)
-        except ValueError:
-            continue  # nothing of this crystal is visible here
-    return models
-
-
 def weight_fractions(fit: PatternFit) -> np.ndarray:
     """(p,) mass fractions: scale times mass and volume of the cell (Hill & Howard, 1987,
     J. Appl. Cryst. 20, 467)."""
     mass = np.array([p.scale * p.model.weight for p in fit.phases])
     total = mass.sum()
     return mass / total if total > 0 else mass
-
-
-def with_texture(fit: PatternFit, index: int, axis: tuple[int, int, int]) -> PatternFit:
-    """The fit with a preferred orientation allowed in one phase."""
-    phases = list(fit.phases)
-    state = replace(phases[index].state, axis=axis, texture=1.0)
-    phases[index] = replace(phases[index], state=state)
-    return replace(fit, phases=tuple(phases))

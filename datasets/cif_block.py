@@ -185,7 +185,8 @@ def sites_of(
     sites: list[Site] = []
     declared: list[int | None] = []
     assumed = set()
-    for i in range(n):
+    flags = _column(block, "calc_flag", n)
+    for i in (i for i in range(n) if flags[i] != "dum"):  # dummies mark centres, not atoms
         label = labels[i] or types[i]
         element = element_of(types[i], labels[i], formula)
         x, y, z = (_coordinate(column[i], label) for column in coordinates)

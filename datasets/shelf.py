@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,15 @@ class Library:
         shape = (lines.stop - lines.start, len(elements))
         return Reflections(parts[0], parts[1], parts[2].reshape(shape), np.asarray(elements))
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {entry.id: position for position, entry in enumerate(self.entries)}
+
+    @cached_property
+    def _here(self) -> dict[int, int]:
+        """Where each stored row stands in this library."""
+        return {row: position for position, row in enumerate(self._rows.tolist())}
+
     def index(self, entry_id: str) -> int:
         """Index of the entry called `entry_id`.
 
@@ -104,10 +114,9 @@ class Library:
         """
         import difflib
 
-        for position, entry in enumerate(self.entries):
-            if entry.id == entry_id:
-                return position
-        near = difflib.get_close_matches(entry_id, [e.id for e in self.entries], 3)
+        if entry_id in self._places:
+            return self._places[entry_id]
+        near = difflib.get_close_matches(entry_id, list(self._places), 3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise KeyError(f"no entry {entry_id!r} in the library{hint}")
 
@@ -119,8 +128,7 @@ class Library:
         row = int(self._rows[index])
         start = self._arrays["alike_start"]
         alike = self._arrays["alike"][int(start[row]) : int(start[row + 1])]
-        here = {int(r): position for position, r in enumerate(self._rows)} if len(alike) else {}
-        return tuple(self.entries[here[int(r)]].id for r in alike if int(r) in here)
+        return tuple(self.entries[self._here[r]].id for r in alike.tolist() if r in self._here)
 
     def select(self, elements: Collection[str]) -> np.ndarray:
         """(m,) indices of the entries that hold no other elements than these."""

@@ -116,6 +116,18 @@ def test_operators_are_enough(cif_file: Callable[..., Path]) -> None:
     assert only(path).space_group == "P 2 2 2"
 
 
+def test_number_alone_means_the_standard_setting(cif_file: Callable[..., Path]) -> None:
+    (structure,) = read_cif(cif_file(group=None)).structures
+    assert structure.crystal.space_group == "P 42/m n m"
+    assert any("setting assumed" in note for note in structure.notes)
+
+
+def test_dummy_atoms_are_no_atoms(cif_file: Callable[..., Path]) -> None:
+    columns = ("type_symbol", "label", "fract_x", "fract_y", "fract_z", "calc_flag")
+    sites = ("Ti Ti1 0 0 0 d", "O O1 0.3053 0.3053 0 d", "C Cg1 0.5 0.5 0.5 dum")
+    assert only(cif_file(columns=columns, sites=sites)).composition == {"Ti": 2.0, "O": 4.0}
+
+
 def test_setting_that_no_table_has_becomes_the_standard_one(
     cif_file: Callable[..., Path],
 ) -> None:

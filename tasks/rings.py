@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xtalfuse.datasets.library import Library
 from xtalfuse.encoders.rings import RingProfile
 from xtalfuse.physics.crystal import Crystal
 from xtalfuse.physics.diffraction import Reflections
@@ -30,6 +31,13 @@ class Candidate(NamedTuple):
     cell: tuple[float, ...]
     reflections: Reflections
     crystal: Crystal
+
+
+def library_candidates(library: Library, indices: Iterable[int] | None = None) -> list[Candidate]:
+    """Candidates of these library entries, or of all."""
+    chosen = range(len(library)) if indices is None else indices
+    entries = [(int(i), library.entries[int(i)]) for i in chosen]
+    return [Candidate(e.id, e.crystal.cell, library.reflections(i), e.crystal) for i, e in entries]
 
 
 @dataclass(frozen=True)

@@ -285,5 +285,5 @@ def _cache_folder() -> Path:
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "xtalfuse"
     if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "xtalfuse" / "Cache"
-    return Path.home() / ".cache" / "xtalfuse"
+        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "xtalfuse" / "Cache"
+    return Path(os.path.expanduser("~")) / ".cache" / "xtalfuse"

@@ -72,7 +72,7 @@ def write_arrays(
                 file.create_dataset(name, data=np.ascontiguousarray(array))
             file.attrs["content"] = json.dumps([hashes, dict(attributes)], sort_keys=True)
             file.attrs["sha256"] = sha256
-        with open(temporary, "rb") as file:
+        with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)

@@ -190,8 +190,8 @@ def _solve(fit: SectorFit, steady: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     prior[4:] = 1e-6
     prior[:2] = 1e-6
     weight = 1.0 / error**2
-    answer = np.zeros(design.shape[1])
-    inverse = np.eye(design.shape[1])
+    answer: np.ndarray = np.zeros(design.shape[1])
+    inverse: np.ndarray = np.eye(design.shape[1])
     for _ in range(8):
         inverse = np.linalg.inv((design * weight[:, None]).T @ design + np.diag(prior))
         answer = inverse @ ((design * weight[:, None]).T @ target)

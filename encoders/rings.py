@@ -34,6 +34,8 @@ DECOY_RATIO = 2.0  # pictures with texture reach 1.2, ring patterns 6 and more
 CONTINUOUS_COVERAGE = 0.6
 LEAST_RADII = 20  # samples of the profile; fewer where the centre is far outside the image
 DIFFUSE_WIDTH = 1.8  # times the width of the strong rings
+HALO_RELATIVE_WIDTH = 0.12  # width over radius, if the pattern holds nothing sharper
+HALO_PX = 6.0
 SECTOR_SIGMA = 5.0  # least agreement of a ring's sectors, in standard errors of their mean
 
 
@@ -98,6 +100,8 @@ class RingProfile:
     @property
     def ratios(self) -> np.ndarray:
         """(n,) radii of the sharp rings over that of the strongest ring."""
+        if not self.sharp:
+            return np.empty(0)
         radii = np.array([ring.radius_px for ring in self.sharp])
         strongest = int(np.argmax([ring.intensity for ring in self.sharp]))
         return radii / radii[strongest]
@@ -139,9 +143,10 @@ def ring_profile(measurement: Measurement) -> RingProfile:
         found = _from_spots(image, good, spots) if spots.lattice else found
     if found is None:
         raise NotRingsError(
-            f"{name}: no ring is common to the sectors of the image and no lattice of spots is "
-            "symmetric about a centre; this is not a diffraction pattern that can be used. If "
-            "it is one, crop it so that the rings fill the image"
+            f"{name}: no sharp ring is common to the sectors of the image and no lattice of spots "
+            "is symmetric about a centre, so it is not a diffraction pattern that can be used "
+            "(broad halos of an amorphous specimen are not enough). If there are rings, crop the "
+            "image so that they fill it"
         )
     scale, relative = _scale(measurement)
     rings = found.rings
@@ -240,6 +245,8 @@ def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Fou
 def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Ring, ...]:
     area = peaks.height * peaks.fwhm * peaks.center
     width = float(np.sum(peaks.fwhm * peaks.height) / np.sum(peaks.height))
+    relative = float(np.sum(peaks.fwhm / peaks.center * peaks.height) / np.sum(peaks.height))
+    halos = relative > HALO_RELATIVE_WIDTH and width > HALO_PX
     return tuple(
         Ring(
             radius_px=float(peaks.center[k]),
@@ -248,7 +255,7 @@ def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Rin
             fwhm_px=float(peaks.fwhm[k]),
             significance=float(peaks.significance[k]),
             coverage=float(coverage[k]),
-            diffuse=bool(peaks.fwhm[k] > DIFFUSE_WIDTH * width),
+            diffuse=bool(halos or peaks.fwhm[k] > DIFFUSE_WIDTH * width),
         )
         for k in range(len(area))
     )
@@ -308,7 +315,7 @@ def _warnings(found: _Found, scale: float | None) -> tuple[str, ...]:
         )
     if pattern == "spotty rings":
         said.append("spotty rings: few grains, so ring intensities are not statistical")
-    if rings and all(ring.diffuse or ring.fwhm_px > 0.12 * ring.radius_px for ring in rings):
+    if rings and all(ring.diffuse for ring in rings):
         said.append("only broad halos: the specimen is amorphous or its grains are under 1-2 nm")
     elif any(ring.diffuse for ring in rings):
         said.append("diffuse halos (amorphous support?) are listed but not used as rings")

@@ -66,7 +66,9 @@ def _maxima(image: np.ndarray, good: np.ndarray) -> tuple[np.ndarray, ...]:
     y, x = np.nonzero(top)
     rank = np.argsort(-excess[y, x])[:MOST_SPOTS]
     y, x = y[rank], x[rank]
-    exact = np.array([_centroid(excess, i, j) for i, j in zip(y, x, strict=True)]).reshape(-1, 2)
+    exact = np.array(
+        [_centroid(excess, int(i), int(j)) for i, j in zip(y, x, strict=True)]
+    ).reshape(-1, 2)
     return exact[:, 0], exact[:, 1], excess[y, x], (excess / local)[y, x]
 
 

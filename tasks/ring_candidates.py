@@ -185,8 +185,8 @@ def _best_of(
             continue
         odds = float(np.log((1.0 - P_RANDOM) / len(zones)))
         if best is None or found.log_likelihood + odds > best.log_likelihood:
-            direction = tuple(int(i) for i in ZONES[k])
-            best = replace(found, log_likelihood=found.log_likelihood + odds, zone=direction)
+            u, v, w = (int(i) for i in ZONES[k])
+            best = replace(found, log_likelihood=found.log_likelihood + odds, zone=(u, v, w))
     if best is None or best.zone is None:
         return best
     in_plane = _in_zone(best.groups.hkl, crystal.space_group, np.array(best.zone))

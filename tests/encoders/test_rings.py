@@ -175,7 +175,7 @@ def pictures() -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", list(pictures()))
 def test_a_picture_that_is_no_pattern_is_refused(name):
-    with pytest.raises(NotRingsError, match=r"test\.dm3: .*not a diffraction pattern"):
+    with pytest.raises(NotRingsError, match=r"test\.dm3: .*not a diffraction pattern that"):
         ring_profile(measured(pictures()[name]))
 
 
@@ -192,6 +192,12 @@ def test_a_picture_that_is_no_pattern_is_refused(name):
 def test_what_cannot_be_a_pattern_is_refused_with_the_reason(wrong, reason):
     with pytest.raises(NotRingsError, match=reason):
         ring_profile(wrong())
+
+
+def test_halos_of_an_amorphous_film_are_not_rings():
+    scene = RingScene(shape=(320, 320), center_px=(160.0, 160.0), fwhm_px=30.0, central_counts=0.0)
+    with pytest.raises(NotRingsError, match="amorphous"):
+        ring_profile(measured(ring_image(np.array([60.0, 110.0]), np.array([1.0, 0.5]), scene)))
 
 
 def test_background_follows_a_slope_and_passes_under_a_peak():

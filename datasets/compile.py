@@ -50,13 +50,16 @@ def compile_file(path: str | Path, source: str = "") -> Outcome:
     """
     path = Path(path)
     reading = read_cif(path)
-    compiled, left_out = [], [(path.name, reason) for reason in reading.refused]
+    own = f"{path.name}: "
+    compiled, left_out = [], [(path.name, why.removeprefix(own)) for why in reading.refused]
     for structure in reading.structures:
         single = len(reading.structures) == 1
         identifier = path.stem if single else f"{path.stem}:{structure.block}"
         entry, reason = compile_structure(structure, identifier, source or path.name)
         if entry is None:
-            left_out.append((identifier, f"{path.name}: {reason}"))
+            left_out.append(
+                (identifier, reason if single else f"block {structure.block}: {reason}")
+            )
         else:
             compiled.append(entry)
     return Outcome(tuple(compiled), tuple(left_out))
@@ -69,7 +72,7 @@ def compile_structure(
     hydrogen_missing = any(note.startswith("hydrogen is in") for note in structure.notes)
     verdict = validate(structure.crystal, hydrogen_missing=hydrogen_missing)
     if verdict.errors:
-        return None, "; ".join(verdict.errors)
+        return None, f"{'; '.join(verdict.errors)}; compare the file with its publication"
     crystal = replace(structure.crystal)  # without what was cached while checking
     return Compiled(
         identifier,

@@ -217,7 +217,7 @@ def _make_part(folder: Path, key: str, sources: Sequence[_Source], stop: threadi
         try:
             outcome = guarded(compile_file, source.path, source.label, seconds=SECONDS_PER_FILE)
         except UnreadableFileError as error:
-            left_out.append((source.label, str(error)))
+            left_out.append((source.label, str(error).removeprefix(f"{source.path.name}: ")))
             continue
         compiled += outcome.compiled
         owners += [source.sha256] * len(outcome.compiled)

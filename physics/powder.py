@@ -141,19 +141,24 @@ class PhaseModel:
     hkl, intensity, order : (n, 3), (n,), (n,) reflections in range; |F|^2 times multiplicity
     metric : (6,) reciprocal metric of the reference cell
     strain_basis : (6, p) change of the metric by a unit of each allowed strain
-    space_group : for texture averages
-    weight : mass times volume of the cell; scale * weight is proportional to the mass
+    crystal : the structure itself
+    unit : what the intensities were divided by, so that the strongest peak has unit area
     """
 
     hkl: np.ndarray
     intensity: np.ndarray
     metric: np.ndarray
     strain_basis: np.ndarray
-    space_group: str
-    weight: float
+    crystal: Crystal
+    unit: float
     radiation: Radiation
     monochromator: float = 1.0
     _quadratic: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+
+    @property
+    def weight(self) -> float:
+        """Mass times volume of the cell: scale * weight is proportional to the mass."""
+        return self.crystal.mass_amu * self.crystal.volume / self.unit
 
     @property
     def n_strain(self) -> int:
@@ -309,7 +314,7 @@ class PhaseModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         g11, g22, g33, g23, g13, g12 = self.metric + self.strain_basis @ state.strain
         metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
-        rotations = laue_rotations(self.space_group)
+        rotations = laue_rotations(self.crystal.space_group)
         return march_dollase(self.hkl, np.array(axis, float), metric, rotations, r)
 
     def _texture(self, state: PhaseState) -> tuple[np.ndarray, np.ndarray]:
@@ -403,8 +408,8 @@ def phase_model(
         intensity=intensity[inside] / unit,
         metric=metric,
         strain_basis=strain_basis(crystal),
-        space_group=crystal.space_group,
-        weight=crystal.mass_amu * crystal.volume / unit,
+        crystal=crystal,
+        unit=float(unit),
         radiation=radiation,
         monochromator=monochromator,
         _quadratic=quadratic[inside],

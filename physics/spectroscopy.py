@@ -138,7 +138,7 @@ def _element_table() -> dict[str, tuple[int, dict[str, dict], dict[str, dict]]]:
         warnings.simplefilter("ignore")
         from exspy.material import elements
     table = {}
-    for symbol in elements.keys():
+    for symbol, _ in elements:
         entry = elements[symbol].as_dictionary()
         number = entry["General_properties"]["Z"]
         if 3 <= number <= 83 or number in (90, 92):

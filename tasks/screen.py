@@ -16,7 +16,7 @@ from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.powder import PhaseModel
 from xtalfuse.physics.profile import lorentz_polarisation
 
-LINES = 40  # strongest resolved reflections that vote
+LINES = 32  # strongest resolved reflections that vote
 RELATIVE_ERROR = 0.15  # of a calculated intensity: texture, overlap, model
 WIDTHS = (1.0, 2.0)  # of the filter, in typical peak widths
 STRAIN_LIMIT = 0.015
@@ -143,7 +143,7 @@ def _resolved_lines(model: PhaseModel, signal: PatternSignal) -> tuple[np.ndarra
 
 
 def _strain_step(signal: PatternSignal) -> float:
-    """A strain that moves a peak at the middle of the pattern by half its width."""
+    """A strain that moves a peak at the middle of the pattern by two thirds of its width."""
     low, high = signal.range_deg
     middle = np.radians(min(0.5 * (low + high), 60.0)) / 2.0
-    return float(np.clip(np.radians(signal.fwhm_deg) * 0.25 / np.tan(middle), 4e-4, 2e-3))
+    return float(np.clip(np.radians(signal.fwhm_deg) * 0.33 / np.tan(middle), 4e-4, 2e-3))

@@ -209,14 +209,17 @@ def common_strain(fit: PatternFit) -> float:
     """
     height = np.array([p.scale for p in fit.phases])
     strain = np.array([p.state.strain[0] / np.sqrt(3.0) for p in fit.phases])
-    major = height > 0.1 * height.max(initial=0.0)
+    major = height > 0.02 * height.max(initial=0.0)
     if major.sum() < 2:
         return 0.0
-    mean = float(np.average(strain[major], weights=np.sqrt(height[major])))
-    agree = np.abs(strain[major] - mean) < 0.003
-    if np.sqrt(height[major][agree]).sum() < 0.7 * np.sqrt(height[major]).sum():
+    strain, weight = strain[major], np.sqrt(height[major])
+    order = np.argsort(strain)
+    cumulative = np.cumsum(weight[order])
+    middle = strain[order][np.searchsorted(cumulative, 0.5 * cumulative[-1])]
+    agree = np.abs(strain - middle) < 0.003
+    if agree.sum() < 2 or weight[agree].sum() < 0.5 * weight.sum():
         return 0.0
-    return mean
+    return float(np.average(strain[agree], weights=weight[agree]))
 
 
 def weight_fractions(fit: PatternFit) -> np.ndarray:

@@ -6,7 +6,6 @@ says twice (symbol, number and operators; cell and volume; multiplicity; formula
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from xtalfuse.datasets.cif_block import (
     text_of,
     values_of,
 )
+from xtalfuse.datasets.species import formula_amounts
 from xtalfuse.datasets.symmetry import obeying_cell, operations, snapped, standardised
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal import Crystal, Site
@@ -244,12 +244,3 @@ def _compare_formula(formula: str, crystal: Crystal) -> list[str]:
     if spread > 0.05:
         notes.append(f"formula {formula!r} and sites {crystal.formula} differ by {spread:.0%}")
     return notes
-
-
-def formula_amounts(formula: str) -> dict[str, float]:
-    """``"Al2 O3"`` -> {"Al": 2, "O": 3}; empty where it cannot be read."""
-    amounts: dict[str, float] = {}
-    for symbol, amount in re.findall(r"([A-Z][a-z]?)\s*(\d*\.?\d*)", formula):
-        key = "H" if symbol == "D" else symbol
-        amounts[key] = amounts.get(key, 0.0) + float(amount or 1.0)
-    return amounts

@@ -8,7 +8,7 @@ complete: every member is like every other, so no chain of small steps joins wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ MAX_STRAIN = 0.010  # what solid solution, thermal expansion and miscalibration 
 # Of other elements than these, a phase would have to miss its own cell: alignment and zero
 # shift of a laboratory diffractometer hide no more than this.
 MAX_STRAIN_OTHER_ELEMENTS = 0.003
-MAIN_ELEMENT = 0.05  # atomic fraction; hydrogen, hardly seen, is left out
+MAIN_ELEMENT = 0.05  # atomic fraction, hydrogen apart
 COARSE = 12  # fine channels in one channel of the first, fast comparison
 COARSE_LIKENESS = 0.70  # alike patterns reach 0.75 when a line leaves the range
 BACKGROUND = 0.05  # of the strongest line: lines far below it drown in its noise
@@ -116,18 +116,25 @@ class LookAlikes:
     pairs: np.ndarray
 
 
-def look_alikes(crystals: Sequence[Crystal], lines: Sequence[Reflections]) -> LookAlikes:
+def look_alikes(
+    crystals: Sequence[Crystal],
+    lines: Sequence[Reflections],
+    compositions: Sequence[Mapping[str, float]] | None = None,
+) -> LookAlikes:
     """Pairs and classes of entries with the same powder pattern.
 
     Parameters
     ----------
     crystals, lines : structure and reflections of each entry
+    compositions : amounts of the elements in any unit, where they are known already: to count
+        the atoms of ten thousand cells takes longer than all else
     """
     if not crystals:
         return LookAlikes(np.empty(0, int), np.empty((0, 2), int))
     whole = np.stack([fingerprint(r, c) for r, c in zip(lines, crystals, strict=True)])
     fine = centre(whole)
-    kinds = [main_elements(crystal) for crystal in crystals]
+    fractions = [_fractions(c) for c in compositions or [x.composition for x in crystals]]
+    kinds = [frozenset(el for el, x in part.items() if x >= MAIN_ELEMENT) for part in fractions]
     ranked: list[tuple[bool, float, int, int]] = []
     for i, candidates in _candidates(fine):
         same = np.array([kinds[i] == kinds[j] for j in candidates])
@@ -138,7 +145,9 @@ def look_alikes(crystals: Sequence[Crystal], lines: Sequence[Reflections]) -> Lo
             candidates.tolist(), scores.tolist(), strains, limits, strict=True
         ):
             if score < limit:
-                score = _in_one_cell(score, fine[i], (crystals[i], crystals[j]), lines[j], strain)
+                same_atoms = _same_fractions(fractions[i], fractions[j])
+                pair = (crystals[i], crystals[j])
+                score = _in_one_cell(score, fine[i], pair, lines[j], strain, same_atoms)
             if score >= limit:
                 ranked.append((kinds[i] != kinds[j], -score, i, j))
     ranked.sort()
@@ -146,11 +155,15 @@ def look_alikes(crystals: Sequence[Crystal], lines: Sequence[Reflections]) -> Lo
     return LookAlikes(_complete_linkage(len(crystals), pairs), np.array(pairs, int).reshape(-1, 2))
 
 
-def main_elements(crystal: Crystal) -> frozenset[str]:
-    """Elements that make up 5 % of the atoms or more, hydrogen apart."""
-    counts = {el: n for el, n in crystal.composition.items() if el not in ("H", "D")}
-    total = sum(counts.values())
-    return frozenset(el for el, n in counts.items() if n >= MAIN_ELEMENT * total)
+def _fractions(composition: Mapping[str, float]) -> dict[str, float]:
+    """Atomic fractions without hydrogen, which X-rays hardly see."""
+    counts = {el: n for el, n in composition.items() if el not in ("H", "D")}
+    total = sum(counts.values()) or 1.0
+    return {el: n / total for el, n in counts.items()}
+
+
+def _same_fractions(first: Mapping[str, float], second: Mapping[str, float]) -> bool:
+    return all(abs(first.get(el, 0.0) - second.get(el, 0.0)) < 0.02 for el in {*first, *second})
 
 
 def _candidates(fine: np.ndarray, block: int = 512) -> Iterator[tuple[int, np.ndarray]]:
@@ -176,6 +189,7 @@ def _in_one_cell(
     crystals: tuple[Crystal, Crystal],
     lines_second: Reflections,
     strain: float,
+    same_atoms: bool,
 ) -> float:
     """Likeness once both are drawn in the cell of the first, where they are of one kind.
 
@@ -190,18 +204,8 @@ def _in_one_cell(
         return score
     moved = centre(fingerprint(lines_second, second, first.cell))
     score = max(score, float(centre_first @ moved))
-    same = change < SAME_STRUCTURE_CELL and _same_composition(first, second)
-    return max(score, ALIKE) if same and score > SAME_STRUCTURE_LIKENESS else score
-
-
-def _same_composition(first: Crystal, second: Crystal) -> bool:
-    """Atoms in the cell agree within 2 % of all; hydrogen, hardly seen, is left out."""
-    one, two = dict(first.composition), dict(second.composition)
-    for counts in (one, two):
-        counts.pop("H", None)
-        counts.pop("D", None)
-    total = sum(one.values())
-    return all(abs(one.get(el, 0.0) - two.get(el, 0.0)) < 0.02 * total for el in one | two)
+    same = same_atoms and change < SAME_STRUCTURE_CELL and score > SAME_STRUCTURE_LIKENESS
+    return max(score, ALIKE) if same else score
 
 
 def _complete_linkage(n: int, pairs: list[tuple[int, int]]) -> np.ndarray:

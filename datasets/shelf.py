@@ -19,6 +19,7 @@ import numpy as np
 
 from xtalfuse.datasets.compile import Compiled
 from xtalfuse.datasets.lookalike import LookAlikes
+from xtalfuse.datasets.species import formula_amounts
 from xtalfuse.datasets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.physics.crystal import Crystal, Site
 from xtalfuse.physics.diffraction import Reflections
@@ -309,7 +310,11 @@ def from_compiled(compiled: Sequence[Compiled]) -> Library:
     """A library in memory; look-alikes are searched for."""
     from xtalfuse.datasets.lookalike import look_alikes
 
-    alike = look_alikes([c.crystal for c in compiled], [c.reflections for c in compiled])
+    alike = look_alikes(
+        [c.crystal for c in compiled],
+        [c.reflections for c in compiled],
+        [formula_amounts(c.formula) for c in compiled],
+    )
     arrays = pack(compiled, alike)
     entries = [_entry(_row(c, int(k))) for c, k in zip(compiled, alike.class_ids, strict=True)]
     return Library(entries, arrays)

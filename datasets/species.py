@@ -72,3 +72,12 @@ def _readings(text: str, exact: bool) -> set[str]:
 
 def _is_element(symbol: str) -> bool:
     return symbol in ("D", "T") or 0 < gemmi.Element(symbol).atomic_number < 100
+
+
+def formula_amounts(formula: str) -> dict[str, float]:
+    """``"Al2 O3"`` -> {"Al": 2, "O": 3}; empty where it cannot be read."""
+    amounts: dict[str, float] = {}
+    for symbol, amount in re.findall(r"([A-Z][a-z]?)\s*(\d*\.?\d*)", formula):
+        key = "H" if symbol == "D" else symbol
+        amounts[key] = amounts.get(key, 0.0) + float(amount or 1.0)
+    return amounts

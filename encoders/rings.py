@@ -13,7 +13,7 @@ from xtalfuse.encoders.ring_geometry import (
     find_geometry,
     shadow,
 )
-from xtalfuse.encoders.ring_peaks import Curve, Peaks, radial_profile
+from xtalfuse.encoders.ring_peaks import DETECTION_SIGMA, Curve, Peaks, radial_profile
 from xtalfuse.encoders.ring_sectors import SectorFit, fit_sectors, polar, refine
 from xtalfuse.encoders.spots import Spots, find_spots
 from xtalfuse.loaders.record import Calibration, Measurement, Modality
@@ -108,9 +108,19 @@ class RingProfile:
 
     @property
     def visible_px(self) -> tuple[float, float]:
-        """Smallest and largest radius at which a ring would have been seen."""
-        seen = self.radius_px[np.isfinite(self.background)]
-        return float(seen[0]), float(seen[-1])
+        """Smallest and largest radius at which a typical ring of the pattern would be seen.
+
+        In the glare of the direct beam the noise hides what would be plain further out.
+        """
+        seen = np.isfinite(self.background)
+        radius, sigma = self.radius_px[seen], self.sigma[seen]
+        inner, outer = float(radius[0]), float(radius[-1])
+        if self.sharp:
+            places = [ring.radius_px for ring in self.sharp]
+            heights = np.interp(places, radius, (self.intensity - self.background)[seen])
+            hidden = (DETECTION_SIGMA * sigma > np.median(heights)) & (radius < 0.95 * min(places))
+            inner = float(radius[hidden].max()) if hidden.any() else inner
+        return inner, outer
 
 
 def ring_profile(measurement: Measurement) -> RingProfile:

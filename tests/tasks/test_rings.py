@@ -76,7 +76,7 @@ def profile_of(
         good=np.ones((8, 8), bool),
         radius_px=r,
         intensity=r,
-        sigma=r,
+        sigma=np.full_like(r, 0.1),
         background=np.zeros_like(r),
         rings=rings,
         calibration=Calibration.UNKNOWN if scale is None else Calibration.KNOWN,

@@ -14,14 +14,15 @@ import numpy as np
 
 from xtalfuse.physics.spectroscopy import Edge, EdgeShape, edges
 
-COMPOUNDS = (
+_FORMULAE = (
     "Al2O3 MgO SiO2 TiO2 V2O5 Cr2O3 MnO Fe2O3 Fe3O4 Co3O4 NiO CuO ZnO ZrO2 SrTiO3 BaTiO3 "
     "CaTiO3 LaMnO3 La2NiO4 LaFeO3 NdNiO3 CeO2 Gd2O3 Y2O3 Y3Al5O12 YBa2Cu3O7 DyScO3 LaAlO3 "
     "PrCoO3 EuO Nb2O5 MoO3 HfO2 SnO2 In2O3 CdO LiFePO4 LiCoO2 LiMn2O4 MgAl2O4 Mg2SiO4 CaCO3 "
     "CaF2 LiF MgF2 BN AlN Si3N4 TiN VN CrN GaN C SiC TiC B4C TiB2 LaB6 MgB2 FeS2 MoS2 ZnS CdS "
     "NaCl KCl CaSO4 Ca5P3O13H Al Si Ti Fe Co Ni Cu Ag Sn CsI NiFe2O4 CoFe2O4 C2H4 C3N4 BiFeO3 "
     "KNbO3 TbMnO3 SmNiO3 CaMnO3 SrRuO3 ErAl2 Fe4N MnS GaAs GeO2 InN BaSnO3 Sr2FeO4 PbTiO3 C2F4"
-).split()
+)
+COMPOUNDS = tuple(_FORMULAE.split())
 
 
 @dataclass(frozen=True)

@@ -335,7 +335,7 @@ def _summary(
     model = problem.design[:, index] @ coefficients
     excess = max(1.0, full / max(energy.size - len(index), 1))
     limits = {}
-    for element, lines in families.items():
+    for element in families:
         column = problem.design[:, problem.slices[element].start]
         around = column > 0.1 * column.max()
         limits[element] = 3.0 * float(np.sqrt(np.maximum(model[around], 1.0).sum()))

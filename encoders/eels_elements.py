@@ -30,8 +30,8 @@ HEIGHTS = np.geomspace(0.003, 4.0, 22)  # step height over the largest intensity
 CONCENTRATION_SPREAD = 1.6  # natural log units between two elements of one material
 TEMPERATURE = 0.35  # neighbouring residuals are not independent: weight of one log-likelihood
 BEAM = 4
-FLOOR = 0.005  # of the whole intensity range: what no template describes
-LOCAL_FLOOR = 0.02  # of the range within 15 eV: misfit is largest where edges are
+FLOOR = 0.02  # of the whole intensity range: what no template describes
+LOCAL_FLOOR = 0.04  # of the range within 15 eV: misfit is largest where edges are
 
 
 @dataclass(frozen=True)

@@ -281,9 +281,9 @@ def _beam_energy_ev(measurement: Measurement, energy: np.ndarray, intensity: np.
         if isinstance(item, dict):
             for key, value in item.items():
                 named = str(key).lower().replace(" ", "_")
-                if named in ("beam_energy", "beam_energy_kev") and isinstance(value, (int, float)):
-                    if 1.0 <= value <= 1500.0:
-                        return 1000.0 * float(value)
+                is_energy = named in ("beam_energy", "beam_energy_kev")
+                if is_energy and isinstance(value, (int, float)) and 1.0 <= value <= 1500.0:
+                    return 1000.0 * float(value)
                 stack.append(value)
     return 200_000.0 if energy[-1] > 12_000.0 else float(energy[-1])
 

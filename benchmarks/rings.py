@@ -18,7 +18,7 @@ import numpy as np
 from scipy import signal
 
 from xtalfuse.datasets.library import builtin
-from xtalfuse.encoders.rings import NotRingsError, RingProfile, ring_profile
+from xtalfuse.encoders.rings import NotRingsError, RingProfile, calibrated, ring_profile
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
 from xtalfuse.physics.electron import electron_strengths, ring_intensities
 from xtalfuse.physics.ring_pattern import RingScene, ring_image
@@ -40,16 +40,14 @@ PHASES = ("gold", "aluminium", "silicon", "rutile", "bismuth")
 TEXTURED = {"bismuth": (0, 0, 1)}
 
 
-def measurement(image: np.ndarray, scale: float | None, name: str = "simulated") -> Measurement:
-    """A calibrated (1/angstrom per pixel) or uncalibrated image."""
-    unit = "px" if scale is None else "1/angstrom"
+def measurement(image: np.ndarray) -> Measurement:
+    """An uncalibrated image."""
     axes = tuple(
-        Axis(axis, unit, np.arange(n) * (scale or 1.0))
+        Axis(axis, "px", np.arange(n, dtype=float))
         for axis, n in zip("yx", image.shape, strict=True)
     )
-    state = Calibration.UNKNOWN if scale is None else Calibration.KNOWN
-    provenance = Provenance(name, "", "simulation")
-    return Measurement(Modality.DIFFRACTION, image, axes, "counts", state, provenance)
+    provenance = Provenance("simulated", "", "simulation")
+    return Measurement(Modality.DIFFRACTION, image, axes, "counts", Calibration.UNKNOWN, provenance)
 
 
 def expected(candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +103,7 @@ def one_pattern(candidate: Candidate, scene: RingScene, library: list[Candidate]
     x, y = scene.center_px
     began = time.process_time()
     try:
-        profile = ring_profile(measurement(image, None))
+        profile = ring_profile(measurement(image))
     except NotRingsError as error:
         return {"refused": str(error)}
     seconds = time.process_time() - began
@@ -126,8 +124,8 @@ def one_pattern(candidate: Candidate, scene: RingScene, library: list[Candidate]
         "seconds": seconds,
     }
     for label, scale in (("unknown", None), ("known", 1.01 * SCALE)):
-        calibrated = ring_profile(measurement(image, scale)) if scale else profile
-        figures[label] = answer(calibrated, candidate.id, library)
+        scaled = calibrated(profile, scale) if scale else profile
+        figures[label] = answer(scaled, candidate.id, library)
     return figures
 
 

@@ -28,6 +28,7 @@ TO_INVERSE_ANGSTROM = {
     "nm^-1": 0.1,
     "1/pm": 100.0,
 }
+NO_SCALE = "camera constant unknown: only ratios of ring radii carry information"
 LENGTHS = {"nm", "um", "µm", "angstrom", "å", "pm", "mm", "m"}
 WEAK_SECTOR_SIGMA = 3.0  # for further rings once the pattern is known to have rings
 DECOY_RATIO = 2.0  # pictures with texture reach 1.2, ring patterns 6 and more
@@ -159,10 +160,7 @@ def ring_profile(measurement: Measurement) -> RingProfile:
             "image so that they fill it"
         )
     scale, relative = _scale(measurement)
-    rings = found.rings
-    if scale is not None and relative is not None:
-        rings = tuple(_calibrated(ring, scale, relative) for ring in rings)
-    return RingProfile(
+    profile = RingProfile(
         pattern=found.pattern,
         geometry=found.geometry,
         center_su_px=found.center_su_px,
@@ -172,12 +170,46 @@ def ring_profile(measurement: Measurement) -> RingProfile:
         intensity=found.curve.intensity,
         sigma=found.curve.sigma,
         background=found.curve.background,
-        rings=rings,
-        calibration=measurement.calibration if scale is not None else Calibration.UNKNOWN,
-        scale=scale,
-        scale_relative_su=relative,
+        rings=found.rings,
+        calibration=Calibration.UNKNOWN,
+        scale=None,
+        scale_relative_su=None,
         image=image,
-        warnings=_warnings(found, scale),
+        warnings=_warnings(found),
+    )
+    if scale is None or relative is None:
+        return replace(profile, warnings=(NO_SCALE, *profile.warnings))
+    return calibrated(profile, scale, relative, measurement.calibration)
+
+
+def calibrated(
+    profile: RingProfile,
+    scale: float,
+    relative_su: float = CALIBRATION_SU,
+    calibration: Calibration = Calibration.KNOWN,
+) -> RingProfile:
+    """The profile with this scale, for example from a camera constant given by hand.
+
+    Parameters
+    ----------
+    profile : any profile, calibrated or not
+    scale : 1/angstrom per pixel
+    relative_su : relative standard uncertainty of the scale
+
+    Raises
+    ------
+    ValueError
+        If the scale or its uncertainty is not positive.
+    """
+    if not (scale > 0 and relative_su > 0):
+        raise ValueError(f"scale {scale} and its uncertainty {relative_su} must be positive")
+    return replace(
+        profile,
+        rings=tuple(_calibrated(ring, scale, relative_su) for ring in profile.rings),
+        calibration=calibration,
+        scale=scale,
+        scale_relative_su=relative_su,
+        warnings=tuple(warning for warning in profile.warnings if warning != NO_SCALE),
     )
 
 
@@ -313,11 +345,9 @@ def _calibrated(ring: Ring, scale: float, relative: float) -> Ring:
     )
 
 
-def _warnings(found: _Found, scale: float | None) -> tuple[str, ...]:
+def _warnings(found: _Found) -> tuple[str, ...]:
     pattern, rings, geometry = found.pattern, found.rings, found.geometry
     said = []
-    if scale is None:
-        said.append("camera constant unknown: only ratios of ring radii carry information")
     if pattern == "spots":
         said.append(
             "spots of a single crystal, not rings: spots that are missing say nothing, and the "

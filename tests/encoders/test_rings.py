@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from xtalfuse.encoders.ring_geometry import Geometry
 from xtalfuse.encoders.ring_peaks import snip
-from xtalfuse.encoders.rings import CALIBRATION_SU, NotRingsError, ring_profile
+from xtalfuse.encoders.rings import CALIBRATION_SU, NotRingsError, calibrated, ring_profile
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
 from xtalfuse.physics.ring_pattern import RingScene, ring_image, stretch
 
@@ -48,6 +48,15 @@ def test_center_behind_the_beam_stop_is_found_to_a_tenth_of_a_pixel(profile):
     # rings of 4 px width and thousands of pixels: 0.1 px is generous, a centroid is off by 20
     assert profile.geometry.x == pytest.approx(231.3, abs=0.1)
     assert profile.geometry.y == pytest.approx(270.8, abs=0.1)
+
+
+def test_a_camera_constant_by_hand_calibrates_a_profile(profile):
+    scaled = calibrated(profile, 0.005, 0.01)
+    assert scaled.calibration is Calibration.KNOWN
+    assert scaled.sharp[0].g == pytest.approx(0.005 * profile.sharp[0].radius_px)
+    assert not any("unknown" in warning for warning in scaled.warnings)
+    with pytest.raises(ValueError, match="positive"):
+        calibrated(profile, -1.0)
 
 
 def test_elliptical_distortion_is_measured(profile):

@@ -176,13 +176,16 @@ def main() -> None:
         ),
         help="folder of real instrument files (default: $XTALFUSE_REAL)",
     )
+    parser.add_argument(
+        "--phases", nargs="+", choices=PHASES, default=PHASES, help="simulate these only"
+    )
     options = parser.parse_args()
     library = library_candidates(builtin())
     by_id = {candidate.id: candidate for candidate in library}
     results: dict[str, dict] = {"bismuth": {}, "simulated": {}}
     if options.real.is_dir():
         results["bismuth"] = bismuth(options.real, library)
-    for phase in PHASES:
+    for phase in options.phases:
         for label, scene in SCENES.items():
             results["simulated"][f"{phase}, {label}"] = one_pattern(by_id[phase], scene, library)
     results["summary"] = summary(results["simulated"])

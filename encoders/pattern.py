@@ -16,7 +16,6 @@ from scipy.signal import find_peaks, peak_widths
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.units import Radiation, d_spacing
 
-POINTS_PER_WIDTH = 5.0
 MAX_POINTS = 9000
 
 
@@ -69,8 +68,12 @@ class PatternSignal:
         return float(self.two_theta_deg[0]), float(self.two_theta_deg[-1])
 
 
-def encode_pattern(measurement: Measurement) -> PatternSignal:
+def encode_pattern(measurement: Measurement, points_per_width: float = 5.0) -> PatternSignal:
     """Put a powder pattern on a fitting grid and describe its noise, background and peaks.
+
+    Parameters
+    ----------
+    points_per_width : channels are merged while a peak keeps this many points in its full width
 
     Raises
     ------
@@ -92,7 +95,7 @@ def encode_pattern(measurement: Measurement) -> PatternSignal:
         )
     width = _typical_width(angle, intensity, variance)
     step = float(np.median(np.diff(angle)))
-    merge = max(1, int(width / POINTS_PER_WIDTH / step), int(np.ceil(len(angle) / MAX_POINTS)))
+    merge = max(1, int(width / points_per_width / step), int(np.ceil(len(angle) / MAX_POINTS)))
     if merge > 1:
         n = len(angle) // merge * merge
         angle = angle[:n].reshape(-1, merge).mean(axis=1)

@@ -32,7 +32,7 @@ from xtalfuse.physics.units import Radiation
 SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b", "spill")
 MIN_WIDTH_DEG = 1e-3
 BEAM_EDGE = 6
-ISOTROPIC_LIMIT = 0.015  # a cell that differs more is another compound
+ISOTROPIC_LIMIT = 0.02  # a cell that differs more is another compound
 DEVIATORIC_LIMIT = 0.010
 
 

@@ -19,6 +19,12 @@ from xtalfuse.physics.crystal import Crystal
 
 OVERLAP = 0.62  # of the sum of covalent radii: the shortest real bonds (U=O, Mn=O) reach 0.68
 CLOSE = 0.70
+# Equal atoms of these elements, with no multiple bonds and no metal cores that interpenetrate
+# under pressure, stay beyond 0.88 of twice the radius: the shortest are Ga-Ga 0.98, S-S 0.98.
+OWN_KIND = 0.88
+STIFF = frozenset(
+    ["Al", "Si", "P", "S", "Cl", "Zn", "Ga", "Ge", "As", "Se", "Br", "Cd", "In", "Sn", "Sb", "Te"]
+)
 FULL = 1.03  # occupancies of one place add up to one, within printed decimals
 VOLUME_PER_ATOM = (4.5, 125.0)  # angstrom^3: diamond has 5.7, caesium 115
 DENSITY_G_CM3 = (0.08, 25.0)  # solid hydrogen 0.09, osmium 22.6
@@ -135,6 +141,10 @@ def _check_distances(crystal: Crystal, near: Neighbours, verdict: Verdict) -> No
     close = (ratio < CLOSE) & (shared > FULL) & ~same & ~clash
     for pair in _worst(ratio, close):
         verdict.warnings.append(_distance_text(crystal, near, pair, "unusual"))
+    stiff = np.isin(numbers, [gemmi.Element(symbol).atomic_number for symbol in STIFF])
+    equal = stiff[near.site] & (numbers[near.site] == atoms.numbers[near.atom]) & (shared > 1.8)
+    for pair in _worst(ratio, equal & (ratio >= OVERLAP) & (ratio < OWN_KIND)):
+        verdict.errors.append(_distance_text(crystal, near, pair, "impossible"))
     for symbol, (low, high) in ANION_GAP.items():
         z = gemmi.Element(symbol).atomic_number
         both = (numbers[near.site] == z) & (atoms.numbers[near.atom] == z) & (shared > FULL)

@@ -158,11 +158,12 @@ def test_unstated_origin_is_settled_by_distances(cif_file: Callable[..., Path]) 
 
 
 def test_unstated_origin_that_nothing_settles_is_refused(cif_file: Callable[..., Path]) -> None:
-    silicon = {"cell": (5.431,) * 3 + (90,) * 3, "group": "F d -3 m", "number": 227}
+    # iron atoms 3.03 angstrom apart from one origin, 2.47 from the other
+    iron = {"cell": (7.0,) * 3 + (90,) * 3, "group": "F d -3 m", "number": 227}
     with pytest.raises(CifError, match="add the symmetry operators"):
-        read_cif(cif_file(**silicon, sites=("Si Si1 0 0 0 1",)))
+        read_cif(cif_file(**iron, sites=("Fe Fe1 0 0 0 1",)))
     columns = ("type_symbol", "label", "fract_x", "fract_y", "fract_z", "symmetry_multiplicity")
-    told = cif_file(**silicon, sites=("Si Si1 0 0 0 8",), columns=columns)
+    told = cif_file(**iron, sites=("Fe Fe1 0 0 0 8",), columns=columns)
     assert only(told).space_group == "F d -3 m:1"
 
 

@@ -64,6 +64,14 @@ def test_wrong_origin_of_high_cristobalite(known: dict[str, Crystal]) -> None:
     assert any("neighbours" in error for error in validate(wrong).errors)
 
 
+@pytest.mark.parametrize(("element", "a"), [("Si", 5.4310), ("Ge", 5.6575)])
+def test_wrong_origin_of_the_diamond_structure(element: str, a: float) -> None:
+    """At the other origin there are 16 atoms, 0.35 a apart: silicon at 1.92 angstrom."""
+    cell, site = (a, a, a, 90.0, 90.0, 90.0), (Site(element, (0.0, 0.0, 0.0)),)
+    assert validate(Crystal(cell, "F d -3 m:1", site)).errors == []
+    assert validate(Crystal(cell, "F d -3 m:2", site)).errors
+
+
 def test_lost_centring_is_found(known: dict[str, Crystal]) -> None:
     """Half the atoms of body-centred anatase: distances can only grow."""
     atoms = known["anatase"].expand()

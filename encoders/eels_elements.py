@@ -142,25 +142,52 @@ class Search:
     def run(self) -> list[Hypothesis]:
         """All hypotheses met, the most probable first."""
         null = self.assemble({})
-        null.log_posterior = 0.0
         seen: dict[frozenset[str], Hypothesis] = {frozenset(): null}
         beam = [null]
         while beam:
-            children: dict[frozenset[str], Hypothesis] = {}
-            for parent in beam:
-                for child in self._children(parent):
-                    key = frozenset(child.members)
-                    if key not in seen or child.log_posterior > seen[key].log_posterior:
-                        seen[key] = children[key] = child
-            best = max(h.log_posterior for h in seen.values())
-            ranked = sorted(children.values(), key=lambda h: -h.log_posterior)[:BEAM]
+            before = max(h.log_posterior for h in seen.values())
+            children = self._expand(beam, seen)
             beam = []
-            for child in ranked:
-                if child.log_posterior > best - 4.0:
-                    refined = self._refine(child)
-                    seen[frozenset(refined.members)] = refined
-                    beam.append(refined)
+            for child in sorted(children, key=lambda h: -h.log_posterior)[:BEAM]:
+                refined = self._refine(child)
+                seen[frozenset(refined.members)] = refined
+                beam.append(refined)
+            if beam and beam[0].log_posterior < before - 4.0:
+                break
+        for _ in range(3):
+            best = max(seen.values(), key=lambda h: h.log_posterior)
+            self._expand(self._reduced(best, seen), seen)
+            if best is max(seen.values(), key=lambda h: h.log_posterior):
+                break
         return sorted(seen.values(), key=lambda h: -h.log_posterior)
+
+    def _expand(
+        self, parents: list[Hypothesis], seen: dict[frozenset[str], Hypothesis]
+    ) -> list[Hypothesis]:
+        """Add every element to every parent; the new or better hypotheses, also into `seen`."""
+        better: dict[frozenset[str], Hypothesis] = {}
+        for parent in parents:
+            for child in self._children(parent):
+                key = frozenset(child.members)
+                if key not in seen or child.log_posterior > seen[key].log_posterior:
+                    seen[key] = better[key] = child
+        return list(better.values())
+
+    def _reduced(
+        self, best: Hypothesis, seen: dict[frozenset[str], Hypothesis]
+    ) -> list[Hypothesis]:
+        """Sets with one member of the best taken out, scored so that adding it leads back."""
+        reduced = []
+        for symbol in best.members if len(best.members) > 1 else ():
+            rest = self._refine(
+                Hypothesis({s: p for s, p in best.members.items() if s != symbol}, float("nan"))
+            )
+            rest.log_posterior = best.log_posterior - self._join(rest, symbol)[0]
+            key = frozenset(rest.members)
+            if key not in seen or rest.log_posterior > seen[key].log_posterior:
+                seen[key] = rest
+            reduced.append(rest)
+        return reduced
 
     def height_weights(self, members: dict[str, tuple[int, int]], symbol: str) -> np.ndarray:
         """(n_height,) log prior of the step height of one more element."""
@@ -211,26 +238,25 @@ class Search:
         mean = float(weight @ OFFSETS)
         return mean, float(np.sqrt(weight @ (OFFSETS - mean) ** 2))
 
+    def _join(self, parent: Hypothesis, symbol: str) -> tuple[float, tuple[int, int]]:
+        """Log posterior odds that an element joins a set, and its best place and height."""
+        prior = self.place_weights(parent.members)
+        places = np.flatnonzero(prior > prior.max() - 12.0)
+        weight = self.temperature * self.gains(parent, symbol, places)
+        weight = weight + prior[places, None] + self.height_weights(parent.members, symbol)[None, :]
+        probability = prior_probability(symbol)
+        odds = float(logsumexp(weight)) + float(np.log(probability / (1.0 - probability)))
+        best = np.unravel_index(np.argmax(weight), weight.shape)
+        return odds, (int(places[best[0]]), int(best[1]))
+
     def _children(self, parent: Hypothesis) -> list[Hypothesis]:
-        place_prior = self.place_weights(parent.members)
-        places = np.flatnonzero(place_prior > place_prior.max() - 12.0)
         found = []
         for symbol in self.templates:
-            if symbol in parent.members:
-                continue
-            gain = self.gains(parent, symbol, places)
-            probability = prior_probability(symbol)
-            weight = (
-                self.temperature * gain
-                + place_prior[places, None]
-                + self.height_weights(parent.members, symbol)[None, :]
-            )
-            odds = float(logsumexp(weight)) + np.log(probability / (1.0 - probability))
-            best = np.unravel_index(np.argmax(weight), weight.shape)
-            place = (int(places[best[0]]), int(best[1]))
-            child = Hypothesis({**parent.members, symbol: place}, float("nan"))
-            child.log_posterior = parent.log_posterior + odds
-            found.append(child)
+            if symbol not in parent.members:
+                odds, place = self._join(parent, symbol)
+                child = Hypothesis({**parent.members, symbol: place}, float("nan"))
+                child.log_posterior = parent.log_posterior + odds
+                found.append(child)
         return found
 
     def _refine(self, child: Hypothesis) -> Hypothesis:
@@ -240,13 +266,7 @@ class Search:
         if len(members) > 1:
             for symbol in child.members:
                 others = {s: p for s, p in members.items() if s != symbol}
-                parent = self.assemble(others)
-                prior = self.place_weights(others)
-                places = np.flatnonzero(prior > prior.max() - 12.0)
-                weight = self.temperature * self.gains(parent, symbol, places)
-                weight = weight + prior[places, None] + self.height_weights(others, symbol)[None, :]
-                best = np.unravel_index(np.argmax(weight), weight.shape)
-                members[symbol] = (int(places[best[0]]), int(best[1]))
+                members[symbol] = self._join(self.assemble(others), symbol)[1]
         refined = self.assemble(members)
         refined.log_posterior = score
         return refined

@@ -55,7 +55,7 @@ def outcome_view(outcome: Outcome) -> RenderableType:
 
 
 def _phases_table(answer: Answer) -> Table:
-    from xtalfuse.tasks.notation import cell_text, percent
+    from xtalfuse.tasks.notation import cell_text, chance, percent
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("phase", "formula", "space group"):
@@ -75,7 +75,7 @@ def _phases_table(answer: Answer) -> Table:
             str(phase.space_group_number),
             percent(phase.weight_fraction, phase.weight_fraction_su),
             "\n".join(cell_text(phase.cell, phase.cell_su, phase.space_group_number)),
-            Text(f"{100 * phase.confidence:.0f} %", style=_trust(phase.confidence)),
+            Text(chance(phase.confidence), style=_trust(phase.confidence)),
         )
     return table
 
@@ -85,8 +85,10 @@ def _trust(probability: float) -> str:
 
 
 def _unknown_lines(answer: Answer) -> list[str]:
+    from xtalfuse.tasks.notation import chance
+
     peaks = answer.unknown.unexplained_peaks
-    lines = [f"a phase that the library lacks: {100 * answer.unknown.probability:.0f} %"]
+    lines = [f"a phase that the library lacks: {chance(answer.unknown.probability)}"]
     if peaks:
         strongest = sorted(peaks, key=lambda peak: -peak.relative_intensity)[:WIDEST_LIST]
         listed = ", ".join(

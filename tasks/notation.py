@@ -46,6 +46,12 @@ def percent(fraction: float | None, su: float | None = None, digits: int = 1) ->
     return with_uncertainty(100 * fraction, None if su is None else 100 * su, digits)
 
 
+def chance(probability: float) -> str:
+    """A probability in whole percent; never a certainty, which no measurement gives."""
+    rounded = round(100 * probability)
+    return "> 99 %" if rounded >= 100 else "< 1 %" if rounded <= 0 else f"{rounded} %"
+
+
 def free_parameters(space_group_number: int, cell: Cell) -> tuple[str, ...]:
     """Names of the cell parameters that the crystal system leaves free.
 

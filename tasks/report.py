@@ -25,7 +25,7 @@ from xtalfuse.tasks.figure import (
     phase_colour,
     png_bytes,
 )
-from xtalfuse.tasks.notation import cell_text, percent, space_group_symbol
+from xtalfuse.tasks.notation import cell_text, chance, percent, space_group_symbol
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
@@ -129,7 +129,7 @@ def unknown_text(answer: Answer) -> str:
     """What is not explained, in words."""
     unknown = answer.unknown
     share = None if answer.curves is None else unexplained_share(answer)
-    parts = [f"Probability that the library lacks a phase: {100 * unknown.probability:.0f} %."]
+    parts = [f"Probability that the library lacks a phase: {chance(unknown.probability)}."]
     count = len(unknown.unexplained_peaks)
     if count:
         peaks = "1 peak has" if count == 1 else f"{count} peaks have"
@@ -197,7 +197,7 @@ def describe(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
-        return f"{value:.3g}"
+        return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
     return str(value)
 
 
@@ -263,6 +263,7 @@ def render(answer: Answer, picture: Picture | None) -> str:
         describe=describe,
         formula=formula_html,
         percent=percent,
+        chance=chance,
         cell_text=cell_text,
         colour=phase_colour,
         symbol=space_group_symbol,
@@ -299,7 +300,7 @@ def curves_json(answer: Answer) -> str:
         "phases": phases,
         "unexplained": [
             (peak.two_theta_deg, peak.d_angstrom)
-            for peak in answer.unknown.unexplained_peaks
+            for peak in sorted(answer.unknown.unexplained_peaks, key=lambda p: -p.significance)
             if peak.two_theta_deg is not None
         ],
     }

@@ -20,7 +20,7 @@
     missing: floats(phase.missing),
   }));
 
-  const ROW = 15, LEFT = 64, RIGHT = 12, MAIN = 380, DIFFERENCE = 90, FOOT = 40;
+  const ROW = 15, LEFT = 64, RIGHT = 12, MAIN = 380, DIFFERENCE = 90, FOOT = 40, MOST_LABELS = 8;
   const colour = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const canvas = document.createElement("canvas");
@@ -150,19 +150,21 @@
     pen.setLineDash([]);
     pen.fillStyle = pen.strokeStyle = colour("--alarm");
     pen.font = "11px system-ui, sans-serif";
-    for (const [position, d] of data.unexplained) {
+    const inView = data.unexplained.filter(([position]) => position >= range[0] && position <= range[1]);
+    inView.forEach(([position, d], rank) => {
       const at = toX(position), tip = toY(observed[Math.min(indexOf(position), x.length - 1)]) - 5;
       pen.beginPath();
       pen.moveTo(at, tip);
       pen.lineTo(at - 4, tip - 8);
       pen.lineTo(at + 4, tip - 8);
       pen.fill();
+      if (rank >= MOST_LABELS) return; // the clearest come first
       pen.save();
       pen.translate(at + 4, tip - 12);
       pen.rotate(-Math.PI / 2);
       pen.fillText(`${d.toFixed(3)} Å`, 0, 0);
       pen.restore();
-    }
+    });
   };
 
   const drawTicks = () => {
@@ -199,7 +201,7 @@
       pen.fillText(`${+value.toPrecision(6)}`, LEFT - 6, last + 4);
     }
     pen.fillText("Δ/√obs", LEFT - 6, differenceTop() + DIFFERENCE / 2 + 4);
-    pen.fillText(`±${worst.toPrecision(2)}`, LEFT - 6, differenceTop() + 12);
+    pen.fillText(`±${+worst.toPrecision(2)}`, LEFT - 6, differenceTop() + 12);
     pen.textAlign = "center";
     const foot = differenceTop() + DIFFERENCE, xStep = niceStep(range[1] - range[0], 9);
     const decimals = Math.max(0, -Math.floor(Math.log10(xStep) + 1e-9));

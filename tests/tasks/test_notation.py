@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xtalfuse.tasks.answer import Cell
-from xtalfuse.tasks.notation import cell_text, free_parameters, percent, with_uncertainty
+from xtalfuse.tasks.notation import cell_text, chance, free_parameters, percent, with_uncertainty
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,17 @@ def test_percent():
     assert percent(0.308, 0.004) == "30.8(4)"
     assert percent(0.308) == "30.8"
     assert percent(None) == "-"
+
+
+def test_no_probability_is_a_certainty():
+    assert [chance(p) for p in (0.0, 0.004, 0.42, 0.994, 0.996, 1.0)] == [
+        "< 1 %",
+        "< 1 %",
+        "42 %",
+        "99 %",
+        "> 99 %",
+        "> 99 %",
+    ]
 
 
 CUBIC = Cell(5.43, 5.43, 5.43, 90.0, 90.0, 90.0)

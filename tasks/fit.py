@@ -205,7 +205,6 @@ class _Problem:
         coefficients = self.linear(self.columns, weight)
         state = self.evaluate(self.columns, coefficients, weight, self.phases, self.instrument)
         damping = 1e-3
-        normal = None
         for iteration in range(iterations):
             if iteration in (2, 4):
                 weight = 1.0 / self.fitter.variance(state[2])
@@ -213,7 +212,7 @@ class _Problem:
                 state = self.evaluate(
                     self.columns, coefficients, weight, self.phases, self.instrument
                 )
-            step, normal = self.step(coefficients, weight, state[0], damping)
+            step, _ = self.step(coefficients, weight, state[0], damping)
             moved = self.apply(step)
             trial_columns = self.redraw(*moved)
             trial_coefficients = self.linear(trial_columns, weight)
@@ -229,7 +228,7 @@ class _Problem:
             damping = max(damping * 0.2, 1e-6)
             if gain < 1e-4 * (state[3] + state[4]):
                 break
-        return self.finish(coefficients, weight, state, normal)
+        return self.finish(coefficients, state)
 
     def step(self, coefficients, weight, residual, damping):
         """Gauss-Newton step of the free non-linear parameters and their normal matrix."""
@@ -265,10 +264,9 @@ class _Problem:
         if pull:
             gradient[n_linear:] += np.concatenate(pull)
             inner[np.diag_indices_from(inner)] += np.concatenate(stiffness)
-        bare = normal.copy()
-        diagonal = np.diag_indices_from(inner)
-        inner[diagonal] *= 1.0 + damping
-        return _solve(normal, gradient)[n_linear:], bare
+        undamped = normal.copy()
+        inner[np.diag_indices_from(inner)] *= 1.0 + damping
+        return _solve(normal, gradient)[n_linear:], undamped
 
     def apply(self, step):
         """Phases and instrument after a step."""
@@ -291,7 +289,7 @@ class _Problem:
             for i, p in enumerate(phases)
         ]
 
-    def finish(self, coefficients, weight, state, normal) -> PatternFit:
+    def finish(self, coefficients, state) -> PatternFit:
         """The fit with the model error of its own peaks."""
         _, background, peaks, _, penalty = state
         nb = self.fitter.background_columns.shape[1]
@@ -315,6 +313,28 @@ class _Problem:
             penalty,
             len(residual) / self.fitter.correlation,
         )
+
+
+def normal_matrix(
+    fitter: PatternFitter, fit: PatternFit
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Normal matrix of all parameters of a fit, priors included, and where to find them.
+
+    Returns
+    -------
+    normal : (m, m); rows of the scales; for each phase, rows of its strains
+    """
+    problem = _Problem(fitter, fit.phases, fit.instrument, None, True)
+    nb, count = fitter.background_columns.shape[1], len(fit.phases)
+    scales = np.array([p.scale for p in fit.phases])
+    coefficients = np.concatenate([np.zeros(nb), scales])
+    residual = fitter.signal.intensity - fit.calculated
+    _, normal = problem.step(coefficients, 1.0 / fit.variance, residual, 0.0)
+    at, rows = nb + count, []
+    for phase in fit.phases:
+        rows.append(at + np.arange(phase.model.n_strain))
+        at += len(_values(phase.state))
+    return normal, nb + np.arange(count), rows
 
 
 def graininess_penalty(state: PhaseState) -> float:

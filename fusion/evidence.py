@@ -1,0 +1,84 @@
+"""Joins what the records of one specimen say about its elements.
+
+An element that no record could have shown is absent from the belief: "not measured" and "not
+seen" are different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xtalfuse.datasets.library import Library
+from xtalfuse.encoders.spectrum import ElementEvidence, prior_probability
+
+RULED_OUT = 0.03  # an element less probable than this is not looked for
+INFORMATIVE = 0.5
+
+
+@dataclass(frozen=True)
+class ElementBelief:
+    """Which elements the specimen holds, from all records that had a say.
+
+    Parameters
+    ----------
+    probability : of each element that some record could show
+    given : elements named by hand: nothing else is there; None when nobody named any
+    sources : for each element, what spoke for or against it
+    """
+
+    probability: dict[str, float] = field(default_factory=dict)
+    given: frozenset[str] | None = None
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def allows(self, elements: Iterable[str]) -> bool:
+        """Whether a phase of these elements is worth looking for."""
+        if self.given is not None:
+            return self.given.issuperset(elements)
+        return all(self.probability.get(e, 1.0) >= RULED_OUT for e in elements)
+
+    def candidates(self, library: Library) -> np.ndarray:
+        """(m,) indices of the library entries that are worth looking for."""
+        if self.given is not None:
+            return library.select(set(self.given))
+        return np.array(
+            [i for i, e in enumerate(library.entries) if self.allows(e.crystal.elements)], int
+        )
+
+    def to_dict(self) -> dict[str, dict[str, object]]:
+        """Plain values for ``result.json``."""
+        if self.given is not None:
+            return {e: {"probability": 1.0, "sources": ["given"]} for e in sorted(self.given)}
+        return {
+            e: {"probability": round(p, 4), "sources": list(self.sources.get(e, ()))}
+            for e, p in sorted(self.probability.items())
+        }
+
+
+def join_elements(
+    spectra: Iterable[tuple[str, ElementEvidence]], given: Iterable[str] | None = None
+) -> ElementBelief:
+    """Join the spectra of one specimen, each with the name of its file.
+
+    Independent records multiply their likelihoods. A spectrum sees a small volume, so that an
+    element it does not show may still be in the specimen: its likelihood is bounded. A feature
+    that may be an artefact (grid, film, holder) neither adds an element nor rules it out.
+    """
+    ratio: dict[str, float] = {}
+    sources: dict[str, tuple[str, ...]] = {}
+    for name, evidence in spectra:
+        for element, finding in evidence.elements.items():
+            text = f"{name}: {', '.join(finding.features) or 'nothing seen'}"
+            if finding.artefact:
+                text += f" (may be {finding.artefact})"
+            sources[element] = (*sources.get(element, ()), text)
+            value = 0.0 if finding.artefact else float(finding.log_likelihood_ratio)
+            ratio[element] = ratio.get(element, 0.0) + float(np.clip(value, -5.0, 30.0))
+    probability = {}
+    for element, value in ratio.items():
+        prior = prior_probability(element)
+        odds = value + np.log(prior) - np.log1p(-prior)
+        probability[element] = float(1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0))))
+    return ElementBelief(probability, None if given is None else frozenset(given), sources)

@@ -30,8 +30,9 @@ HEIGHTS = np.geomspace(0.003, 4.0, 22)  # step height over the largest intensity
 CONCENTRATION_SPREAD = 1.6  # natural log units between two elements of one material
 TEMPERATURE = 0.35  # neighbouring residuals are not independent: weight of one log-likelihood
 BEAM = 4
-FLOOR = 0.02  # of the whole intensity range: what no template describes
-LOCAL_FLOOR = 0.04  # of the range within 15 eV: misfit is largest where edges are
+# Misfit that no template describes: share of the range of the spectrum (over its background)
+# within so many eV. Fine structure near an edge, slow oscillations further above it.
+MISFIT = ((0.04, 15.0), (0.02, 60.0))
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,27 @@ def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> 
     noise = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if bends.size else 0.01
     span = float(np.ptp(medians))
     variance = noise**2 * np.clip(np.abs(medians) / max(np.median(np.abs(medians)), 1e-9), 0.2, 5.0)
-    reach = max(3, round(15.0 / width)) * 2 + 1
-    local = maximum_filter1d(medians, reach) - minimum_filter1d(medians, reach)
-    floor = 0.003**2 * medians**2 + (LOCAL_FLOOR * local) ** 2 + (FLOOR * span) ** 2
+    net = medians - _lower_hull(centres, medians)
+    floor = 0.003**2 * medians**2 + 0.003**2 * span**2
+    for share, distance in MISFIT:
+        reach = 2 * max(2, round(distance / width)) + 1
+        local = maximum_filter1d(net, reach) - minimum_filter1d(net, reach)
+        floor = floor + (share * local) ** 2
     return Binned(centres, medians, variance + floor, scale)
+
+
+def _lower_hull(energy: np.ndarray, intensity: np.ndarray) -> np.ndarray:
+    """(n,) lower convex hull of a curve: a background that falls ever more slowly."""
+    kept: list[int] = []
+    for k in range(energy.size):
+        while len(kept) > 1:
+            i, j = kept[-2], kept[-1]
+            across = (energy[j] - energy[i]) * (intensity[k] - intensity[i])
+            if across > (energy[k] - energy[i]) * (intensity[j] - intensity[i]):
+                break
+            kept.pop()
+        kept.append(k)
+    return np.interp(energy, energy[kept], intensity[kept])
 
 
 def background_columns(spectrum: Binned) -> np.ndarray:

@@ -24,6 +24,7 @@ LOWEST_CORE_LOSS_EV = 50.0  # plasmons and their multiples below
 LOG_ODDS_LIMIT = 7.0  # no single spectrum makes anyone surer than 1 in 1,000
 ARTEFACT_PROBABILITY = 0.4  # a peak that the holder may have made
 _PRESENT = 0.5
+_SPEAKS = 0.5  # log-likelihood ratio below which a spectrum has said nothing
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,23 @@ class ElementEvidence:
     curve: SpectrumCurve | None = None
 
     def present(self, threshold: float = _PRESENT) -> frozenset[str]:
-        """Elements more probable than a threshold."""
-        return frozenset(e for e, f in self.elements.items() if f.probability > threshold)
+        """Elements more probable than a threshold, and made so by this spectrum.
+
+        A common element that the spectrum could neither show nor exclude keeps its prior
+        probability, which may be over one half; that is not being seen.
+        """
+        return frozenset(
+            e
+            for e, f in self.elements.items()
+            if f.probability > threshold and f.log_likelihood_ratio > _SPEAKS
+        )
 
     def statement(self, element: str) -> str:
         """One line a person can read about an element."""
         found = self.elements.get(element)
         if found is None:
             return f"{element}: not testable in this range"
-        if found.probability > _PRESENT:
+        if element in self.present():
             return f"{element}: seen ({', '.join(found.features)}, {found.significance:.0f} sigma)"
         if found.artefact:
             return f"{element}: seen, but possibly {found.artefact}"
@@ -386,7 +395,7 @@ def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
         same = np.logaddexp(np.log(here) + ratio, np.log1p(-here))
         share = float(other - same)
         total += share
-        if symbol not in material and finding.probability > _PRESENT:
+        if symbol not in material and symbol in evidence.present():
             unexpected[symbol] = float(-same + max(ratio, 0.0))
         elif symbol in material and finding.probability < _PRESENT and share > 0.3:
             missing[symbol] = share

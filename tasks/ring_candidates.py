@@ -110,6 +110,7 @@ class Hypothesis:
     groups: Groups
     beyond: bool  # some ring lies outside the last computed reflection
     zone: tuple[int, int, int] | None = None
+    texture_log_odds: float = 0.0  # prior of this texture over random grains, in log_likelihood
 
     @property
     def scale(self) -> float:
@@ -186,7 +187,12 @@ def _best_of(
         odds = float(np.log((1.0 - P_RANDOM) / len(zones)))
         if best is None or found.log_likelihood + odds > best.log_likelihood:
             u, v, w = (int(i) for i in ZONES[k])
-            best = replace(found, log_likelihood=found.log_likelihood + odds, zone=(u, v, w))
+            best = replace(
+                found,
+                log_likelihood=found.log_likelihood + odds,
+                zone=(u, v, w),
+                texture_log_odds=odds - float(np.log(P_RANDOM)),
+            )
     if best is None or best.zone is None:
         return best
     in_plane = _in_zone(best.groups.hkl, crystal.space_group, np.array(best.zone))

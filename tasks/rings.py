@@ -78,14 +78,16 @@ class CandidateEvidence:
     double_diffraction_px: tuple[float, ...]  # unexplained, but where a forbidden hkl would be
     observable: dict[str, str]  # cell parameter -> "observed", or why not
     explained: float  # share of the ring intensity
+    texture_log_odds: float = 0.0  # part of log_likelihood: prior of the texture over none
 
 
 @dataclass(frozen=True)
 class RingEvidence:
     """All candidates against one ring pattern, best first.
 
-    ``tied`` is the answer: the candidates that these rings cannot tell apart. It is empty
-    when none of the library explains them.
+    ``tied`` is the answer: the candidates that these rings cannot tell apart. Films are often
+    textured, so the prior odds against texture do not exclude anything from it. It is empty when
+    none of the library explains the rings.
     """
 
     candidates: tuple[CandidateEvidence, ...]
@@ -156,8 +158,8 @@ def ring_evidence(
     tied = tuple(
         one.id
         for one in found
-        if one.log_likelihood > best.log_likelihood - TIE
-        and one.log_likelihood > null + LEAST_GAIN
+        if one.log_likelihood - one.texture_log_odds
+        > max(best.log_likelihood - TIE, null + LEAST_GAIN)
         and one.explained >= LEAST_EXPLAINED * best.explained
     )
     if best.explained < LEAST_EXPLAINED:
@@ -211,6 +213,7 @@ def _evidence(candidate: Candidate, best: Hypothesis, rings: Rings) -> Candidate
             scale_known=rings.scale is not None,
         ),
         explained=float(weight),
+        texture_log_odds=best.texture_log_odds,
     )
 
 

@@ -136,6 +136,14 @@ def test_textured_bismuth_is_a_class_without_c():
     assert "hexagonal net (1 : 1.732 : 2 : 2.646)" in evidence.families
 
 
+def test_prior_against_texture_excludes_nothing():
+    # 1 : 1.732 : 2 is also what random body-centred cubic grains show: iron comes first
+    g, strength = rings_of("bismuth", zone=(0, 0, 1))
+    evidence = ring_evidence(profile_of(g[:3], strength[:3]), LIBRARY)
+    assert "bismuth" in evidence.tied
+    assert evidence.of("bismuth").texture_log_odds < 0
+
+
 def test_rings_of_a_phase_outside_the_library_are_not_explained():
     g, strength = rings_of("rutile")
     others = [one for one in LIBRARY if one.id != "rutile"]

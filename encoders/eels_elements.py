@@ -158,7 +158,7 @@ class Search:
         self._bare = np.diag(spectrum.variance) + columns @ columns.T
 
     def run(self) -> list[Hypothesis]:
-        """All hypotheses met, the most probable first."""
+        """All hypotheses met, the most probable first; that one with its state of the fit."""
         null = self.assemble({})
         seen: dict[frozenset[str], Hypothesis] = {frozenset(): null}
         beam = [null]
@@ -177,7 +177,10 @@ class Search:
             self._expand(self._reduced(best, seen), seen)
             if best is max(seen.values(), key=lambda h: h.log_posterior):
                 break
-        return sorted(seen.values(), key=lambda h: -h.log_posterior)
+        ranked = sorted(seen.values(), key=lambda h: -h.log_posterior)
+        if not ranked[0].precision.size:
+            ranked[0] = self._refine(ranked[0])
+        return ranked
 
     def _expand(
         self, parents: list[Hypothesis], seen: dict[frozenset[str], Hypothesis]

@@ -173,8 +173,10 @@ def summed_spectrum(measurement: Measurement) -> tuple[np.ndarray, np.ndarray]:
     intensity = values.reshape(-1, values.shape[-1]).sum(0)
     good = np.isfinite(energy) & np.isfinite(intensity)
     energy, intensity = energy[good], intensity[good]
-    order = np.argsort(energy, kind="stable")
-    return energy[order], intensity[order]
+    energy, first = np.unique(
+        energy, return_index=True
+    )  # sorts; a channel written twice counts once
+    return energy, intensity[first]
 
 
 def _core_loss_range(
@@ -399,7 +401,8 @@ def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
             unexpected[symbol] = float(-same + max(ratio, 0.0))
         elif symbol in material and finding.probability < _PRESENT and share > 0.3:
             missing[symbol] = share
-    flagged = bool(total > _FLAG_LOG_ODDS and (unexpected or missing))
+    # A spectrum that shows nothing at all may be of a hole: it contradicts nobody.
+    flagged = bool(evidence.present() and total > _FLAG_LOG_ODDS and (unexpected or missing))
     message = ""
     if flagged:
         parts = []

@@ -168,8 +168,8 @@ def _onsets(symbol: str) -> dict[str, tuple[float, float, bool]]:
     for shell, members in found.items():
         energies = [energy for energy, _ in members]
         result[shell] = (min(energies), max(energies) - min(energies), any(m for _, m in members))
-    for shell, onset in _SUPPLEMENT.get(symbol, {}).items():
-        result.setdefault(shell, (onset, 0.0, shell == "M45"))
+    for shell, energy in _SUPPLEMENT.get(symbol, {}).items():
+        result.setdefault(shell, (energy, 0.0, shell == "M45"))
     return result
 
 

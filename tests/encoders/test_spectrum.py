@@ -125,6 +125,15 @@ def test_nan_channels_are_left_out():
     assert element_evidence(measurement(plain.axis("energy"), values)).present() == {"O"}
 
 
+@pytest.mark.parametrize("modality", [Modality.EELS, Modality.EDS])
+@pytest.mark.parametrize("level", [0.0, 5.0])
+def test_a_flat_record_shows_nothing(modality, level):
+    energy = np.repeat(np.arange(400.0, 520.0), 2)  # every channel written twice
+    evidence = element_evidence(measurement(energy, np.full(energy.size, level), modality))
+    assert evidence.present() == frozenset()
+    assert evidence.warnings
+
+
 def test_other_records_are_refused_with_the_reason():
     plain = eels({"O": 1.0}, 500.0, 620.0)
     image = measurement(plain.axis("energy"), plain.values, Modality.IMAGE)

@@ -1,0 +1,315 @@
+"""The fast fit handed to rietx: structures, instrument, pattern and the stages of a refinement.
+
+rietx is imported inside the functions, because it takes longer to load than a search takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xtalfuse.encoders.pattern import PatternSignal
+from xtalfuse.loaders.record import Measurement
+from xtalfuse.physics.crystal import Crystal
+from xtalfuse.physics.powder import InstrumentState, beam_on_specimen
+from xtalfuse.physics.units import ANODES, Radiation
+from xtalfuse.tasks.fit import PatternFit, PhaseFit
+
+if TYPE_CHECKING:
+    import rietx
+
+log = logging.getLogger(__name__)
+
+CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
+GONIOMETER_RADIUS_MM = 217.5  # only displacement over radius enters, so any value serves
+GRAPHITE_D_ANGSTROM = 3.354  # of (002), the usual monochromator in the diffracted beam
+SYNCHROTRON_K = 0.99  # share of the beam polarised across a vertical diffraction plane
+LINE_TOLERANCE = 3e-4  # relative; a wavelength nearer to an anode's line is that line
+BACKGROUND_TERMS = 6  # of the correction to the background of the fast fit
+
+
+@dataclass(frozen=True)
+class Freedom:
+    """What may move in one phase: scale always, the rest where the pattern can tell.
+
+    Parameters
+    ----------
+    cell : ``"free"``, ``"isotropic"`` (one strain) or ``"held"``
+    widths : size and microstrain of its own
+    texture : March-Dollase r, along the axis of the fast fit
+    """
+
+    cell: str = "free"
+    widths: bool = True
+    texture: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One pattern and its phases in the terms of rietx.
+
+    Parameters
+    ----------
+    signal : the pattern at full resolution
+    fast : the fast fit evaluated on the grid of `signal`
+    crystals, freedom : one for each phase of `fast`
+    monochromator : cos^2 of its 2-theta, 1 without one
+    """
+
+    signal: PatternSignal
+    fast: PatternFit
+    crystals: tuple[Crystal, ...]
+    freedom: tuple[Freedom, ...]
+    monochromator: float = 1.0
+
+    @property
+    def capillary(self) -> bool:
+        """Whether this is a synchrotron pattern, taken for one of a capillary."""
+        return not from_anode(self.signal.radiation)
+
+    @property
+    def footprint(self) -> np.ndarray:
+        """(n,) share of the beam that meets a flat specimen; what rietx does not model."""
+        if self.capillary:
+            return np.ones(len(self.signal.two_theta_deg))
+        sine = np.sin(np.radians(self.signal.two_theta_deg) / 2.0)
+        return beam_on_specimen(sine, self.fast.instrument.spill)[0]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a staged refinement reached: the result of its last whole stage."""
+
+    result: Any  # rietx.RefinementResult
+    finished: bool  # False when the time was used up before the last stage
+    seconds: float
+
+
+def from_anode(radiation: Radiation) -> bool:
+    """Whether a wavelength is the characteristic line of a laboratory tube."""
+    lines = np.array([line for pair in ANODES.values() for line in pair])
+    return bool(np.abs(lines / radiation.primary_angstrom - 1.0).min() < LINE_TOLERANCE)
+
+
+def monochromator_factor(measurement: Measurement, radiation: Radiation, otherwise: float) -> float:
+    """cos^2 of the 2-theta of a graphite monochromator where the file names one."""
+    named = str(measurement.provenance.metadata.get("monochromator") or "").lower()
+    if "graphite" in named or "pg" in named.split() or named.startswith("pg"):
+        sine = radiation.primary_angstrom / (2.0 * GRAPHITE_D_ANGSTROM)
+        return float(np.cos(2.0 * np.arcsin(sine)) ** 2)
+    return otherwise
+
+
+def start_structure(problem: Problem) -> rietx.Structure:
+    """Phases at the cells and widths of the fast fit; its common B is added to every site."""
+    import rietx
+
+    extra_b = problem.fast.instrument.extra_b
+    pairs = zip(problem.fast.phases, problem.crystals, strict=True)
+    return rietx.Structure(
+        phases=[
+            _phase(f"phase {i}", fit, crystal, extra_b) for i, (fit, crystal) in enumerate(pairs)
+        ]
+    )
+
+
+def _phase(name: str, fit: PhaseFit, crystal: Crystal, extra_b: float) -> rietx.Phase:
+    import rietx
+
+    texture = None
+    if fit.state.axis is not None:
+        texture = rietx.PreferredOrientation(
+            axis=fit.state.axis, r=rietx.Parameter(value=fit.state.texture, min=0.1, max=5.0)
+        )
+    return rietx.Phase(
+        name=name,
+        space_group=crystal.space_group,
+        cell=rietx.Cell(
+            **{
+                name: rietx.Parameter(value=float(value))
+                for name, value in zip(CELL_NAMES, fit.model.cell(fit.state), strict=True)
+            }
+        ),
+        atoms=[
+            rietx.Atom(
+                label=f"{site.species}{i}",
+                species="H" if site.species == "D" else site.species,
+                **{
+                    axis: rietx.Parameter(value=float(value))
+                    for axis, value in zip("xyz", site.position, strict=True)
+                },
+                occ=rietx.Parameter(value=site.occupancy),
+                biso=rietx.Parameter(value=site.b_iso + extra_b),
+            )
+            for i, site in enumerate(crystal.sites)
+        ],
+        scale=rietx.Parameter(value=1e-4, min=0.0),
+        preferred_orientation=texture,
+        lor_size=rietx.Parameter(value=fit.state.size, min=0.0, unit="deg"),
+        lor_strain=rietx.Parameter(value=fit.state.microstrain, min=0.0, unit="deg"),
+    )
+
+
+def start_instrument(problem: Problem) -> rietx.Instrument:
+    """Emission lines, polarisation, geometry, widths and background of the fast fit.
+
+    The Gaussian width ``gauss + gauss_tan * tan(theta)`` squared is the formula of Caglioti, so
+    U, V and W follow from it. A pattern of which all d appear too long keeps its cells: the
+    wavelength takes the stretch.
+    """
+    import rietx
+    from rietx.schemas.instrument import (
+        BackgroundChebyshev,
+        BackgroundFixedPlusChebyshev,
+        EmissionLine,
+        Geometry,
+        ProfileTCHZ,
+        Source,
+    )
+
+    state, radiation = problem.fast.instrument, problem.signal.radiation
+    lines = [
+        EmissionLine(
+            wavelength=wavelength * (1.0 - state.stretch),
+            weight=rietx.Parameter(value=weight / radiation.weights[0], min=0.0),
+        )
+        for wavelength, weight in zip(
+            radiation.wavelengths_angstrom, radiation.weights, strict=True
+        )
+    ]
+    polarised = SYNCHROTRON_K if problem.capillary else 1.0 / (1.0 + problem.monochromator)
+    return rietx.Instrument(
+        source=Source(lines=lines, polarization=rietx.Parameter(value=polarised, min=0.0, max=1.0)),
+        geometry=_geometry(state, problem.capillary, Geometry),
+        zero_shift=rietx.Parameter(value=state.zero if problem.capillary else 0.0),
+        profile=ProfileTCHZ(
+            u=rietx.Parameter(value=state.gauss_tan**2, min=-1.0, max=4.0),
+            v=rietx.Parameter(value=2.0 * state.gauss * state.gauss_tan, min=-1.0, max=1.0),
+            w=rietx.Parameter(value=state.gauss**2, min=1e-8, max=4.0),
+            x=rietx.Parameter(value=0.0, min=0.0),
+            y=rietx.Parameter(value=0.0),
+        ),
+        background=BackgroundFixedPlusChebyshev(
+            fixed_two_theta=problem.signal.two_theta_deg.tolist(),
+            fixed_intensity=(problem.fast.background / problem.footprint).tolist(),
+            scale=rietx.Parameter(value=1.0),
+            chebyshev=BackgroundChebyshev(
+                coefficients=[rietx.Parameter(value=0.0) for _ in range(BACKGROUND_TERMS)]
+            ),
+        ),
+    )
+
+
+def _geometry(state: InstrumentState, capillary: bool, kind: Any) -> Any:
+    import rietx
+
+    if capillary:
+        return kind(kind="debye_scherrer")
+    shift = state.zero + state.displacement
+    # d(2theta) = -2 (s / R) cos(theta) rad (Wilson, 1963, Mathematical Theory of X-ray Powder
+    # Diffractometry)
+    displacement = -np.radians(shift) * GONIOMETER_RADIUS_MM / 2.0
+    return kind(
+        kind="bragg_brentano",
+        goniometer_radius_mm=GONIOMETER_RADIUS_MM,
+        sample_displacement=rietx.Parameter(value=float(displacement), unit="mm"),
+        axial_sl=rietx.Parameter(value=0.01, min=0.0, max=0.2),
+    )
+
+
+def pattern(problem: Problem) -> rietx.PatternData:
+    """Counts with their noise, freed of the loss of the beam beside the specimen."""
+    import rietx
+
+    signal, footprint = problem.signal, problem.footprint
+    return rietx.PatternData(
+        two_theta=signal.two_theta_deg.tolist(),
+        intensity=(signal.intensity / footprint).tolist(),
+        sigma=(np.sqrt(signal.variance) / footprint).tolist(),
+    )
+
+
+def stages(problem: Problem) -> list[tuple[str, list[str], float]]:
+    """Names, freed parameters and tolerances; each stage keeps what the earlier ones freed."""
+    shift = (
+        "instrument.zero_shift" if problem.capillary else "instrument.geometry.sample_displacement"
+    )
+    positions, widths, last = [shift], ["instrument.profile.w"], ["instrument.profile.u"]
+    if not problem.capillary:
+        widths.append("instrument.geometry.axial_sl")
+    for i, freedom in enumerate(problem.freedom):
+        if freedom.cell == "free":
+            positions.append(f"phases.{i}.cell.*")
+        elif freedom.cell == "isotropic":
+            positions.append(f"phases.{i}.cell.a")
+        if freedom.widths:
+            widths.append(f"phases.{i}.lor_size")
+            last.append(f"phases.{i}.lor_strain")
+        if freedom.texture:
+            last.append(f"phases.{i}.preferred_orientation.r")
+    return [
+        ("scales", ["phases.*.scale", "instrument.background.c*"], 1e-4),
+        ("positions and widths", positions + widths, 1e-5),
+        ("all", last, 1e-6),
+    ]
+
+
+def run(problem: Problem, seconds: float) -> Run:
+    """Refine stage by stage until done or the time is used up.
+
+    Raises
+    ------
+    TimeoutError
+        If not even the first stage was finished in time.
+    """
+    import rietx
+    from rietx.optimize.cancel import RefinementCancelled
+    from rietx.strategy.staged import Stage
+
+    began = time.perf_counter()
+    refinement = rietx.Refinement(
+        start_structure(problem), start_instrument(problem), history=False
+    )
+    for i, freedom in enumerate(problem.freedom):
+        if freedom.cell == "isotropic":
+            _tie_lengths(refinement, i)
+    data = pattern(problem)
+    token = rietx.CancelToken()
+    timer = threading.Timer(seconds, token.cancel)
+    timer.daemon = True
+    timer.start()
+    result, finished = None, False
+    try:
+        for name, freed, tolerance in stages(problem):
+            result = refinement.run_stage(
+                data,
+                Stage(name, freed, ftol=tolerance, max_iter=40),
+                window_area_tol=0.005,
+                cancel=token,
+                telemetry=False,
+            )
+            log.debug("stage %s: R_wp %.4f", name, result.statistics.rwp)
+        finished = True
+    except RefinementCancelled:
+        if result is None:
+            raise TimeoutError(f"no stage was finished within {seconds:.1f} s") from None
+    finally:
+        timer.cancel()
+    return Run(result, finished, time.perf_counter() - began)
+
+
+def _tie_lengths(refinement: Any, index: int) -> None:
+    """Let b and c follow a, where symmetry has not tied them already."""
+    base = f"phases.{index}.cell"
+    rows = {row.path: row for row in refinement.parameters()}
+    for name in ("b", "c"):
+        row = rows[f"{base}.{name}"]
+        if row.tie is not None:
+            continue
+        ratio = row.value / rows[f"{base}.a"].value
+        refinement.tie(f"{base}.{name}", f"{base}.a", scale=ratio)

@@ -150,7 +150,7 @@ def _chosen_setting(
         from xtalfuse.datasets.validate import validate
 
         verdicts = [validate(crystal, symmetry=False) for crystal, _ in fitting]
-        fitting = [f for f, verdict in zip(fitting, verdicts, strict=True) if not verdict.errors]
+        fitting = [f for f, verdict in zip(fitting, verdicts, strict=True) if verdict.sound]
         if len(fitting) != 1:
             names = " or ".join(group.xhm() for group in candidates)
             raise ValueError(f"the setting may be {names}; add the symmetry operators")

@@ -66,13 +66,17 @@ def compile_file(path: str | Path, source: str = "") -> Outcome:
 
 
 def compile_structure(
-    structure: CifStructure, identifier: str, source: str
+    structure: CifStructure, identifier: str, source: str, *, strict: bool = False
 ) -> tuple[Compiled | None, str]:
-    """The entry of a structure, or None and the reason why it must stay out."""
+    """The entry of a structure, or None and the reason why it must stay out.
+
+    A doubtful structure stays out if `strict`; else it is kept with the doubt as a warning.
+    """
     hydrogen_missing = any(note.startswith("hydrogen is in") for note in structure.notes)
     verdict = validate(structure.crystal, hydrogen_missing=hydrogen_missing)
-    if verdict.errors:
-        return None, f"{'; '.join(verdict.errors)}; compare the file with its publication"
+    if verdict.errors or (strict and verdict.doubts):
+        against = "; ".join([*verdict.errors, *verdict.doubts])
+        return None, f"{against}; compare the file with its publication"
     crystal = replace(structure.crystal)  # without what was cached while checking
     return Compiled(
         identifier,
@@ -81,7 +85,7 @@ def compile_structure(
         crystal,
         structure.citation,
         source,
-        tuple(verdict.warnings),
+        (*verdict.doubts, *verdict.warnings),
         (*structure.notes, *verdict.notes),
         reflections(structure.crystal, D_MIN_ANGSTROM, MAX_REFLECTIONS),
     ), ""

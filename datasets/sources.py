@@ -170,7 +170,7 @@ def compile_all(
         if twin is not None:
             left_out.append((identifier, f"the same phase as {twin}"))
             continue
-        entry, reason = compile_structure(structure, _free(identifier, kept), source)
+        entry, reason = compile_structure(structure, _free(identifier, kept), source, strict=True)
         if entry is None:
             left_out.append((identifier, reason))
             continue

@@ -49,12 +49,23 @@ ANION_TOLERANCE = (0.62, 0.48)
 
 @dataclass
 class Verdict:
-    """What validation says of one structure."""
+    """What validation says of one structure.
+
+    ``errors`` make its pattern wrong for certain: atoms missing or on top of each other.
+    ``doubts`` make its intensities doubtful, while the cell may be right: it is worth keeping
+    where nothing better is at hand, with a warning on every answer that rests on it.
+    """
 
     errors: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     instability: float | None = None  # rms deviation of bond-valence sums, valence units
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing speaks against the structure."""
+        return not self.errors and not self.doubts
 
 
 def validate(crystal: Crystal, *, symmetry: bool = True, hydrogen_missing: bool = False) -> Verdict:
@@ -220,7 +231,7 @@ def _check_valences(
             f"{low:.3g}" if high - low < 0.05 else f"{low:.3g} to {high:.3g}"
         )
         if excess > 1.0:
-            verdict.errors.append(text + "; a position, the setting or the cell is wrong")
+            verdict.doubts.append(text + "; a position, the setting or the cell is wrong")
         elif excess > 0.75:
             verdict.warnings.append(text)
 

@@ -51,7 +51,8 @@ def test_wrong_origin_is_found_by_bond_valence(known: dict[str, Crystal]) -> Non
     right = known["anatase"]
     wrong = replace(right, sites=(right.sites[0], Site("O", (0.0, 0.0, 0.3331))))
     verdict = validate(wrong)
-    assert any("bond-valence sum" in error and "Ti" in error for error in verdict.errors)
+    assert any("bond-valence sum" in doubt and "Ti" in doubt for doubt in verdict.doubts)
+    assert not verdict.sound
     assert not any("distance" in error for error in verdict.errors)
 
 

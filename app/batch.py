@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import re
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -141,6 +143,7 @@ def work(job: Job) -> Outcome:
     from xtalfuse.tasks.report import write_report
 
     options = job.options
+    _hush()
     try:
         record = load_specimen(job.path, wavelength=options.wavelength, elements=options.elements)
         if record.measurements:
@@ -159,6 +162,13 @@ def work(job: Job) -> Outcome:
         place = keep_traceback(job.folder / "crash.txt")
         return Outcome(job, Status.CRASHED, error=f"{type(error).__name__}: {error}; see {place}")
     return Outcome(job, status_of(answer), replace(answer, curves=None, panels=()))
+
+
+def _hush() -> None:
+    """Keep remarks of other packages off the terminal; what matters stands in the answer."""
+    warnings.simplefilter("ignore")
+    for name in ("hyperspy", "exspy", "rsciio", "rietx", "pymatgen"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def keep_traceback(place: Path | None = None) -> Path:

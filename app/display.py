@@ -42,8 +42,8 @@ def outcome_view(outcome: Outcome) -> RenderableType:
     if answer is None:
         lines.append(Text(shown(outcome.error), style="red"))
         return Group(*lines)
-    lines.append(_phases_table(answer) if answer.phases else Text("unknown", style="bold red"))
-    lines += [Text(line) for line in _unknown_lines(answer)]
+    lines.append(_phases_table(answer) if answer.phases else Text("unknown", "bold red"))
+    lines += [Text(line) for line in (*_element_lines(answer), *_unknown_lines(answer))]
     lines += [Text(f"warning: {shown(text)}", style="yellow") for text in answer.warnings]
     lines += [
         Text(f"not used: {shown(file.path)}: {shown(file.reason)}", style="yellow")
@@ -84,9 +84,25 @@ def _trust(probability: float) -> str:
     return "green" if probability >= 0.9 else "yellow" if probability >= 0.5 else "red"
 
 
+def _element_lines(answer: Answer) -> list[str]:
+    """The elements that spectra show, where there are any."""
+    from xtalfuse.tasks.notation import chance
+    from xtalfuse.tasks.report import element_rows
+
+    likely = [
+        f"{shown(name)} {chance(probability)}"
+        for name, probability, _ in element_rows(answer.elements, least=0.5)
+        if probability is not None
+    ]
+    return [f"elements: {', '.join(likely)}"] if likely else []
+
+
 def _unknown_lines(answer: Answer) -> list[str]:
     from xtalfuse.tasks.notation import chance
+    from xtalfuse.tasks.report import without_diffraction
 
+    if without_diffraction(answer):
+        return []
     peaks = answer.unknown.unexplained_peaks
     lines = [f"a phase that the library lacks: {chance(answer.unknown.probability)}"]
     if peaks:

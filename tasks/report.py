@@ -109,9 +109,18 @@ def phases_csv(answer: Answer) -> str:
     return buffer.getvalue()
 
 
+def without_diffraction(answer: Answer) -> bool:
+    """Whether nothing was there that could have told phases: no pattern, no usable rings."""
+    return not answer.phases and answer.fit.get("r_wp") is None
+
+
 def headline(answer: Answer) -> str:
     """The answer in one sentence."""
     unknown = answer.unknown.probability
+    if without_diffraction(answer):
+        likely = ", ".join(name for name, p, _ in element_rows(answer.elements, 0.5) if p)
+        told = f"{likely}; which" if likely else "Which"
+        return f"{told} phases there are cannot be told from these records."
     if not answer.phases:
         return "Unknown: no phase of the library explains what was measured."
     names = []
@@ -128,6 +137,8 @@ def headline(answer: Answer) -> str:
 def unknown_text(answer: Answer) -> str:
     """What is not explained, in words."""
     unknown = answer.unknown
+    if without_diffraction(answer):
+        return "Phases: no diffraction record could be used."
     share = None if answer.curves is None else unexplained_share(answer)
     parts = [f"Probability that the library lacks a phase: {chance(unknown.probability)}."]
     count = len(unknown.unexplained_peaks)
@@ -206,8 +217,13 @@ def modalities(phases: Iterable[PhaseAnswer]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for phase in phases for name in phase.evidence))
 
 
-def element_rows(elements: dict[str, Any]) -> list[tuple[str, float | None, str]]:
-    """(element, probability, in words); the probability is None where there is none."""
+def element_rows(
+    elements: dict[str, Any], least: float = 0.05
+) -> list[tuple[str, float | None, str]]:
+    """(element, probability, in words), likeliest first; those below `least` are left out.
+
+    The probability is None where there is none.
+    """
     rows = []
     for name, value in elements.items():
         probability = value.get("probability") if isinstance(value, dict) else value
@@ -216,8 +232,11 @@ def element_rows(elements: dict[str, Any]) -> list[tuple[str, float | None, str]
         rest = value
         if isinstance(value, dict):
             rest = {key: item for key, item in value.items() if key != "probability"}
+            if set(rest) == {"sources"}:
+                rest = rest["sources"]
         rows.append((name, probability, "" if rest in ({}, probability) else describe(rest)))
-    return rows
+    kept = [row for row in rows if row[1] is None or row[1] >= least]
+    return sorted(kept, key=lambda row: -2.0 if row[1] is None else -row[1])
 
 
 def missing_lines(curves: Curves | None) -> int:
@@ -256,6 +275,7 @@ def render(answer: Answer, picture: Picture | None) -> str:
         panels=panels,
         modalities=modalities(answer.phases),
         elements=element_rows(answer.elements),
+        elements_in_all=len(answer.elements),
         missing_lines=missing_lines(answer.curves),
         curves=Markup(curves_json(answer)),
         script=Markup(script),

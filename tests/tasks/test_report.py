@@ -16,7 +16,14 @@ import pytest
 
 from xtalfuse.loaders.record import FileReport
 from xtalfuse.tasks.answer import Answer, Unknown
-from xtalfuse.tasks.report import describe, headline, unexplained_share, write_report
+from xtalfuse.tasks.report import (
+    describe,
+    element_rows,
+    headline,
+    unexplained_share,
+    unknown_text,
+    write_report,
+)
 
 HOSTILE = '"><script>alert(1)</script><img src=http://x onerror=y> $a_b$ \\ \udce9'
 
@@ -219,6 +226,22 @@ def test_the_unexplained_share_is_that_of_the_foreign_peak(answer: Answer):
     truth = 12.0 / (12.0 + 437.0 + 0.15 * 233.0)
     assert unexplained_share(answer) == pytest.approx(truth, rel=0.35)
     assert unexplained_share(replace(answer, unknown=Unknown(0.0))) is None
+
+
+def test_without_diffraction_nothing_is_said_about_the_library(answer: Answer):
+    spectrum = replace(answer, phases=(), curves=None, fit={"r_wp": None, "gof": None})
+    assert headline(spectrum) == "Al, O; which phases there are cannot be told from these records."
+    assert "library" not in unknown_text(spectrum)
+
+
+def test_elements_that_are_not_there_do_not_fill_the_page():
+    seen = {"probability": 0.99, "sources": ["edge.msa: Fe L2,3"]}
+    elements = {"Ag": {"probability": 0.01}, "C": {"probability": 0.3}, "Fe": seen}
+    assert element_rows(elements) == [
+        ("Fe", 0.99, "edge.msa: Fe L2,3"),
+        ("C", 0.3, ""),
+    ]
+    assert element_rows({"given": ["Al", "O"]}) == [("given", None, "Al, O")]
 
 
 @pytest.mark.parametrize(

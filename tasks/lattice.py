@@ -202,8 +202,11 @@ def _compare(problem: Problem, outcome: Run, labels: tuple[str, ...]) -> Refined
         warnings += [f"{label}: {line}" for line in text]
     statistics = outcome.result.statistics
     calculated, background = (
-        _curve(problem, outcome, getattr(outcome.result, name))
-        for name in ("y_calc", "y_background")
+        _curve(problem, outcome, getattr(outcome.result, name), fast)
+        for name, fast in (
+            ("y_calc", problem.fast.calculated),
+            ("y_background", problem.fast.background),
+        )
     )
     return Refined(
         phases=tuple(phases),
@@ -291,10 +294,11 @@ def _kept(fast: PatternFit, signal: PatternSignal, reason: str) -> Refined:
     )
 
 
-def _curve(problem: Problem, outcome: Run, values: Sequence[float]) -> np.ndarray:
-    """A curve of rietx on the grid of the pattern, as the detector counted it."""
-    grid = problem.signal.two_theta_deg
-    return np.interp(grid, outcome.result.two_theta, values) * problem.footprint
+def _curve(problem: Problem, outcome: Run, values: Sequence[float], fast: np.ndarray) -> np.ndarray:
+    """A curve of rietx as the detector counted it; where it was not refined, the fast one."""
+    grid, at = problem.signal.two_theta_deg, np.asarray(outcome.result.two_theta)
+    curve = np.interp(grid, at, values) * problem.footprint
+    return np.where((grid >= at[0]) & (grid <= at[-1]), curve, fast)
 
 
 def _r_wp(signal: PatternSignal, calculated: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.loaders.record import Measurement
-from xtalfuse.physics.crystal import Crystal
+from xtalfuse.physics.crystal import Crystal, laue_rotations
 from xtalfuse.physics.powder import InstrumentState, beam_on_specimen
 from xtalfuse.physics.units import ANODES, Radiation
 from xtalfuse.tasks.fit import PatternFit, PhaseFit
@@ -31,6 +32,9 @@ GRAPHITE_D_ANGSTROM = 3.354  # of (002), the usual monochromator in the diffract
 SYNCHROTRON_K = 0.99  # share of the beam polarised across a vertical diffraction plane
 LINE_TOLERANCE = 3e-4  # relative; a wavelength nearer to an anode's line is that line
 BACKGROUND_TERMS = 6  # of the correction to the background of the fast fit
+PEAK_REACH = 16.0  # full widths that rietx draws of a peak, roughly
+DRAWN_POINTS = 1.5e5  # of all peaks together; more takes longer than an answer may
+LEAST_RANGE_DEG = 60.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,31 @@ class Run:
     result: Any  # rietx.RefinementResult
     finished: bool  # False when the time was used up before the last stage
     seconds: float
+
+
+def upper_limit(problem: Problem) -> float:
+    """2-theta up to which the pattern is refined, deg; all of it unless peaks are too many.
+
+    The reflections of a large cell grow with the third power of 1/d, and broad peaks of a trace
+    reach far: at high angles they cost most and say least.
+    """
+    signal = problem.signal
+    low, high = signal.range_deg
+    angle = np.linspace(low, high, 200)
+    theta = np.radians(angle) / 2.0
+    g = 2.0 * np.sin(theta) / signal.radiation.primary_angstrom
+    points = np.zeros_like(angle)
+    for fit, crystal in zip(problem.fast.phases, problem.crystals, strict=True):
+        kinds = 2.0 * len(laue_rotations(crystal.space_group))
+        count = 4.0 / 3.0 * np.pi * crystal.volume * np.diff(g**3, prepend=0.0) / kinds
+        state, instrument = fit.state, problem.fast.instrument
+        width = state.size / np.cos(theta) + (state.microstrain + instrument.gauss_tan) * np.tan(
+            theta
+        )
+        points += count * PEAK_REACH * (width + instrument.gauss) / signal.step_deg
+    total = np.cumsum(points) * len(signal.radiation.weights)
+    affordable = float(angle[max(int(np.searchsorted(total, DRAWN_POINTS)) - 1, 0)])
+    return float(min(high, max(affordable, low + LEAST_RANGE_DEG)))
 
 
 def from_anode(radiation: Radiation) -> bool:
@@ -279,22 +308,30 @@ def run(problem: Problem, seconds: float) -> Run:
         if freedom.cell == "isotropic":
             _tie_lengths(refinement, i)
     data = pattern(problem)
+    limits = (float(problem.signal.two_theta_deg[0]), upper_limit(problem))
     token = rietx.CancelToken()
     timer = threading.Timer(seconds, token.cancel)
     timer.daemon = True
     timer.start()
     result, finished = None, False
     try:
-        for name, freed, tolerance in stages(problem):
-            result = refinement.run_stage(
-                data,
-                Stage(name, freed, ftol=tolerance, max_iter=40),
-                window_area_tol=0.005,
-                cancel=token,
-                telemetry=False,
-            )
-            log.debug("stage %s: R_wp %.4f", name, result.statistics.rwp)
-        finished = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it searches the residual for peaks and warns of none
+            for name, freed, tolerance in stages(problem):
+                if token.is_set() and result is not None:
+                    break
+                result = refinement.run_stage(
+                    data,
+                    Stage(name, freed, ftol=tolerance, max_iter=40),
+                    two_theta_limits=limits,
+                    phase_support_sigma=None,
+                    window_area_tol=0.005,
+                    cancel=token,
+                    telemetry=False,
+                )
+                log.debug("stage %s: R_wp %.4f", name, result.statistics.rwp)
+            else:
+                finished = True
     except RefinementCancelled:
         if result is None:
             raise TimeoutError(f"no stage was finished within {seconds:.1f} s") from None

@@ -368,10 +368,10 @@ def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool
 
 # A spectrum sees a small region and its surface, XRD the bulk: how often an element that is
 # not in the phases still shows, and how often one that is in them is locally missing.
-_CONTAMINATION = {"C": 0.3, "O": 0.12, "Si": 0.05, "Cu": 0.1}
+_CONTAMINATION = {"C": 0.3, "O": 0.12, "Si": 0.05}
 _CONTAMINATION_DEFAULT = 0.003
 _LOCALLY_MISSING = 0.03
-_FLAG_LOG_ODDS = 1.5
+_FLAG_LOG_ODDS = 1.0
 
 
 def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
@@ -383,6 +383,7 @@ def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
     those that the range cannot show, say nothing.
     """
     material = set(elements)
+    seen = evidence.present()
     unexpected, missing = {}, {}
     total = 0.0
     for symbol, finding in evidence.elements.items():
@@ -395,14 +396,15 @@ def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
             here = _CONTAMINATION.get(symbol, _CONTAMINATION_DEFAULT)
         other = np.logaddexp(np.log(prior) + ratio, np.log1p(-prior))
         same = np.logaddexp(np.log(here) + ratio, np.log1p(-here))
-        share = float(other - same)
+        # Elements in neither say how rich materials are on average, not which one this is.
+        share = float(other - same) if symbol in material | seen else 0.0
         total += share
-        if symbol not in material and symbol in evidence.present():
+        if symbol not in material and symbol in seen:
             unexpected[symbol] = float(-same + max(ratio, 0.0))
         elif symbol in material and finding.probability < _PRESENT and share > 0.3:
             missing[symbol] = share
     # A spectrum that shows nothing at all may be of a hole: it contradicts nobody.
-    flagged = bool(evidence.present() and total > _FLAG_LOG_ODDS and (unexpected or missing))
+    flagged = bool(seen and total > _FLAG_LOG_ODDS and (unexpected or missing))
     message = ""
     if flagged:
         parts = []

@@ -17,14 +17,21 @@ from xtalfuse.encoders.pattern import PatternSignal, encode_pattern
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.crystal import Crystal
 from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit
-from xtalfuse.tasks.rietveld import CELL_NAMES, Freedom, Problem, Run, monochromator_factor, run
+from xtalfuse.tasks.rietveld import (
+    CELL_LIMIT,
+    CELL_NAMES,
+    Freedom,
+    Problem,
+    Run,
+    monochromator_factor,
+    run,
+)
 from xtalfuse.tasks.search import weight_fractions
 
 log = logging.getLogger(__name__)
 
 POINTS_PER_WIDTH = 6.0
 TRACE_FRACTION = 0.02  # a phase below has no widths of its own and at most one strain
-CELL_LIMIT = 0.015  # relative; a cell that moves more has taken hold of another phase's peaks
 COLLAPSE = 0.2  # of the fast fraction
 GRAINY_FACTOR = 2.0  # observed over calculated intensity, either way
 GRAINY_SHARE = 0.10  # of the intensity of a phase
@@ -97,12 +104,13 @@ def refine(
 
     Standard uncertainties are those of the least squares, times the square root of the reduced
     chi^2, times the factor of Berar & Lelann (1991, J. Appl. Cryst. 24, 1) for residuals that
-    neighbours share. They hold for the model: absorption contrast between grains, texture and
-    wrong displacement parameters are not in them.
+    neighbours share, both of the pattern as measured. They hold for the model: absorption
+    contrast between grains, texture and wrong displacement parameters are not in them.
 
-    Where a phase has single reflections that the fast fit had to scale by more than a factor of
-    two (few grains, texture), the refinement sees the pattern without these excesses, and the
-    fractions of the fast fit are preferred.
+    Intensities that the fast fit freed (few grains, texture) are evened out while cells and
+    widths are refined; the fractions come from the pattern as measured. Where a phase has much of
+    its intensity in reflections that are off by more than a factor of two, the fractions of the
+    fast fit are preferred.
 
     Parameters
     ----------
@@ -127,29 +135,28 @@ def refine(
         for i, (phase, share) in enumerate(zip(fast.phases, weight_fractions(fast), strict=True))
         if share >= TRACE_FRACTION and grainy_share(phase, fast) > GRAINY_SHARE
     ]
-    target = even_intensities(fitter, fast) if grainy else signal
     otherwise = fit.phases[0].model.monochromator
     problem = Problem(
-        signal=target,
+        signal=signal,
         fast=fast,
         crystals=tuple(crystals),
         freedom=_freedom(fast),
+        even=even_intensities(fitter, fast),
         monochromator=monochromator_factor(measurement, signal.radiation, otherwise),
     )
     try:
-        outcome = run(problem, max(seconds - (time.perf_counter() - began), 0.1))
+        outcome = run(problem, seconds - (time.perf_counter() - began))
         refined = _compare(problem, outcome, labels)
     except Exception as error:  # rietx meets data it was not made for; the fast answer must live
         log.warning("refinement of %s failed", measurement.provenance.path, exc_info=True)
-        refined = _kept(fast, target, f"no refinement: {type(error).__name__}: {error}")
+        refined = _kept(fast, signal, f"no refinement: {type(error).__name__}: {error}")
     if grainy:
         listed = ", ".join(labels[i] for i in grainy)
         text = f"few grains or texture in {listed}: fractions of the fast fit are preferred"
         refined = replace(refined, use_fractions=False, warnings=(*refined.warnings, text))
-    excess = signal.intensity - target.intensity
     return replace(
         refined,
-        calculated=_on_grid(measurement, signal, refined.calculated + excess),
+        calculated=_on_grid(measurement, signal, refined.calculated),
         background=_on_grid(measurement, signal, refined.background),
         seconds=time.perf_counter() - began,
     )
@@ -167,14 +174,14 @@ def grainy_share(phase: PhaseFit, fit: PatternFit) -> float:
     return float(larger[off].sum() / max(larger.sum(), 1e-300))
 
 
-def even_intensities(fitter: PatternFitter, fast: PatternFit) -> PatternSignal:
-    """The pattern without what single reflections have too much or too little."""
+def even_intensities(fitter: PatternFitter, fast: PatternFit) -> np.ndarray:
+    """(n,) intensity without what single reflections have too much or too little."""
     tied = np.zeros_like(fast.calculated)
     for phase in fast.phases:
         bare = replace(phase, state=replace(phase.state, adjust=None))
         tied += phase.scale * fitter.columns(bare, fast.instrument).profile
     excess = fast.calculated - fast.background - tied
-    return replace(fitter.signal, intensity=fitter.signal.intensity - excess)
+    return fitter.signal.intensity - excess
 
 
 def _freedom(fast: PatternFit) -> tuple[Freedom, ...]:
@@ -200,9 +207,9 @@ def _compare(problem: Problem, outcome: Run, labels: tuple[str, ...]) -> Refined
         phase, text = _phase(problem, outcome, i, float(fractions[i]))
         phases.append(phase)
         warnings += [f"{label}: {line}" for line in text]
-    statistics = outcome.result.statistics
+    statistics = outcome.amounts.statistics
     calculated, background = (
-        _curve(problem, outcome, getattr(outcome.result, name), fast)
+        _curve(problem, outcome, getattr(outcome.amounts, name), fast)
         for name, fast in (
             ("y_calc", problem.fast.calculated),
             ("y_background", problem.fast.background),
@@ -216,9 +223,12 @@ def _compare(problem: Problem, outcome: Run, labels: tuple[str, ...]) -> Refined
         calculated=calculated,
         background=background,
         status="converged" if outcome.finished else "stopped",
-        use_fractions=all(phase.refined for phase in phases),
+        use_fractions=all(
+            phase.refined or fraction < TRACE_FRACTION
+            for phase, fraction in zip(phases, fractions, strict=True)
+        ),
         warnings=tuple(warnings),
-        seconds=outcome.seconds,
+        seconds=0.0,
     )
 
 
@@ -228,18 +238,20 @@ def _phase(
     """One phase and what is to be said about it."""
     fast = problem.fast.phases[index]
     fast_cell = fast.model.cell(fast.state)
-    rows = {row.path: row for row in outcome.result.parameters}
-    cell, su = [], []
+    rows = {row.path: row for row in outcome.cells.parameters}
+    cell, su, inflation = [], [], _inflation(outcome)
     for name, old in zip(CELL_NAMES, fast_cell, strict=True):
         row = rows.get(f"phases.{index}.cell.{name}")
         cell.append(old if row is None else float(row.value))
         known = row is not None and row.stderr is not None and np.isfinite(row.stderr)
-        su.append(float(row.stderr) if known and row.stderr > 0.0 else None)
-    quantity = outcome.result.qpa.phases[index]
+        su.append(float(row.stderr) * inflation if known and row.stderr > 0.0 else None)
+    quantity = outcome.amounts.qpa.phases[index]
     fraction = float(quantity.weight_fraction or 0.0)
     moved = max(abs(new / old - 1.0) for new, old in zip(cell, fast_cell, strict=True))
     kept = RefinedPhase(fast_cell, (None,) * 6, fast_fraction, None, fast.scale, False)
-    if moved > CELL_LIMIT:
+    if moved > 0.99 * CELL_LIMIT:
+        if fast_fraction < TRACE_FRACTION:
+            kept = replace(kept, weight_fraction=fraction, scale=float(quantity.scale))
         return kept, [f"its cell moved by {100 * moved:.1f} % in the refinement: not used"]
     if fast_fraction >= TRACE_FRACTION and fraction < COLLAPSE * fast_fraction:
         return kept, [
@@ -251,6 +263,15 @@ def _phase(
         tuple(cell), tuple(su), fraction, fraction_su, float(quantity.scale), True
     )
     return refined, _disagreements(refined, fast_cell, fast_fraction)
+
+
+def _inflation(outcome: Run) -> float:
+    """How much larger the misfit is before intensities are evened out than after."""
+    before, after = (
+        s.gof * (s.esd_inflation or 1.0)
+        for s in (outcome.amounts.statistics, outcome.cells.statistics)
+    )
+    return max(1.0, before / after) if after > 0.0 else 1.0
 
 
 def _disagreements(
@@ -296,7 +317,7 @@ def _kept(fast: PatternFit, signal: PatternSignal, reason: str) -> Refined:
 
 def _curve(problem: Problem, outcome: Run, values: Sequence[float], fast: np.ndarray) -> np.ndarray:
     """A curve of rietx as the detector counted it; where it was not refined, the fast one."""
-    grid, at = problem.signal.two_theta_deg, np.asarray(outcome.result.two_theta)
+    grid, at = problem.signal.two_theta_deg, np.asarray(outcome.amounts.two_theta)
     curve = np.interp(grid, at, values) * problem.footprint
     return np.where((grid >= at[0]) & (grid <= at[-1]), curve, fast)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ GONIOMETER_RADIUS_MM = 217.5  # only displacement over radius enters, so any val
 GRAPHITE_D_ANGSTROM = 3.354  # of (002), the usual monochromator in the diffracted beam
 SYNCHROTRON_K = 0.99  # share of the beam polarised across a vertical diffraction plane
 LINE_TOLERANCE = 3e-4  # relative; a wavelength nearer to an anode's line is that line
+CELL_LIMIT = 0.015  # relative; a cell that moves more has taken hold of another phase's peaks
 BACKGROUND_TERMS = 6  # of the correction to the background of the fast fit
 PEAK_REACH = 16.0  # full widths that rietx draws of a peak, roughly
 DRAWN_POINTS = 1.5e5  # of all peaks together; more takes longer than an answer may
@@ -63,12 +63,14 @@ class Problem:
     fast : the fast fit evaluated on the grid of `signal`
     crystals, freedom : one for each phase of `fast`
     monochromator : cos^2 of its 2-theta, 1 without one
+    even : (n,) intensity without what single reflections have too much or too little
     """
 
     signal: PatternSignal
     fast: PatternFit
     crystals: tuple[Crystal, ...]
     freedom: tuple[Freedom, ...]
+    even: np.ndarray
     monochromator: float = 1.0
 
     @property
@@ -87,11 +89,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Run:
-    """What a staged refinement reached: the result of its last whole stage."""
+    """What a staged refinement reached.
 
-    result: Any  # rietx.RefinementResult
-    finished: bool  # False when the time was used up before the last stage
-    seconds: float
+    Parameters
+    ----------
+    cells : rietx.RefinementResult of the last whole stage on the even pattern
+    amounts : the same of scales and background on the pattern as measured
+    finished : False when the time was used up before the last stage
+    """
+
+    cells: Any
+    amounts: Any
+    finished: bool
 
 
 def upper_limit(problem: Problem) -> float:
@@ -160,7 +169,11 @@ def _phase(name: str, fit: PhaseFit, crystal: Crystal, extra_b: float) -> rietx.
         space_group=crystal.space_group,
         cell=rietx.Cell(
             **{
-                name: rietx.Parameter(value=float(value))
+                name: rietx.Parameter(
+                    value=float(value),
+                    min=float(value) * (1.0 - CELL_LIMIT),
+                    max=float(value) * (1.0 + CELL_LIMIT),
+                )
                 for name, value in zip(CELL_NAMES, fit.model.cell(fit.state), strict=True)
             }
         ),
@@ -251,14 +264,14 @@ def _geometry(state: InstrumentState, capillary: bool, kind: Any) -> Any:
     )
 
 
-def pattern(problem: Problem) -> rietx.PatternData:
+def pattern(problem: Problem, intensity: np.ndarray) -> rietx.PatternData:
     """Counts with their noise, freed of the loss of the beam beside the specimen."""
     import rietx
 
     signal, footprint = problem.signal, problem.footprint
     return rietx.PatternData(
         two_theta=signal.two_theta_deg.tolist(),
-        intensity=(signal.intensity / footprint).tolist(),
+        intensity=(intensity / footprint).tolist(),
         sigma=(np.sqrt(signal.variance) / footprint).tolist(),
     )
 
@@ -291,6 +304,10 @@ def stages(problem: Problem) -> list[tuple[str, list[str], float]]:
 def run(problem: Problem, seconds: float) -> Run:
     """Refine stage by stage until done or the time is used up.
 
+    Cells and widths are refined on the pattern with even intensities: what a structure cannot
+    explain (few grains, texture) would bend the profile, and with it the cells. Scales and
+    background are then refined once more on the pattern as it was measured.
+
     Raises
     ------
     TimeoutError
@@ -298,46 +315,62 @@ def run(problem: Problem, seconds: float) -> Run:
     """
     import rietx
     from rietx.optimize.cancel import RefinementCancelled
-    from rietx.strategy.staged import Stage
 
-    began = time.perf_counter()
+    if seconds <= 0.0:
+        raise TimeoutError("no time was left for a refinement")
     refinement = rietx.Refinement(
         start_structure(problem), start_instrument(problem), history=False
     )
     for i, freedom in enumerate(problem.freedom):
         if freedom.cell == "isotropic":
             _tie_lengths(refinement, i)
-    data = pattern(problem)
+    even, measured = pattern(problem, problem.even), pattern(problem, problem.signal.intensity)
     limits = (float(problem.signal.two_theta_deg[0]), upper_limit(problem))
+    plan = stages(problem)
     token = rietx.CancelToken()
     timer = threading.Timer(seconds, token.cancel)
     timer.daemon = True
     timer.start()
-    result, finished = None, False
+    cells = None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it searches the residual for peaks and warns of none
-            for name, freed, tolerance in stages(problem):
-                if token.is_set() and result is not None:
-                    break
-                result = refinement.run_stage(
-                    data,
-                    Stage(name, freed, ftol=tolerance, max_iter=40),
-                    two_theta_limits=limits,
-                    phase_support_sigma=None,
-                    window_area_tol=0.005,
-                    cancel=token,
-                    telemetry=False,
-                )
-                log.debug("stage %s: R_wp %.4f", name, result.statistics.rwp)
-            else:
-                finished = True
+        for stage in plan:
+            if token.is_set() and cells is not None:
+                break
+            cells = _stage(refinement, even, stage, limits, token)
     except RefinementCancelled:
-        if result is None:
+        if cells is None:
             raise TimeoutError(f"no stage was finished within {seconds:.1f} s") from None
     finally:
         timer.cancel()
-    return Run(result, finished, time.perf_counter() - began)
+    refinement.set_vary("*", False)
+    amounts = _stage(refinement, measured, plan[0], limits, None)
+    return Run(cells, amounts, not token.is_set())
+
+
+def _stage(
+    refinement: Any,
+    data: Any,
+    stage: tuple[str, list[str], float],
+    limits: tuple[float, float],
+    cancel: Any,
+) -> Any:
+    """One stage of a refinement, as rietx reports it."""
+    from rietx.strategy.staged import Stage
+
+    name, freed, tolerance = stage
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for peaks in the residual and warns of none
+        result = refinement.run_stage(
+            data,
+            Stage(name, freed, ftol=tolerance, max_iter=40),
+            two_theta_limits=limits,
+            phase_support_sigma=None,
+            window_area_tol=0.005,
+            cancel=cancel,
+            telemetry=False,
+        )
+    log.debug("stage %s: R_wp %.4f", name, result.statistics.rwp)
+    return result
 
 
 def _tie_lengths(refinement: Any, index: int) -> None:

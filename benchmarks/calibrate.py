@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -139,7 +140,8 @@ def collect(runs: list[Run], library: Path, cache: Path, workers: int) -> list[d
             row = json.loads(line)
             rows[row["key"]] = row
     todo = [run for run in runs if run.key not in rows]
-    with ProcessPoolExecutor(workers) as pool, cache.open("a", encoding="utf-8") as file:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn) as pool, cache.open("a", encoding="utf-8") as file:
         futures = {pool.submit(search, run, library): run for run in todo}
         for count, future in enumerate(as_completed(futures), 1):
             row = future.result()

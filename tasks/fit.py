@@ -149,7 +149,7 @@ class _Problem:
         self.phases = list(phases)
         self.instrument = instrument
         self.active = tuple(range(len(phases))) if active is None else active
-        self.shared = shared
+        self.shared = shared and bool(phases)
         self.columns = [fitter.columns(p, instrument) for p in self.phases]
         self.peaks = np.zeros(len(self.signal.intensity))
 
@@ -245,16 +245,12 @@ class _Problem:
             pull.append((mean - _values(phase.state)) / sigma**2)
             stiffness.append(1.0 / sigma**2)
         if self.shared:
-            shared = np.zeros_like(self.columns[0].by_shared) if self.columns else None
-            if shared is not None:
-                for scale, column in zip(scales, self.columns, strict=True):
-                    shared += scale * column.by_shared
-                blocks.append(shared)
-                start = self.fitter.instrument
-                sigma = np.array(PRIOR_SHARED)
-                offset = [getattr(start, n) - getattr(self.instrument, n) for n in SHARED]
-                pull.append(np.array(offset) / sigma**2)
-                stiffness.append(1.0 / sigma**2)
+            blocks.append(sum(s * c.by_shared for s, c in zip(scales, self.columns, strict=True)))
+            start = self.fitter.instrument
+            sigma = np.array(PRIOR_SHARED)
+            offset = [getattr(start, n) - getattr(self.instrument, n) for n in SHARED]
+            pull.append(np.array(offset) / sigma**2)
+            stiffness.append(1.0 / sigma**2)
         design = np.column_stack(blocks) * np.sqrt(weight)[:, None]
         normal = design.T @ design
         gradient = design.T @ (residual * np.sqrt(weight))

@@ -107,6 +107,8 @@ def free_intensities(
 def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: bool) -> _Groups:
     """Groups of reflections, nearer than a peak width, that rise above noise and neighbours."""
     model, state = phase.model, phase.state
+    if not freed:
+        return _Groups(np.full(len(model.hkl), -1), np.empty((len(fitter.signal.intensity), 0)))
     position = model.positions(state, fit.instrument)
     grid = fitter.signal.two_theta_deg
     strength = model.seen_strength(state, fit.instrument)
@@ -123,7 +125,7 @@ def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: 
     noise = np.bincount(label, sigma, minlength=n) / np.maximum(np.bincount(label, minlength=n), 1)
     height = phase.scale * total / (1.06 * fitter.signal.fwhm_deg)
     good = np.flatnonzero(height > 3.0 * noise)
-    good = good[np.argsort(-total[good])][: MAX_GROUPS if freed else 0]
+    good = good[np.argsort(-total[good])][:MAX_GROUPS]
     number = np.full(n + 1, -1)
     number[good] = np.arange(len(good))
     member = np.full(len(model.hkl), -1)

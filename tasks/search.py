@@ -19,8 +19,9 @@ from xtalfuse.tasks.screen import Screen
 
 BEAM = 2  # hypotheses kept alive
 TRIALS = 6  # candidates placed for each hypothesis and each ranking
-SETTLED = 4  # of them refined
-MAX_PHASES = 8
+SETTLED = 3  # of them refined
+RIVALS = 2  # refined against each phase at the end
+MAX_PHASES = 7
 STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
 MIN_GAIN = 30.0  # of minus twice the log posterior, that a further phase must bring
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
@@ -108,11 +109,15 @@ class PhaseSearch:
             best = beam[0]
         return best
 
-    def extensions(self, fit: PatternFit) -> list[PatternFit]:
-        """Fits with one more phase, best first."""
-        first = [self.place(fit, *proposal) for proposal in self.proposals(fit, TRIALS)]
-        first.sort(key=lambda f: f.objective)
-        return sorted((self.settle(f) for f in first[:SETTLED]), key=lambda f: f.objective)
+    def extensions(
+        self, fit: PatternFit, settled: int = SETTLED, but: int | None = None
+    ) -> list[PatternFit]:
+        """Fits with one more phase that does not look like entry `but`, best first."""
+        proposals = [
+            p for p in self.proposals(fit, TRIALS) if but is None or not self.same_class(p[0], but)
+        ]
+        first = sorted((self.place(fit, *p) for p in proposals), key=lambda f: f.objective)
+        return sorted((self.settle(f) for f in first[:settled]), key=lambda f: f.objective)
 
     def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
         """Candidates that may explain what a fit leaves over: entry, strain, width."""
@@ -182,10 +187,8 @@ class PhaseSearch:
             entry = fit.phases[index].entry
             own = [Rival(None, bare.objective - fit.objective)]
             better = None
-            for rival in self.extensions(bare):
+            for rival in self.extensions(bare, RIVALS, but=entry):
                 other = rival.phases[-1].entry
-                if self.same_class(other, entry):
-                    continue
                 if rival.objective < fit.objective + 100.0:
                     rival = self.polish(rival, 3)
                 own.append(Rival(other, rival.objective - fit.objective))

@@ -48,7 +48,7 @@ class PhaseEvidence:
             [
                 np.log(max(self.gain, 1.0)),
                 np.log(max(self.margin, 1.0)),
-                min(self.strain, 6.0),
+                min(self.strain, 8.0),
                 self.support,
                 np.log1p(min(self.lines, 60)),
                 min(self.broadening, 3.0),

@@ -17,8 +17,9 @@ from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.powder import SHARED, InstrumentState, PhaseColumns, PhaseModel, PhaseState
 
 # Standard deviations of the priors. A laboratory zero is good to some hundredths of a degree;
-# a solid solution or a heated specimen moves a cell by some tenths of a percent.
-PRIOR_STRAIN = (0.006, 0.003)  # isotropic, deviatoric
+# references of one compound scatter by a tenth of a percent. The data of a solid solution move
+# its cell all the same, but between two isotypes the nearer cell is preferred.
+PRIOR_STRAIN = (0.002, 0.0015)  # isotropic, deviatoric
 PRIOR_SIZE = 0.15
 PRIOR_MICROSTRAIN = 0.25
 PRIOR_TEXTURE = 0.25

@@ -23,7 +23,6 @@ from xtalfuse.tasks.rietveld import (
     Freedom,
     Problem,
     Run,
-    monochromator_factor,
     run,
 )
 from xtalfuse.tasks.search import weight_fractions
@@ -135,14 +134,12 @@ def refine(
         for i, (phase, share) in enumerate(zip(fast.phases, weight_fractions(fast), strict=True))
         if share >= TRACE_FRACTION and grainy_share(phase, fast) > GRAINY_SHARE
     ]
-    otherwise = fit.phases[0].model.monochromator
     problem = Problem(
         signal=signal,
         fast=fast,
         crystals=tuple(crystals),
         freedom=_freedom(fast),
         even=even_intensities(fitter, fast),
-        monochromator=monochromator_factor(measurement, signal.radiation, otherwise),
     )
     try:
         outcome = run(problem, seconds - (time.perf_counter() - began))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
-from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.crystal import Crystal, laue_rotations
 from xtalfuse.physics.powder import InstrumentState, beam_on_specimen
 from xtalfuse.physics.units import ANODES, Radiation
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 
 CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 GONIOMETER_RADIUS_MM = 217.5  # only displacement over radius enters, so any value serves
-GRAPHITE_D_ANGSTROM = 3.354  # of (002), the usual monochromator in the diffracted beam
 SYNCHROTRON_K = 0.99  # share of the beam polarised across a vertical diffraction plane
 LINE_TOLERANCE = 3e-4  # relative; a wavelength nearer to an anode's line is that line
 CELL_LIMIT = 0.015  # relative; a cell that moves more has taken hold of another phase's peaks
@@ -62,7 +60,6 @@ class Problem:
     signal : the pattern at full resolution
     fast : the fast fit evaluated on the grid of `signal`
     crystals, freedom : one for each phase of `fast`
-    monochromator : cos^2 of its 2-theta, 1 without one
     even : (n,) intensity without what single reflections have too much or too little
     """
 
@@ -71,7 +68,6 @@ class Problem:
     crystals: tuple[Crystal, ...]
     freedom: tuple[Freedom, ...]
     even: np.ndarray
-    monochromator: float = 1.0
 
     @property
     def capillary(self) -> bool:
@@ -132,15 +128,6 @@ def from_anode(radiation: Radiation) -> bool:
     """Whether a wavelength is the characteristic line of a laboratory tube."""
     lines = np.array([line for pair in ANODES.values() for line in pair])
     return bool(np.abs(lines / radiation.primary_angstrom - 1.0).min() < LINE_TOLERANCE)
-
-
-def monochromator_factor(measurement: Measurement, radiation: Radiation, otherwise: float) -> float:
-    """cos^2 of the 2-theta of a graphite monochromator where the file names one."""
-    named = str(measurement.provenance.metadata.get("monochromator") or "").lower()
-    if "graphite" in named or "pg" in named.split() or named.startswith("pg"):
-        sine = radiation.primary_angstrom / (2.0 * GRAPHITE_D_ANGSTROM)
-        return float(np.cos(2.0 * np.arcsin(sine)) ** 2)
-    return otherwise
 
 
 def start_structure(problem: Problem) -> rietx.Structure:
@@ -224,7 +211,8 @@ def start_instrument(problem: Problem) -> rietx.Instrument:
             radiation.wavelengths_angstrom, radiation.weights, strict=True
         )
     ]
-    polarised = SYNCHROTRON_K if problem.capillary else 1.0 / (1.0 + problem.monochromator)
+    monochromator = problem.fast.phases[0].model.monochromator  # cos^2 of its 2-theta
+    polarised = SYNCHROTRON_K if problem.capillary else 1.0 / (1.0 + monochromator)
     return rietx.Instrument(
         source=Source(lines=lines, polarization=rietx.Parameter(value=polarised, min=0.0, max=1.0)),
         geometry=_geometry(state, problem.capillary, Geometry),

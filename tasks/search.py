@@ -22,6 +22,7 @@ TRIALS = 6  # candidates placed for each hypothesis and each ranking
 SETTLED = 3  # of them refined
 RIVALS = 2  # refined against each phase at the end
 MAX_PHASES = 7
+SAME_LATTICE = 0.004  # relative; a laboratory pattern hardly resolves less
 STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
 MIN_GAIN = 30.0  # of minus twice the log posterior, that a further phase must bring
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
@@ -117,7 +118,9 @@ class PhaseSearch:
             p for p in self.proposals(fit, TRIALS) if but is None or not self.same_class(p[0], but)
         ]
         first = sorted((self.place(fit, *p) for p in proposals), key=lambda f: f.objective)
-        return sorted((self.settle(f) for f in first[:settled]), key=lambda f: f.objective)
+        refined = [self.settle(f) for f in first[:settled]]
+        distinct = [f for f in refined if not repeats(f)]
+        return sorted(distinct, key=lambda f: f.objective)
 
     def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
         """Candidates that may explain what a fit leaves over: entry, strain, width."""
@@ -202,6 +205,19 @@ class PhaseSearch:
             rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
             index += 1
         return fit, tuple(rivals)
+
+
+def repeats(fit: PatternFit) -> bool:
+    """Whether the last phase has the lattice of an earlier one: its peaks are there already."""
+    last = fit.phases[-1]
+    cell = np.array(last.model.cell(last.state))
+    group = last.model.crystal.space_group_number
+    for phase in fit.phases[:-1]:
+        if phase.model.crystal.space_group_number != group:
+            continue
+        if np.all(np.abs(np.array(phase.model.cell(phase.state)) / cell - 1.0) < SAME_LATTICE):
+            return True
+    return False
 
 
 def common_strain(fit: PatternFit) -> float:

@@ -16,25 +16,22 @@ from xtalfuse.encoders.rings import NotRingsError, RingProfile, ring_profile
 from xtalfuse.encoders.spectrum import ElementEvidence, conflict, element_evidence
 from xtalfuse.fusion.evidence import ElementBelief, join_elements
 from xtalfuse.loaders.record import FileReport, Measurement, Modality, Record
-from xtalfuse.physics.diffraction import cell_from_metric, reciprocal_metric
 from xtalfuse.physics.units import d_spacing
 from xtalfuse.tasks.answer import (
     Answer,
     Cell,
     Curves,
-    Panel,
     PhaseAnswer,
     UnexplainedPeak,
     Unknown,
 )
 from xtalfuse.tasks.cautions import cautions
 from xtalfuse.tasks.phase import FoundPhase, PatternAnswer, analyse_pattern
-from xtalfuse.tasks.rings import CandidateEvidence, RingEvidence, library_candidates, ring_evidence
+from xtalfuse.tasks.ring_answer import ring_answer, ring_panel
+from xtalfuse.tasks.rings import RingEvidence, library_candidates, ring_evidence
 from xtalfuse.tasks.search import weight_fractions
 from xtalfuse.tasks.uncertainty import fit_uncertainty
 
-CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
-NO_CELL = Cell(None, None, None, None, None, None)
 SUSPICIOUS_UNKNOWN = 0.5  # from here on, the elements that spectra ruled out are tried too
 
 
@@ -358,73 +355,12 @@ def _from_rings(work: _Work) -> Answer:
     """A specimen of which only electron diffraction is known: a class of tied candidates."""
     name, profile, evidence = max(work.rings, key=lambda item: len(item[1].sharp))
     work.warnings.insert(0, f"{name}: {evidence.statement}")
-    phases: tuple[PhaseAnswer, ...] = ()
-    gain = max(evidence.log_likelihoods.values(), default=0.0)
-    belongs = float(1.0 / (1.0 + np.exp(-np.clip(gain - 3.0, -30.0, 30.0))))
-    if evidence.tied:
-        best = evidence.of(evidence.tied[0])
-        index = work.library.index(best.id)
-        entry = work.library.entries[index]
-        cell, su = _ring_cell(entry.crystal.cell, best, profile)
-        phases = (
-            PhaseAnswer(
-                name=entry.name,
-                formula=entry.formula,
-                space_group_number=entry.crystal.space_group_number,
-                entry=entry.id,
-                equivalents=tuple(evidence.tied[1:]),
-                weight_fraction=None,
-                weight_fraction_su=None,
-                cell=cell,
-                cell_su=su,
-                confidence=round(min(belongs, 0.95) / len(evidence.tied), 4),
-                evidence={
-                    "rings": {
-                        "log_likelihood": round(gain, 2),
-                        "tied": len(evidence.tied),
-                        "observable": best.observable,
-                        "explained": round(best.explained, 3),
-                        "families": list(evidence.families),
-                    }
-                },
-            ),
-        )
-    panels = tuple(_ring_panel(n, p, e) for n, p, e in work.rings)
+    phase, belongs = ring_answer(profile, evidence, work.library)
     return _answer(
-        work, phases=phases, unknown=Unknown(round(1.0 - min(belongs, 0.95), 4)), panels=panels
-    )
-
-
-def _ring_cell(
-    reference: tuple[float, ...], best: CandidateEvidence, profile: RingProfile
-) -> tuple[Cell, Cell]:
-    """Cell parameters that rings of known scale show; None for the others."""
-    if profile.scale is None or profile.scale_relative_su is None:
-        return NO_CELL, NO_CELL
-    factor = profile.scale / best.scale
-    metric = reciprocal_metric(reference) * (1.0 / factor) ** 2
-    cell = cell_from_metric(metric)
-    seen = [best.observable.get(n) == "observed" for n in CELL_NAMES]
-    su = [profile.scale_relative_su * v if i < 3 else None for i, v in enumerate(cell)]
-    return (
-        Cell(*(v if s else None for v, s in zip(cell, seen, strict=True))),
-        Cell(*(v if s else None for v, s in zip(su, seen, strict=True))),
-    )
-
-
-def _ring_panel(name: str, profile: RingProfile, evidence: RingEvidence) -> Panel:
-    """Radial profile with the rings that the best candidate explains."""
-    marks: tuple[tuple[str, float], ...] = ()
-    if evidence.tied:
-        matches = evidence.of(evidence.tied[0]).matches
-        marks = tuple((" ".join(map(str, m.hkl[0])), m.radius_px) for m in matches if m.hkl)
-    return Panel(
-        f"{name}: rings",
-        profile.radius_px,
-        profile.intensity - profile.background,
-        "radius (px)",
-        "intensity above background",
-        marks,
+        work,
+        phases=() if phase is None else (phase,),
+        unknown=Unknown(round(1.0 - belongs, 4)),
+        panels=tuple(ring_panel(n, p, e) for n, p, e in work.rings),
     )
 
 

@@ -37,6 +37,7 @@ GRAINY_SHARE = 0.10  # of the intensity of a phase
 CELL_DISAGREEMENT = 300e-6
 FRACTION_DISAGREEMENT = 0.05
 SIGNIFICANT = 3.0  # standard uncertainties
+WORSE_AGREEMENT = 1.25  # R_wp against that of the fast fit, which also frees intensities
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,13 @@ def _compare(problem: Problem, outcome: Run, labels: tuple[str, ...]) -> Refined
         phases.append(phase)
         warnings += [f"{label}: {line}" for line in text]
     statistics = outcome.amounts.statistics
+    r_wp_fast = _r_wp(problem.signal, problem.fast.calculated)
+    agrees = float(statistics.rwp) <= WORSE_AGREEMENT * r_wp_fast
+    if not agrees:
+        warnings.append(
+            f"refined R_wp {statistics.rwp:.3f} against {r_wp_fast:.3f} with freed intensities: "
+            "the structures do not explain the intensities, and fractions of the fast fit stand"
+        )
     calculated, background = (
         _curve(problem, outcome, getattr(outcome.amounts, name), fast)
         for name, fast in (
@@ -216,11 +224,12 @@ def _compare(problem: Problem, outcome: Run, labels: tuple[str, ...]) -> Refined
         phases=tuple(phases),
         r_wp=float(statistics.rwp),
         gof=float(statistics.gof),
-        r_wp_fast=_r_wp(problem.signal, problem.fast.calculated),
+        r_wp_fast=r_wp_fast,
         calculated=calculated,
         background=background,
         status="converged" if outcome.finished else "stopped",
-        use_fractions=all(
+        use_fractions=agrees
+        and all(
             phase.refined or fraction < TRACE_FRACTION
             for phase, fraction in zip(phases, fractions, strict=True)
         ),

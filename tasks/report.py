@@ -224,7 +224,7 @@ def element_rows(
 
     The probability is None where there is none.
     """
-    rows = []
+    rows: list[tuple[str, float | None, str]] = []
     for name, value in elements.items():
         probability = value.get("probability") if isinstance(value, dict) else value
         if isinstance(probability, bool) or not isinstance(probability, (int, float)):

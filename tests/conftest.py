@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xtalfuse.loaders.record import FileReport
+from xtalfuse.datasets.library import Library
+from xtalfuse.loaders.record import (
+    Axis,
+    Calibration,
+    FileReport,
+    Measurement,
+    Modality,
+    Provenance,
+)
 from xtalfuse.tasks.answer import (
     Answer,
     Cell,
@@ -28,6 +38,104 @@ def real() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real instrument files in {folder}; set XTALFUSE_REAL to their folder")
     return folder
+
+
+# A small library: oxides, salts and metals; gold and silver, magnetite and magnesioferrite are
+# look-alikes.
+REFERENCES = (
+    "anatase", "calcite", "copper", "corundum", "fluorite", "gold", "halite", "hematite",
+    "iron_alpha", "magnesioferrite", "magnetite", "periclase", "quartz", "rutile", "silicon",
+    "silver", "zincite",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def references() -> Library:
+    """A library of 17 typed phases, in memory; nothing is read from or written to a cache."""
+    from xtalfuse.datasets.compile import Compiled
+    from xtalfuse.datasets.shelf import from_compiled
+    from xtalfuse.datasets.sources import typed_phases
+    from xtalfuse.physics.diffraction import reflections
+
+    typed = {phase.id: phase for phase in typed_phases()[0]}
+    return from_compiled(
+        [
+            Compiled(p.id, p.name, p.formula, p.crystal, p.citation, p.source, (), (),
+                     reflections(p.crystal, 0.9, 600))
+            for p in (typed[name] for name in REFERENCES)
+        ]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def powder(references: Library) -> Callable[..., Measurement]:
+    """Makes powder patterns with counting noise from weight fractions; see `_powder`."""
+
+    def make(fractions: dict[str, float], **options: object) -> Measurement:
+        return _powder(references, fractions, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+def _powder(
+    library: Library,
+    fractions: dict[str, float],
+    *,
+    counts: float = 5000.0,
+    background: float = 120.0,
+    two_theta: tuple[float, float, float] = (15.0, 75.0, 0.03),
+    strain: dict[str, float] | None = None,
+    stretch: float = 0.0,
+    width: float = 0.09,
+    adjust: dict[str, tuple[int, float]] | None = None,
+    lines: str = "CuKa",
+    seed: int = 0,
+    name: str = "powder.xy",
+) -> Measurement:
+    """A powder pattern of a mixture, with Poisson noise.
+
+    Parameters
+    ----------
+    fractions : weight fraction of each library entry
+    counts : in the highest channel, above background
+    two_theta : first, last, step, deg
+    strain : isotropic strain of the cell of an entry
+    stretch : fraction by which all d appear longer
+    width : Gaussian width of the instrument, deg
+    adjust : for an entry, which of its reflections by strength is how many times too strong
+    """
+    from xtalfuse.physics.powder import InstrumentState, phase_model
+    from xtalfuse.physics.units import radiation
+
+    first, last, step = two_theta
+    grid = np.arange(first, last, step)
+    source = radiation(lines)
+    instrument = InstrumentState(gauss=width, gauss_tan=0.02, stretch=stretch)
+    total = np.zeros_like(grid)
+    for entry, fraction in fractions.items():
+        index = library.index(entry)
+        crystal = library.entries[index].crystal
+        model = phase_model(crystal, library.reflections(index), source, (first, last))
+        state = model.start((strain or {}).get(entry, 0.0), size=0.03, microstrain=0.05)
+        if adjust and entry in adjust:
+            rank, factor = adjust[entry]
+            strength = model.seen_strength(state, instrument)
+            amount = np.ones(len(strength))
+            amount[np.argsort(-strength)[rank]] = factor
+            state = replace(state, adjust=amount)
+        total += fraction / model.weight * model.columns(grid, state, instrument).profile
+    air = background * (0.6 + 0.8 * np.exp(-(grid - first) / 12.0))
+    mean = air + counts * total / max(float(total.max()), 1e-300)
+    values = np.random.default_rng(seed).poisson(mean).astype(float)
+    return Measurement(
+        Modality.XRD,
+        values,
+        (Axis("two_theta", "deg", grid),),
+        "counts",
+        Calibration.KNOWN,
+        Provenance(name, "00" * 32, "simulation"),
+        radiation=source,
+    )
 
 
 # 2-theta (deg, Cu K-alpha1) and relative intensity of a few lines; the names are what matters

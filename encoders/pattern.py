@@ -118,6 +118,7 @@ def _noise(intensity: np.ndarray, sigma: np.ndarray | None) -> np.ndarray:
     seen = third**2 / 20.0
     expected = level[2:-1] if sigma is None else np.asarray(sigma, float)[2:-1] ** 2
     quiet = level[2:-1] < np.percentile(level, 60)
+    quiet |= not quiet.any()  # a flat line has no quieter part
     # median of chi^2 with one degree of freedom is 0.455
     gain = float(np.median((seen / np.maximum(expected, 1e-12))[quiet])) / 0.455
     if sigma is not None:

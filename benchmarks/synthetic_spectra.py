@@ -128,10 +128,12 @@ def _window(atoms: dict[str, float], rng: np.random.Generator) -> tuple[float, f
     return low, low + width
 
 
-def simulate(formula: str, rng: np.random.Generator) -> Simulated:
+def simulate(
+    formula: str, rng: np.random.Generator, window: tuple[float, float] | None = None
+) -> Simulated:
     """A spectrum of a compound with a random window, thickness, dose and axis offset."""
     atoms = parse(formula)
-    low, high = _window(atoms, rng)
+    low, high = window or _window(atoms, rng)
     step = float(rng.choice([0.1, 0.2, 0.3, 0.5])) if high - low < 200 else 0.5
     energy = np.arange(low - 60.0, high + 30.0, step)
     total = np.zeros_like(energy)

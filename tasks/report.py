@@ -208,7 +208,8 @@ def describe(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
-        return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
+        number = float(value)
+        return f"{number:.0f}" if 1e3 <= abs(number) < 1e9 else f"{number:.3g}"
     return str(value)
 
 

@@ -91,8 +91,8 @@ def _element_lines(answer: Answer) -> list[str]:
 
     likely = [
         f"{shown(name)} {chance(probability)}"
-        for name, probability, _ in element_rows(answer.elements, least=0.5)
-        if probability is not None
+        for name, probability, source in element_rows(answer.elements, least=0.5)
+        if probability is not None and source != "given"
     ]
     return [f"elements: {', '.join(likely)}"] if likely else []
 

@@ -361,6 +361,15 @@ def _stage(
     return result
 
 
+def peak_shift_rad(problem: Problem, result: Any) -> float:
+    """How far displacement or zero moved the peaks at low angle, 2-theta in rad."""
+    rows = {row.path: row.value for row in result.parameters}
+    if problem.capillary:
+        return float(np.radians(rows.get("instrument.zero_shift", 0.0)))
+    displacement = rows.get("instrument.geometry.sample_displacement", 0.0)
+    return float(-2.0 * displacement / GONIOMETER_RADIUS_MM)
+
+
 def _tie_lengths(refinement: Any, index: int) -> None:
     """Let b and c follow a, where symmetry has not tied them already."""
     base = f"phases.{index}.cell"

@@ -88,6 +88,7 @@ def _powder(
     stretch: float = 0.0,
     width: float = 0.09,
     adjust: dict[str, tuple[int, float]] | None = None,
+    texture: dict[str, tuple[tuple[int, int, int], float]] | None = None,
     lines: str = "CuKa",
     seed: int = 0,
     name: str = "powder.xy",
@@ -103,6 +104,7 @@ def _powder(
     stretch : fraction by which all d appear longer
     width : Gaussian width of the instrument, deg
     adjust : for an entry, which of its reflections by strength is how many times too strong
+    texture : for an entry, preferred plane normal and r of March and Dollase
     """
     from xtalfuse.physics.powder import InstrumentState, phase_model
     from xtalfuse.physics.units import radiation
@@ -117,6 +119,8 @@ def _powder(
         crystal = library.entries[index].crystal
         model = phase_model(crystal, library.reflections(index), source, (first, last))
         state = model.start((strain or {}).get(entry, 0.0), size=0.03, microstrain=0.05)
+        if texture and entry in texture:
+            state = replace(state, axis=texture[entry][0], texture=texture[entry][1])
         if adjust and entry in adjust:
             rank, factor = adjust[entry]
             strength = model.seen_strength(state, instrument)

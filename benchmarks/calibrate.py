@@ -40,7 +40,7 @@ from xtalfuse.tasks.phase import (
 from xtalfuse.tasks.search import PhaseSearch
 
 # which way each feature may push the probability of a phase (0: either)
-PHASE_SIGNS = np.array([1, 1, -1, 1, 1, -1, 1, -1])
+PHASE_SIGNS = np.array([1, 1, -1, 1, 1, -1, 1, -1, -1, -1])
 # unexplained height, count, area, misfit, height of doubtful phases, least probable phase
 UNKNOWN_SIGNS = np.array([1, 1, 1, 1, 1, -1])
 MAJOR = 0.10

@@ -16,7 +16,8 @@ from scipy.signal import find_peaks, peak_widths
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.units import Radiation, d_spacing
 
-MAX_POINTS = 9000
+MAX_POINTS = 12_000
+D_MIN_ANGSTROM = 0.7  # where the reflections of a library end
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def encode_pattern(measurement: Measurement, points_per_width: float = 5.0) -> P
     if len(angle) < 100:
         raise ValueError(f"{measurement.provenance.path}: {len(angle)} points are too few to fit")
     variance = _noise(intensity, measurement.sigma)
-    usable = (intensity > 0) & (angle > 1.0) & (angle < 165.0)
+    sine = min(1.0, measurement.radiation.primary_angstrom / (2.0 * D_MIN_ANGSTROM))
+    longest = 2.0 * np.degrees(np.arcsin(sine))
+    usable = (intensity > 0) & (angle > 1.0) & (angle < min(165.0, longest))
     if usable.any():  # a detector that had not opened yet, or a dead end
         span = np.flatnonzero(usable)
         angle, intensity, variance = (
@@ -132,7 +135,7 @@ def _noise(intensity: np.ndarray, sigma: np.ndarray | None) -> np.ndarray:
 def _typical_width(angle: np.ndarray, intensity: np.ndarray, variance: np.ndarray) -> float:
     """Full width at half maximum of the sharper ones of the strongest peaks, deg."""
     step = float(np.median(np.diff(angle)))
-    smooth = gaussian_filter1d(intensity, max(0.03 / step, 1.0) / 2.0)
+    smooth = gaussian_filter1d(intensity, float(np.clip(0.015 / step, 0.5, 2.0)))
     floor = snip_background(angle, smooth, 0.3)
     net = smooth - floor
     height = max(float(np.percentile(net, 99.5)) * 0.3, 5.0 * float(np.sqrt(np.median(variance))))
@@ -141,7 +144,7 @@ def _typical_width(angle: np.ndarray, intensity: np.ndarray, variance: np.ndarra
         return 0.15
     strongest = found[np.argsort(-net[found])][:20]
     widths = peak_widths(net, strongest, rel_height=0.5)[0] * step
-    return float(np.clip(np.percentile(widths, 25), max(0.02, 3.0 * step), 2.0))
+    return float(np.clip(np.percentile(widths, 25), 3.0 * step, 2.0))
 
 
 def snip_background(angle: np.ndarray, intensity: np.ndarray, width_deg: float) -> np.ndarray:

@@ -70,6 +70,7 @@ class InstrumentState:
         values[3] = max(values[3], MIN_WIDTH_DEG)
         values[4] = np.clip(values[4], -0.3, 0.3)
         values[5] = np.clip(values[5], -0.8, 0.8)
+        values[6] = np.clip(values[6], -1.0, 3.0)
         values[7] = np.clip(values[7], 0.01, 0.6)
         return InstrumentState(*(float(v) for v in values), self.stretch)
 

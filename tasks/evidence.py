@@ -31,6 +31,8 @@ class PhaseEvidence:
     broadening : log of its peak width over that of the other phases, absolute
     height : its strongest line over the strongest peak of the pattern
     candidates : how many phases competed
+    unexplained : share of the intensity above background that all phases together leave over
+    misfit : reduced chi^2 of the whole fit; where it is large, something is wrong or missing
     """
 
     gain: float
@@ -41,9 +43,11 @@ class PhaseEvidence:
     broadening: float
     height: float
     candidates: int
+    unexplained: float
+    misfit: float
 
     def features(self) -> np.ndarray:
-        """(8,) numbers for the calibrated confidence, all of order one."""
+        """(10,) numbers for the calibrated confidence, all of order one."""
         return np.array(
             [
                 np.log(max(self.gain, 1.0)),
@@ -54,6 +58,8 @@ class PhaseEvidence:
                 min(self.broadening, 3.0),
                 np.log(max(self.height, 1e-4)),
                 np.log(max(self.candidates, 1)),
+                np.log10(max(self.unexplained, 1e-4)),
+                np.log(self.misfit),
             ]
         )
 
@@ -62,7 +68,18 @@ class PhaseEvidence:
         return {key: round(float(value), 4) for key, value in asdict(self).items()}
 
 
-FEATURES = ("gain", "margin", "strain", "support", "lines", "broadening", "height", "candidates")
+FEATURES = (
+    "gain",
+    "margin",
+    "strain",
+    "support",
+    "lines",
+    "broadening",
+    "height",
+    "candidates",
+    "unexplained",
+    "misfit",
+)
 
 
 def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
@@ -73,6 +90,7 @@ def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
         [p.scale * _profile(result, i).max(initial=0.0) for i, p in enumerate(fit.phases)]
     )
     tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
+    left_over = unexplained_share(signal, fit)
     found = []
     for index, phase in enumerate(fit.phases):
         rivals = result.rivals[index]
@@ -94,9 +112,19 @@ def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
                 broadening=float(abs(np.log(widths[index] / typical))),
                 height=float(heights[index] / tallest),
                 candidates=result.considered,
+                unexplained=left_over,
+                misfit=float(fit.misfit),
             )
         )
     return found
+
+
+def unexplained_share(signal: PatternSignal, fit: PatternFit) -> float:
+    """Intensity more than two standard deviations above the fit, over all above background."""
+    residual = signal.intensity - fit.calculated
+    beyond = np.maximum(residual - 2.0 * np.sqrt(fit.variance), 0.0)
+    net = np.maximum(signal.intensity - fit.background, 0.0)
+    return float(beyond.sum() / max(float(net.sum()), 1e-12))
 
 
 def _profile(result: SearchResult, index: int) -> np.ndarray:

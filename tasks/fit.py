@@ -384,4 +384,6 @@ def start_instrument(signal: PatternSignal) -> InstrumentState:
     strong = signal.peaks.significance > 10.0
     widths = signal.peaks.fwhm_deg[strong] if strong.any() else np.array([signal.fwhm_deg])
     sharp = float(np.clip(np.percentile(widths, 25), 0.3 * signal.fwhm_deg, 1.5 * signal.fwhm_deg))
-    return InstrumentState(gauss=0.6 * sharp, gauss_tan=0.02)
+    # a beam is chosen to fit the specimen at the lowest angle, roughly
+    spill = float(np.clip(1.5 * np.sin(np.radians(signal.range_deg[0]) / 2.0), 0.02, 0.15))
+    return InstrumentState(gauss=0.6 * sharp, gauss_tan=0.02, spill=spill)

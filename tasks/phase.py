@@ -12,7 +12,7 @@ from xtalfuse.encoders.pattern import ObservedPeaks, PatternSignal, encode_patte
 from xtalfuse.fusion.calibrate import Calibration, default_calibration
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.powder import PhaseModel, phase_model
-from xtalfuse.tasks.evidence import PhaseEvidence, phase_evidence
+from xtalfuse.tasks.evidence import PhaseEvidence, phase_evidence, unexplained_share
 from xtalfuse.tasks.fit import PatternFit, PatternFitter
 from xtalfuse.tasks.graininess import free_intensities, suggest_texture
 from xtalfuse.tasks.search import PhaseSearch, Rival, SearchResult
@@ -220,15 +220,11 @@ def unknown_features(
 ) -> np.ndarray:
     """(6,) numbers that tell whether the library lacks a phase of this pattern."""
     tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
-    residual = signal.intensity - fit.calculated
-    spread = np.sqrt(fit.variance)
-    area = float(np.sum(np.maximum(residual - 2.0 * spread, 0.0)))
-    total = max(float(np.sum(np.maximum(signal.intensity - fit.background, 0.0))), 1e-12)
     return np.array(
         [
             np.log10(max(float(unexplained.height.max(initial=0.0)) / tallest, 1e-3)),
             np.log1p(len(unexplained.height)),
-            np.log10(max(area / total, 1e-4)),
+            np.log10(max(unexplained_share(signal, fit), 1e-4)),
             np.log(fit.misfit),
             np.log10(max((f.evidence.height for f in doubtful), default=1e-3)),
             min((f.probability for f in accepted), default=0.0),

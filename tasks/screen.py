@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.powder import PhaseModel
@@ -20,6 +20,10 @@ LINES = 32  # strongest resolved reflections that vote
 RELATIVE_ERROR = 0.15  # of a calculated intensity: texture, overlap, model
 WIDTHS = (1.0, 2.0)  # of the filter, in typical peak widths
 STRAIN_LIMIT = 0.015
+STRETCH_LIMIT = 0.025
+STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
+STRETCH_GAIN = 1.25  # in score, over no stretch
+TOGETHER = 4  # best phases that must agree
 QUANTILES = (0.1, 0.25, 0.45, 0.65, 0.85)
 
 
@@ -53,7 +57,8 @@ class Screen:
             inverse_d, area = _resolved_lines(model, signal)
             self.inverse_d[row, : len(area)] = inverse_d
             self.area[row, : len(area)] = area
-        self.strains = np.arange(-STRAIN_LIMIT, STRAIN_LIMIT + 1e-9, _strain_step(signal))
+        self.step = _strain_step(signal)
+        self.strains = np.arange(-STRAIN_LIMIT, STRAIN_LIMIT + 1e-9, self.step)
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
         """Rank all candidates against a residual.
@@ -73,6 +78,25 @@ class Screen:
                 best.score[better], best.scale[better] = score[better], scale[better]
                 best.strain[better], best.width[better] = strain, factor
         return best
+
+    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> float:
+        """Strain at which several phases fit at once, where that is far better than at zero.
+
+        Phases of one specimen have strains of their own of some tenths of a percent. If the
+        best ones fit together only with a common strain beyond that, the axis is off.
+        """
+        strains = np.arange(-STRETCH_LIMIT, STRETCH_LIMIT + 1e-9, 2.0 * self.step)
+        amplitude, error2 = self._matched(residual, variance, WIDTHS[0])
+        scores = np.array([self._score(amplitude, error2, strain)[0] for strain in strains])
+        near = max(1, int(np.ceil(0.003 / (2.0 * self.step))))
+        smooth = maximum_filter1d(np.maximum(scores, 0.0), 2 * near + 1, axis=0)
+        together = np.sort(smooth, axis=1)[:, -TOGETHER:].sum(axis=1)
+        best = int(np.argmax(together))
+        middle = np.flatnonzero(together >= 0.98 * together[best])
+        stretch = float(strains[middle].mean())
+        at_zero = float(np.interp(0.0, strains, together))
+        far = abs(stretch) > STRETCH_NOTICED and together[best] > STRETCH_GAIN * at_zero
+        return stretch if far else 0.0
 
     def _matched(
         self, residual: np.ndarray, variance: np.ndarray, factor: float
@@ -146,4 +170,4 @@ def _strain_step(signal: PatternSignal) -> float:
     """A strain that moves a peak at the middle of the pattern by two thirds of its width."""
     low, high = signal.range_deg
     middle = np.radians(min(0.5 * (low + high), 60.0)) / 2.0
-    return float(np.clip(np.radians(signal.fwhm_deg) * 0.33 / np.tan(middle), 4e-4, 2e-3))
+    return float(np.clip(np.radians(signal.fwhm_deg) * 0.33 / np.tan(middle), 1e-4, 2e-3))

@@ -15,7 +15,7 @@ from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.powder import PhaseModel
 from xtalfuse.tasks.fit import PatternFit, PatternFitter, PhaseFit, start_instrument
 from xtalfuse.tasks.graininess import free_intensities
-from xtalfuse.tasks.screen import Screen
+from xtalfuse.tasks.screen import STRETCH_NOTICED, Screen
 
 BEAM = 2  # hypotheses kept alive
 TRIALS = 6  # candidates placed for each hypothesis and each ranking
@@ -23,7 +23,6 @@ SETTLED = 3  # of them refined
 RIVALS = 2  # refined against each phase at the end
 MAX_PHASES = 7
 SAME_LATTICE = 0.004  # relative; a laboratory pattern hardly resolves less
-STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
 MIN_GAIN = 30.0  # of minus twice the log posterior, that a further phase must bring
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
 
@@ -75,16 +74,21 @@ class PhaseSearch:
         self.fitter = PatternFitter(self.signal, start)
 
     def run(self) -> SearchResult:
-        """Search, prune, challenge; once more if all phases agree that the axis is off."""
-        best = self.prune(self.grow())
-        stretch = common_strain(best)
-        if abs(stretch) > STRETCH_NOTICED:
+        """Search, prune, challenge; with a stretched axis where several phases ask for it."""
+        stretch = self.screen.common_stretch(self.signal.net, self.signal.variance)
+        if stretch:
             self.set_stretch(stretch)
-            again = self.prune(self.grow())
-            if again.objective < best.objective:
-                best = again
+        best = self.prune(self.grow())
+        rest = common_strain(best)
+        # one phase alone may be a solid solution; then the axis is taken as it is
+        again = -stretch if stretch and len(best.phases) < 2 else rest
+        if abs(again) > STRETCH_NOTICED:
+            self.set_stretch(stretch + again)
+            other = self.prune(self.grow())
+            if other.objective < best.objective or stretch + again == 0.0:
+                best = other
             else:
-                self.set_stretch(0.0)
+                self.set_stretch(stretch)
         best, rivals = self.challenge(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
 
@@ -146,8 +150,8 @@ class PhaseSearch:
     def place(self, fit: PatternFit, entry: int, strain: float, width: float) -> PatternFit:
         """A fit with one more phase where the screen saw it; only scales are solved."""
         model = self.models[entry]
-        broad = 0.04 if width <= 1.0 else 0.8 * self.signal.fwhm_deg
-        new = PhaseFit(entry, model, model.start(strain, size=broad, microstrain=0.05))
+        broad = (0.35 if width <= 1.0 else 0.8) * self.signal.fwhm_deg
+        new = PhaseFit(entry, model, model.start(strain, size=broad, microstrain=0.5 * broad))
         trial = self.fitter.fit((*fit.phases, new), fit.instrument, iterations=0)
         return free_intensities(self.fitter, trial, only=(len(fit.phases),))
 

@@ -1,0 +1,408 @@
+"""The laws of the house that apply to what is here, over all modalities, readers and phases."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xtalfuse.datasets.sources import typed_phases
+from xtalfuse.encoders.pattern import encode_pattern
+from xtalfuse.encoders.spectrum import element_evidence
+from xtalfuse.loaders import UnreadableFileError, load, load_specimen
+from xtalfuse.loaders.record import (
+    Axis,
+    Calibration,
+    FileReport,
+    Measurement,
+    Modality,
+    Provenance,
+    Record,
+)
+from xtalfuse.physics.crystal import laue_rotations
+from xtalfuse.physics.diffraction import reflections
+from xtalfuse.physics.electron import ring_intensities
+from xtalfuse.physics.powder import phase_model
+from xtalfuse.physics.ring_pattern import RingScene, ring_image
+from xtalfuse.physics.spectroscopy import (
+    detector_fwhm_ev,
+    edge_profile,
+    edges,
+    power_law,
+    xray_lines,
+)
+from xtalfuse.physics.units import radiation
+from xtalfuse.tasks.identify import identify
+from xtalfuse.tasks.phase import analyse_pattern
+
+TRUE = {"corundum": 0.5, "halite": 0.2, "zincite": 0.3}
+
+
+def measurement(modality: Modality, values: np.ndarray, name: str, *axes: Axis) -> Measurement:
+    provenance = Provenance(name, "00" * 32, "simulation")
+    return Measurement(modality, values, axes, "counts", Calibration.KNOWN, provenance)
+
+
+def picture(modality: Modality, values: np.ndarray, name: str) -> Measurement:
+    axes = [Axis(n, "px", np.arange(float(k))) for n, k in zip("yx", values.shape, strict=True)]
+    plain = measurement(modality, values, name, *axes)
+    return replace(plain, calibration=Calibration.UNKNOWN)
+
+
+def spectrum(modality: Modality, energy: np.ndarray, mean: np.ndarray, name: str) -> Measurement:
+    counts = np.random.default_rng(3).poisson(mean).astype(float)
+    return measurement(modality, counts, name, Axis("energy", "eV", energy))
+
+
+def eels(atoms: dict[str, float], low: float, high: float) -> Measurement:
+    energy = np.arange(low, high, 0.5)
+    total = power_law(energy, 3.0, 3.0)
+    for edge in edges():
+        if edge.element in atoms and low - 30.0 < edge.onset_ev < high:
+            total += atoms[edge.element] * edge_profile(edge, energy)
+    return spectrum(Modality.EELS, energy, 3000.0 * total, "edge.msa")
+
+
+def eds(counts: dict[str, float]) -> Measurement:
+    energy = np.arange(0.0, 20_000.0, 10.0)
+    total = 40.0 * np.exp(-energy / 6000.0)
+    for line in xray_lines():
+        if line.element in counts and line.energy_ev < 20_000.0:
+            sigma = float(detector_fwhm_ev(np.array(line.energy_ev), 130.0)) / 2.3548
+            peak = np.exp(-0.5 * ((energy - line.energy_ev) / sigma) ** 2)
+            total += counts[line.element] * line.weight * peak / sigma
+    return spectrum(Modality.EDS, energy, total, "lines.msa")
+
+
+def rings(crystal) -> Measurement:
+    own = reflections(crystal, 0.9)
+    strength = ring_intensities(own, crystal.cell)
+    strong = strength > 0.03 * strength.max()
+    radii = 200.0 / own.d_spacings(crystal.cell)[strong]
+    image = ring_image(radii, strength[strong] / strength.max(), RingScene())
+    return picture(Modality.DIFFRACTION, image, "rings.dm3")
+
+
+def record(*measurements: Measurement) -> Record:
+    files = tuple(
+        FileReport(m.provenance.path, m.provenance.sha256, m.modality.value, "", True, "")
+        for m in measurements
+    )
+    return Record("specimen", "group", measurements, files)
+
+
+def said(answer) -> dict[str, Any]:
+    """Everything that an answer says about the specimen, whatever the order of its parts."""
+    plain = answer.to_dict()
+    for bookkeeping in ("files", "seconds", "warnings"):
+        del plain[bookkeeping]
+    for element in plain["elements"].values():
+        element["sources"] = sorted(element["sources"])
+    return plain
+
+
+@pytest.fixture(scope="module")
+def pattern(powder) -> Measurement:
+    return powder(TRUE)
+
+
+@pytest.fixture(scope="module")
+def spectra() -> tuple[Measurement, ...]:
+    counts = {"Al": 60_000, "O": 50_000, "Na": 9_000, "Cl": 15_000, "Zn": 20_000}
+    return eds(counts), eels({"O": 3.0}, 480.0, 640.0)
+
+
+def _plasmon() -> Measurement:
+    energy = np.arange(-5.0, 40.0, 0.1)
+    mean = 1e5 * np.exp(-0.5 * (energy / 0.5) ** 2) + 100.0 / (1.0 + ((energy - 15) / 2) ** 2)
+    return spectrum(Modality.EELS, energy, mean, "plasmon.msa")
+
+
+def _noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(5).poisson(50.0, shape).astype(float)
+
+
+# For each modality a record that can say nothing about phases or elements.
+BLIND: dict[Modality, Callable[[Callable[..., Measurement]], Measurement]] = {
+    Modality.XRD: lambda powder: powder(
+        TRUE, counts=60.0, two_theta=(20.0, 26.0, 0.03), name="short.xy"
+    ),
+    Modality.EELS: lambda powder: _plasmon(),
+    Modality.EDS: lambda powder: spectrum(
+        Modality.EDS, np.arange(0.0, 150.0, 10.0), np.full(15, 20.0), "few.msa"
+    ),
+    Modality.DIFFRACTION: lambda powder: picture(
+        Modality.DIFFRACTION, _noise(128, 128), "nothing.dm3"
+    ),
+    Modality.IMAGE: lambda powder: picture(Modality.IMAGE, _noise(64, 64), "grains.tif"),
+    Modality.OTHER: lambda powder: measurement(
+        Modality.OTHER, _noise(100), "current.txt", Axis("x", "", np.arange(100.0))
+    ),
+}
+
+
+def test_law_1_every_modality_has_its_blind_record():
+    assert set(BLIND) == set(Modality)
+
+
+@pytest.mark.parametrize("modality", BLIND)
+def test_law_1_a_record_that_sees_nothing_changes_nothing(modality, powder, pattern, references):
+    blind = BLIND[modality](powder)
+    alone = said(identify(record(pattern), references, refine=False))
+    both = identify(record(pattern, blind), references, refine=False)
+    assert said(both) == alone
+    # nor does it count as evidence when it is all there is
+    if modality is not Modality.XRD:
+        only = identify(record(blind), references, refine=False)
+        assert (only.phases, only.unknown.probability, only.elements) == ((), 1.0, {})
+
+
+@pytest.mark.parametrize(
+    ("seen", "absent"),
+    [
+        (eels({"O": 1.0}, 500.0, 620.0), {"H", "He", "Fe", "Al", "C"}),
+        (eels({"Ti": 1.0}, 430.0, 520.0), {"H", "He", "Si", "Zn", "N"}),
+        (eds({"Fe": 50_000}), {"H", "He"}),
+    ],
+    ids=["EELS at O K", "EELS at Ti L", "EDS"],
+)
+def test_law_1_what_a_record_cannot_show_is_absent_and_no_placeholder(seen, absent):
+    evidence = element_evidence(seen)
+    assert evidence.elements
+    assert not absent & set(evidence.elements)
+    for finding in evidence.elements.values():
+        assert 0.0 < finding.probability < 1.0
+
+
+def test_law_1_is_not_vacuous(pattern, spectra, references):
+    alone = said(identify(record(pattern), references, refine=False))
+    both = said(identify(record(pattern, *spectra), references, refine=False))
+    assert both != alone
+    assert set(both["elements"]) > set(alone["elements"]) == set()
+
+
+def test_law_2_the_order_of_the_records_does_not_matter(powder, pattern, spectra, references):
+    crystal = references.entries[references.index("halite")].crystal
+    short = powder(TRUE, counts=200.0, two_theta=(30.0, 50.0, 0.03), name="short.xy")
+    parts = [pattern, *spectra, rings(crystal), short]
+    first = identify(record(*parts), references, refine=False)
+    for order in (parts[::-1], [*parts[2:], *parts[:2]]):
+        other = identify(record(*order), references, refine=False)
+        assert said(other) == said(first)
+        assert set(other.warnings) == set(first.warnings)
+        assert {f.path: f.used for f in other.files} == {f.path: f.used for f in first.files}
+
+
+TABLES = {
+    ".xy": "{:.2f} {:.0f}\n", ".dat": "{:.2f}\t{:.0f}\n", ".txt": "{:.2f}  {:.0f}\n",
+    ".csv": "{:.2f},{:.0f}\n", ".xye": "{:.2f} {:.0f} 10.0\n",
+}  # fmt: skip
+
+
+def table(folder: Path, pattern: Measurement, suffix: str) -> Path:
+    path = folder / f"scan{suffix}"
+    rows = zip(pattern.axis("two_theta"), pattern.values, strict=True)
+    path.write_text("".join(TABLES[suffix].format(x, y) for x, y in rows))
+    return path
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_law_4_a_file_without_a_wavelength_is_refused(suffix, tmp_path, pattern):
+    path = table(tmp_path, pattern, suffix)
+    with pytest.raises(UnreadableFileError, match=r"(?s)scan.*wavelength"):
+        load(path)
+    given = load(path, wavelength="CoKa")
+    assert given.radiation is not None
+    assert given.radiation.name == "CoKa"
+    assert given.values.shape == pattern.values.shape
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda m, library: encode_pattern(m),
+        lambda m, library: analyse_pattern(m, library),
+        lambda m, library: identify(record(m), library),
+    ],
+    ids=["encode_pattern", "analyse_pattern", "identify"],
+)
+def test_law_4_nothing_takes_a_pattern_without_a_wavelength(use, pattern, references):
+    with pytest.raises(ValueError, match="no wavelength"):
+        use(replace(pattern, radiation=None), references)
+
+
+def direct_metric(cell: tuple[float, ...]) -> np.ndarray:
+    a, b, c = cell[:3]
+    ca, cb, cg = np.cos(np.radians(cell[3:]))
+    return np.array(
+        [[a * a, a * b * cg, a * c * cb], [a * b * cg, b * b, b * c * ca],
+         [a * c * cb, b * c * ca, c * c]]
+    )  # fmt: skip
+
+
+def assert_cell_obeys(cell: tuple[float, ...], space_group: str) -> None:
+    """The metric is unchanged by every rotation of the group, in whatever setting."""
+    metric = direct_metric(cell)
+    for rotation in laue_rotations(space_group):
+        inverse = np.linalg.inv(rotation)  # hkl transform with R, direct lengths with its inverse
+        assert inverse.T @ metric @ inverse == pytest.approx(metric, rel=1e-9, abs=1e-9)
+
+
+def _one_of_each_setting() -> list:
+    chosen = {}
+    for phase in typed_phases()[0]:
+        chosen.setdefault((phase.crystal.crystal_system, phase.crystal.space_group[-2:]), phase)
+    return list(chosen.values())
+
+
+@pytest.mark.parametrize("phase", _one_of_each_setting(), ids=lambda p: p.id)
+def test_law_5_a_cell_obeys_its_crystal_system_however_it_is_strained(phase):
+    crystal = phase.crystal
+    low = reflections(crystal, 1.5, 60)
+    model = phase_model(crystal, low, radiation("CuKa"), (3.0, 60.0))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        state = model.start().moved(rng.normal(scale=0.02, size=model.n_strain + 2))
+        cell = model.cell(state)
+        assert_cell_obeys(cell, crystal.space_group)
+        assert np.all(np.abs(np.array(cell[:3]) / crystal.cell[:3] - 1.0) < 0.06)
+
+
+def test_law_5_systems_and_settings_are_all_there():
+    systems = {p.crystal.crystal_system for p in _one_of_each_setting()}
+    assert systems == {"triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal",
+                       "hexagonal", "cubic"}  # fmt: skip
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_law_5_fractions_sum_to_one_and_cells_obey(refine, pattern, references):
+    answer = identify(record(pattern), references, refine=refine)
+    assert len(answer.phases) == 3
+    # fractions are rounded to six digits each
+    assert sum(p.weight_fraction for p in answer.phases) == pytest.approx(1.0, abs=3e-6)
+    assert 0.0 <= answer.unknown.probability <= 1.0
+    for phase in answer.phases:
+        assert 0.0 <= phase.weight_fraction <= 1.0
+        assert 0.0 < phase.confidence < 1.0
+        c = phase.cell
+        crystal = references.entries[references.index(phase.entry)].crystal
+        assert_cell_obeys((c.a, c.b, c.c, c.alpha, c.beta, c.gamma), crystal.space_group)
+
+
+def cut(pattern: Measurement, below: float) -> Measurement:
+    kept = pattern.axis("two_theta") < below
+    axis = Axis("two_theta", "deg", pattern.axis("two_theta")[kept])
+    return replace(pattern, values=pattern.values[kept], axes=(axis,))
+
+
+ELEMENTS = ("Al", "O", "Na", "Cl", "Zn")
+
+
+@pytest.mark.parametrize("removed", ["half the range", "the elements", "counts"])
+def test_law_6_confidence_does_not_grow_when_evidence_is_removed(
+    removed, powder, pattern, references
+):
+    full = identify(record(pattern), references, elements=ELEMENTS, refine=False)
+    if removed == "the elements":
+        less = identify(record(pattern), references, refine=False)
+    else:
+        weaker = (
+            cut(pattern, 45.0) if removed == "half the range"
+            else powder(TRUE, counts=150.0, background=60.0)
+        )  # fmt: skip
+        less = identify(record(weaker), references, elements=ELEMENTS, refine=False)
+    before = {p.entry: p.confidence for p in full.phases}
+    after = {p.entry: p.confidence for p in less.phases}
+    assert set(before) == set(TRUE)
+    # A single phase may gain a little where its cell happens to fall nearer to the reference;
+    # all together they must not.
+    assert sum(after.get(e, 0.0) for e in TRUE) <= sum(before.values()) + 0.01
+    assert all(after.get(e, 0.0) <= before[e] + 0.02 for e in TRUE)
+
+
+@pytest.mark.parametrize("entry", ["quartz", "corundum", "calcite", "anatase", "halite"])
+def test_law_6_a_phase_that_the_library_lacks_is_unknown(entry, powder, references):
+    single = record(powder({entry: 1.0}))
+    known = identify(single, references, refine=False)
+    library = references.without([entry], look_alikes=True)
+    lacking = identify(single, library, refine=False)
+    assert known.unknown.probability < 0.3
+    assert lacking.unknown.probability > 0.5
+    assert lacking.unknown.unexplained_peaks
+
+
+def _zip_start() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("RawData.xml", "<a/>")
+    return buffer.getvalue()[:60]
+
+
+_JUNK = bytes(range(256)) * 8
+DAMAGED = {
+    "empty.xy": b"",
+    "empty.dm3": b"",
+    "words.xy": b"this is no pattern\n" * 50,
+    "nan.xy": "".join(f"{10 + 0.02 * i:.2f} nan\n" for i in range(500)).encode(),
+    "cut.xrdml": b'<?xml version="1.0"?><xrdMeasurements xmlns="http://www.xrdml.com/x"><xrd',
+    "cut.raw": b"RAW1.01\0" + _JUNK[:300],
+    "cut.ras": b"*RAS_DATA_START\n*RAS_HEADER_START\n*DISP_LINE_COLOR 1\n",
+    "cut.brml": _zip_start(),
+    "cut.rasx": _zip_start(),
+    "cut.xlsx": _zip_start(),
+    "cut.json": b'{"two_theta": [1,2',
+    "cut.dm3": b"\0\0\0\x03\0\0\x01\0\0\0\0\x01" + _JUNK,
+    "cut.dm4": b"\0\0\0\x04\0\0\0\0\0\0\x01\0\0\0\0\x01" + _JUNK,
+    "cut.msa": b"#FORMAT      : EMSA/MAS Spectral Data File\n#VERSION     : 1.0\n",
+    "cut.emd": b"\x89HDF\r\n\x1a\n" + _JUNK,
+    "cut.hspy": b"\x89HDF\r\n\x1a\n" + _JUNK,
+    "cut.tif": b"II*\0\x08\0\0\0" + _JUNK[:40],
+    "cut.ser": b"II\x97\x01\x20\x02" + _JUNK,
+    "cut.mrc": _JUNK[:1024],
+    "cut.png": b"\x89PNG\r\n\x1a\n" + _JUNK[:50],
+}
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory, powder) -> Record:
+    """A specimen whose folder holds one good file and many damaged ones."""
+    folder = tmp_path_factory.mktemp("specimen")
+    for name, content in DAMAGED.items():
+        (folder / name).write_bytes(content)
+    table(folder, powder(TRUE), ".xye")
+    return load_specimen(folder, wavelength="CuKa")
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_law_8_a_damaged_file_names_itself_the_cause_and_the_remedy(name, spoiled):
+    (report,) = [f for f in spoiled.files if Path(f.path).name == name]
+    assert not report.used
+    assert report.modality is None
+    # one line that a person can act on, and no traceback
+    assert len(report.reason) > 20
+    assert "\n" not in report.reason
+    assert "Traceback" not in report.reason
+    assert any(verb in report.reason for verb in ("export", "copy", "save", "give", "measure"))
+
+
+def test_law_8_damaged_files_cost_no_other_record(spoiled, references):
+    (good,) = [f for f in spoiled.files if f.used]
+    assert Path(good.path).name == "scan.xye"
+    assert [m.modality for m in spoiled.measurements] == [Modality.XRD]
+    answer = identify(spoiled, references, refine=False)
+    assert {p.entry for p in answer.phases} == set(TRUE)
+    assert len(answer.files) == len(DAMAGED) + 1
+
+
+@pytest.mark.parametrize("name", ["empty.dm3", "cut.xrdml", "cut.hspy", "words.xy"])
+def test_law_8_loading_it_alone_is_one_kind_of_error(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(DAMAGED[name])
+    with pytest.raises(UnreadableFileError, match=name):
+        load(path)

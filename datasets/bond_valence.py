@@ -110,10 +110,10 @@ def neighbours(crystal: Crystal, reach_angstrom: float = REACH_ANGSTROM) -> Neig
         atom, _ = np.nonzero(distance < reach_angstrom)
         found = distance[distance < reach_angstrom]
         rows.append((np.full(len(atom), index), atom, found))
-    site, atom, distance = (np.concatenate(column) for column in zip(*rows, strict=True))
+    owner, near, distance = (np.concatenate(column) for column in zip(*rows, strict=True))
     numbers = np.array([gemmi.Element(s.species).atomic_number for s in crystal.sites])
-    itself = (distance < 0.05) & (numbers[site] == atoms.numbers[atom])
-    return Neighbours(site[~itself], atom[~itself], distance[~itself])
+    itself = (distance < 0.05) & (numbers[owner] == atoms.numbers[near])
+    return Neighbours(owner[~itself], near[~itself], distance[~itself])
 
 
 def valence_sums(

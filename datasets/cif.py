@@ -201,7 +201,8 @@ def _listed(cell: tuple[float, ...], sites: list[Site], ops: tuple[gemmi.Op, ...
             delta -= np.rint(delta)
             if not (np.linalg.norm(delta @ orth.T, axis=1) < 0.1).any():
                 images.append(image)
-        atoms += [replace(site, position=tuple(float(v) for v in image)) for image in images]
+        for x, y, z in images:
+            atoms.append(replace(site, position=(float(x), float(y), float(z))))
     a, b, c, alpha, beta, gamma = cell
     return Crystal((a, b, c, alpha, beta, gamma), "P 1", tuple(atoms))
 

@@ -265,12 +265,14 @@ def pack(compiled: Sequence[Compiled], alike: LookAlikes | None = None) -> dict[
     return {
         "entries": np.frombuffer(text, np.uint8),
         "hkl": np.concatenate([r.hkl for r in lines] or [np.empty((0, 3))]).astype(np.int16),
-        "multiplicity": np.concatenate([r.multiplicity for r in lines] or [[]]).astype(np.int16),
-        "geometric": np.concatenate([r.geometric.ravel() for r in lines] or [[]]).astype(
+        "multiplicity": np.concatenate([r.multiplicity for r in lines] or [np.empty(0)]).astype(
+            np.int16
+        ),
+        "geometric": np.concatenate([r.geometric.ravel() for r in lines] or [np.empty(0)]).astype(
             np.complex64
         ),
         "crc": np.array([_crc(r.hkl, r.multiplicity, r.geometric) for r in lines], np.uint32),
-        "element": np.concatenate([r.elements for r in lines] or [[]]).astype(np.uint8),
+        "element": np.concatenate([r.elements for r in lines] or [np.empty(0)]).astype(np.uint8),
         "line_start": _starts([len(r) for r in lines]),
         "geometric_start": _starts([r.geometric.size for r in lines]),
         "element_start": _starts([len(r.elements) for r in lines]),

@@ -16,7 +16,7 @@ import struct
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 HEADER = struct.Struct("<Q")
 READY = b"ready"
@@ -45,7 +45,7 @@ class Failure:
     message: str
 
 
-def receive(stream: BinaryIO) -> bytes | None:
+def receive(stream: IO[bytes]) -> bytes | None:
     """Next message of `stream`; None where the other side has gone."""
     header = stream.read(HEADER.size)
     if len(header) < HEADER.size:
@@ -55,7 +55,7 @@ def receive(stream: BinaryIO) -> bytes | None:
     return body if len(body) == length else None
 
 
-def send(stream: BinaryIO, body: bytes) -> None:
+def send(stream: IO[bytes], body: bytes) -> None:
     """Write one message to `stream`."""
     stream.write(HEADER.pack(len(body)))
     stream.write(body)

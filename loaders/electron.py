@@ -324,10 +324,12 @@ def _to_reciprocal(pair: list[RawAxis], raw: RawSignal) -> list[RawAxis] | None:
     """g = angle / wavelength; for lengths on the detector, angle = length / camera length."""
     energy = raw.metadata.get("beam_energy_keV")
     camera_mm = raw.metadata.get("camera_length_mm")
-    if energy is None or (pair[0].unit == "nm" and camera_mm is None):
+    if energy is None:
         return None
     factor = 1.0 / electron_wavelength_angstrom(energy)
     if pair[0].unit == "nm":
+        if camera_mm is None:
+            return None
         factor /= camera_mm * 1e6
     return [replace(axis, unit="1/angstrom", values=axis.values * factor) for axis in pair]
 

@@ -123,8 +123,9 @@ def stated_radiation(
             "each other; pass --wavelength CuKa or 1.5406"
         )
     if found is None:
-        partner = ka2 is not None and 1.0005 < ka2 / ka1 < 1.012  # an anode not in our table
-        return doublet(f"{ka1:.6g} A", ka1, ka2) if partner and not alone else monochromatic(ka1)
+        if ka2 is not None and 1.0005 < ka2 / ka1 < 1.012 and not alone:
+            return doublet(f"{ka1:.6g} A", ka1, ka2)  # of an anode that is not in our table
+        return monochromatic(ka1)
     anode, line = found
     if line != "ka1" and not only_ka1:
         return doublet(f"{anode}Ka", *ANODES[anode])

@@ -242,7 +242,9 @@ def _cif_scan(path: Path, block: Any, tag: str) -> Scan:
     sigma = _cif_sigma(block, tag, intensity.size, column)
     unit = "counts" if "counts" in tag else unit_of(intensity)
     whole = np.isfinite(declared) or path.read_bytes().endswith((b"\n", b"\r"))
-    said = () if whole else ("the file ends without a line end: its last point may be cut",)
+    said: tuple[str, ...] = (
+        () if whole else ("the file ends without a line end: its last point may be cut",)
+    )
     radiation, stated = _cif_radiation(path, block, column)
     said += taken_with(stated, radiation)
     metadata = {"block": block.name, "intensity": tag}

@@ -72,7 +72,8 @@ class InstrumentState:
         values[5] = np.clip(values[5], -0.8, 0.8)
         values[6] = np.clip(values[6], -1.0, 3.0)
         values[7] = np.clip(values[7], 0.01, 0.6)
-        return InstrumentState(*(float(v) for v in values), self.stretch)
+        changed = {name: float(v) for name, v in zip(SHARED, values, strict=True)}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)
@@ -358,9 +359,9 @@ def strain_basis(crystal: Crystal) -> np.ndarray:
     orthonormal: list[np.ndarray] = []
     for tensor in tensors:
         for earlier in orthonormal:
-            tensor = tensor - np.sum(tensor * earlier) * earlier
-        norm = np.linalg.norm(tensor)
-        if norm > 1e-6 * max(1.0, np.linalg.norm(tensors[0])):
+            tensor = tensor - float(np.sum(tensor * earlier)) * earlier
+        norm = float(np.linalg.norm(tensor))
+        if norm > 1e-6 * max(1.0, float(np.linalg.norm(tensors[0]))):
             orthonormal.append(tensor / norm)
     columns = []
     for tensor in orthonormal:

@@ -196,9 +196,9 @@ def _contradictions(work: _Work, found: PatternAnswer) -> None:
         if verdict.flagged:
             work.warnings.insert(0, f"conflict: {name}: {verdict.message}")
     entries = {work.library.entries[p.entry].id for p in found.phases}
-    for name, profile, evidence in work.rings:
-        if len(profile.sharp) >= 3 and evidence.tied and not entries & set(evidence.tied):
-            likelihoods = evidence.log_likelihoods
+    for name, profile, rings in work.rings:
+        if len(profile.sharp) >= 3 and rings.tied and not entries & set(rings.tied):
+            likelihoods = rings.log_likelihoods
             best = max((likelihoods.get(e, -np.inf) for e in entries), default=-np.inf)
             if best < 0.0:
                 work.warnings.insert(
@@ -289,10 +289,9 @@ def _phase_answer(work: _Work, found: PatternAnswer, index: int, numbers: _Numbe
 def _evidence(work: _Work, phase: FoundPhase, entry: Any) -> dict[str, Any]:
     """What each record said about one phase; a record that could not tell is left out."""
     said: dict[str, Any] = {"xrd": phase.evidence.to_dict()}
-    rivals = [r for r in phase.rivals if r.entry is not None]
+    rivals = [r.entry for r in phase.rivals if r.entry is not None]
     if rivals:
-        best = rivals[0]
-        said["xrd"]["best_rival"] = work.library.entries[best.entry].id
+        said["xrd"]["best_rival"] = work.library.entries[rivals[0]].id
     if work.belief.given is None:
         tested = {
             e: round(work.belief.probability[e], 4)

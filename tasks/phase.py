@@ -59,7 +59,10 @@ class PatternAnswer:
 
 
 def library_models(
-    library: Library, entries: Sequence[int], signal: PatternSignal, monochromator: float = 1.0
+    library: Library,
+    entries: Sequence[int] | np.ndarray,
+    signal: PatternSignal,
+    monochromator: float = 1.0,
 ) -> dict[int, PhaseModel]:
     """Models of the entries that have a reflection in the range of a pattern."""
     models = {}
@@ -80,7 +83,7 @@ def library_models(
 def analyse_pattern(
     measurement: Measurement,
     library: Library,
-    entries: Sequence[int] | None = None,
+    entries: Sequence[int] | np.ndarray | None = None,
     *,
     calibration: Calibration | None = None,
 ) -> PatternAnswer:

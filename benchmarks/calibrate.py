@@ -1,6 +1,6 @@
 """Fit the confidence of phases, and of "unknown", to mixtures whose phases are known.
 
-    python -m benchmarks.calibrate --real ../shared/real --library lib.h5 --cache runs.jsonl
+    python -m benchmarks.calibrate --real ../shared/real --cache runs.jsonl
 
 Every mixture is searched with and without its elements, and again with each of its major phases
 taken out of the library. The few weights of two logistic models are fitted to that and written
@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from benchmarks.mixtures import Judge, Specimen, specimens
+from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from xtalfuse.datasets.library import Library
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.fusion.calibrate import SHIPPED, Logistic, fit_logistic
@@ -204,12 +204,13 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--real", type=Path, default=Path("../shared/real"))
-    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--library", type=Path, help="built from real/cif by default")
     parser.add_argument("--cache", type=Path, default=Path("calibration.jsonl"))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=SHIPPED)
     arguments = parser.parse_args()
-    rows = collect(plan(arguments.real), arguments.library, arguments.cache, arguments.workers)
+    library = arguments.library or benchmark_library(arguments.real)
+    rows = collect(plan(arguments.real), library, arguments.cache, arguments.workers)
     x, y, groups = phase_samples(rows)
     phase = fit_logistic(x, y, PHASE_SIGNS)
     p = cross_validated(x, y, groups, PHASE_SIGNS)

@@ -1,6 +1,6 @@
 """A powder pattern together with a spectrum, of the same compound and of another.
 
-    python -m benchmarks.fusion --library lib.h5 --json fusion.json
+    python -m benchmarks.fusion --json fusion.json
 
 Patterns are measured (CPD pure phases and mixtures, weighed mixtures). Spectra of another
 compound are measured (SrTiO3 core loss and EDS, La0.7Sr0.3MnO3); of the same compound they are
@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from benchmarks.mixtures import Judge, Specimen, specimens
+from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from benchmarks.synthetic_spectra import COMPOUNDS, simulate
 from xtalfuse.datasets.library import Library
 from xtalfuse.loaders import load
@@ -129,10 +129,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--real", type=Path, default=Path("../shared/real"))
-    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--library", type=Path, help="built from real/cif by default")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    library = Library.load(arguments.library)
+    library = Library.load(arguments.library or benchmark_library(arguments.real))
     judge = Judge(library)
     rows: list[dict] = []
     for specimen in specimens(arguments.real):

@@ -1,11 +1,10 @@
 """How well phases are found, quantified and doubted on mixtures whose phases are known.
 
-    python -m benchmarks.identify --library lib.h5            # all sections
-    python -m benchmarks.identify --library lib.h5 --section cpd --section weighed
-    python -m benchmarks.identify --library lib.h5 --json identify.json --cache runs.jsonl
+    python -m benchmarks.identify                             # all sections
+    python -m benchmarks.identify --section cpd --section weighed
+    python -m benchmarks.identify --json identify.json --cache runs.jsonl
 
-The library is everything under ``real/cif``, built with ``xtalfuse library build``. Beside each
-figure stands a zero model: the same number of phases taken from the top of the line-by-line
+The library is everything under ``real/cif``; it is built first. Beside each figure stands a zero model: the same number of phases taken from the top of the line-by-line
 ranking, without any fit.
 """
 
@@ -18,7 +17,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.calibrate import calibration_error
-from benchmarks.mixtures import Judge, Specimen, specimens
+from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from xtalfuse.datasets.library import Library
 
 MAJOR = 0.10
@@ -281,18 +280,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--real", type=Path, default=Path("../shared/real"))
-    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--library", type=Path, help="built from real/cif by default")
     parser.add_argument("--section", action="append", help="cpd, weighed, equal, removed, cell")
     parser.add_argument("--cache", type=Path, help="keep finished runs here and go on from them")
     parser.add_argument("--json", type=Path, help="write all rows and figures here")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
+    library = arguments.library or benchmark_library(arguments.real)
     runs = [
-        replace(run)
+        run
         for run in plan(arguments.real)
         if not arguments.section or run.section in arguments.section
     ]
-    rows = collect(runs, arguments.library, arguments.cache, arguments.workers)
+    rows = collect(runs, library, arguments.cache, arguments.workers)
     figures = summary(rows)
     for name, values in figures.items():
         print(f"\n{name}")

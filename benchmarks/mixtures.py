@@ -113,6 +113,18 @@ def specimens(real: Path) -> list[Specimen]:
     return found
 
 
+def benchmark_library(real: Path) -> Path:
+    """The library of all structures of the collection, built if it is not there yet."""
+    out = Path("build") / "benchmark-library.h5"
+    if not out.exists():
+        from xtalfuse.datasets.library import build
+
+        out.parent.mkdir(exist_ok=True)
+        report = build([real / "cif"], out)
+        print(f"{out}: {len(report.kept)} entries, {len(report.left_out)} left out", flush=True)
+    return out
+
+
 class Judge:
     """Tells which library entries are right answers for a specimen."""
 

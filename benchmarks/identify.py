@@ -4,8 +4,8 @@
     python -m benchmarks.identify --section cpd --section weighed
     python -m benchmarks.identify --json identify.json --cache runs.jsonl
 
-The library is everything under ``real/cif``; it is built first. Beside each figure stands a zero model: the same number of phases taken from the top of the line-by-line
-ranking, without any fit.
+The library is everything under ``real/cif``; it is built first. Beside each figure stands a zero
+model: the same number of phases taken from the top of the line-by-line ranking, without any fit.
 """
 
 from __future__ import annotations

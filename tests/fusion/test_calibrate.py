@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from xtalfuse.tasks.evidence import FEATURES, PhaseEvidence
 
 GOOD = PhaseEvidence(
     gain=5000.0, margin=2000.0, strain=0.3, support=1.0, lines=20, broadening=0.2, height=0.8,
-    candidates=500,
+    candidates=500, unexplained=0.01, misfit=1.2,
 )  # fmt: skip
 
 
@@ -90,11 +91,10 @@ def test_the_shipped_calibration_fits_the_features():
 @pytest.mark.parametrize(
     ("name", "better", "worse"),
     [("gain", 1e4, 50.0), ("margin", 1e4, 1.0), ("support", 1.0, 0.1), ("lines", 30, 1),
-     ("strain", 0.0, 5.0), ("broadening", 0.0, 2.0), ("candidates", 10, 5000)],
+     ("strain", 0.0, 5.0), ("broadening", 0.0, 2.0), ("candidates", 10, 5000),
+     ("unexplained", 0.001, 0.3), ("misfit", 1.0, 20.0)],
 )  # fmt: skip
 def test_better_evidence_never_lowers_the_shipped_confidence(name, better, worse):
-    from dataclasses import replace
-
     confidence = default_calibration().phase
     high = confidence(replace(GOOD, **{name: better}).features())
     low = confidence(replace(GOOD, **{name: worse}).features())
@@ -115,4 +115,4 @@ def test_more_that_is_unexplained_never_lowers_the_shipped_unknown():
 def test_extreme_features_stay_probabilities():
     phase = default_calibration().phase
     for value in (-1e9, 1e9):
-        assert 0.0 <= phase(np.full(8, value)) <= 1.0
+        assert 0.0 <= phase(np.full(len(FEATURES), value)) <= 1.0

@@ -8,8 +8,7 @@ from pathlib import Path
 from xtalfuse.batch import Job, Options
 from xtalfuse.options import UsageError
 
-# package, path inside it, name, wavelength as the beamline and the tutorial state it, what is
-# known of the specimen
+# package, path inside it, name, wavelength where the file lacks it, what is known of the specimen
 SPECIMENS = (
     (
         "rietx",
@@ -22,7 +21,7 @@ SPECIMENS = (
         "rietx",
         "data/examples/11BM_NAC.fxye",
         "NAC",
-        "0.413909",
+        None,
         "Na2Ca3Al2F14 with a little fluorite, synchrotron beamline 11-BM",
     ),
     (

@@ -8,6 +8,7 @@ monochromator in the incident beam removes K-alpha2.
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 import zipfile
@@ -229,8 +230,27 @@ def _doubts(axis: str, angles: np.ndarray, optics: dict[str, Any]) -> list[str]:
 
 def _optics(path: Path, form: str) -> dict[str, Any]:
     """Radiation and optics where the format states more than rietx hands on."""
-    reader = {"xrdml": _xrdml_optics, "brml": _brml_optics, "rasx": _rasx_optics}.get(form)
+    readers = {
+        "xrdml": _xrdml_optics,
+        "brml": _brml_optics,
+        "rasx": _rasx_optics,
+        "gsas": _gsas_optics,
+    }
+    reader = readers.get(form)
     return reader(path) if reader else {"metadata": {}}
+
+
+def _gsas_optics(path: Path) -> dict[str, Any]:
+    """Wavelength that a beamline wrote into the comments above the data."""
+    found: dict[str, Any] = {"metadata": {}}
+    with path.open(encoding="latin-1") as file:
+        for line in itertools.islice(file, 60):
+            if line.startswith("BANK"):
+                break
+            stated = re.search(r"wavelength\s*[=:]\s*(\d*\.\d+)", line, re.IGNORECASE)
+            if stated:
+                found |= {"ka1": float(stated.group(1)), "only_ka1": True}
+    return found
 
 
 def _local(element: ET.Element) -> str:

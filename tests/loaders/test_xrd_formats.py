@@ -330,3 +330,19 @@ def test_one_wavelength_in_a_comment(tmp_path, made, written, lines, told):
 def test_the_line_that_a_cif_names(tmp_path, made, kind, lines):
     text = made.powder_cif().replace("0.45827", f"1.54059\n_diffrn_radiation_type {kind}")
     assert len(load(made.write(tmp_path, "a.cif", text)).radiation.weights) == lines
+
+
+def test_wavelength_in_the_comments_of_a_beamline_file(tmp_path) -> None:
+    """Beamline 11-BM writes its calibrated wavelength above the data."""
+    angles = np.arange(500.0, 3000.0, 1.0)  # centidegrees
+    rows = [f"{a:10.1f} {100 + 50 * (i % 7):10.2f} {10.0:8.2f}" for i, a in enumerate(angles)]
+    head = [
+        "sample".ljust(80),
+        "# Calibrated wavelength = 0.413909".ljust(80),
+        f"BANK 1 {len(rows)} {len(rows)} CONS 500.00 1.00 0 0 FXYE".ljust(80),
+    ]
+    path = tmp_path / "beamline.fxye"
+    path.write_text("\n".join(head + [row.ljust(80) for row in rows]) + "\n")
+    measurement = load(path)
+    assert measurement.radiation is not None
+    assert measurement.radiation.wavelengths_angstrom == (0.413909,)

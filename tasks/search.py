@@ -89,8 +89,25 @@ class PhaseSearch:
                 best = other
             else:
                 self.set_stretch(stretch)
+        if self.fitter.instrument.stretch:
+            best = self.absorb(best, common_strain(best))
         best, rivals = self.challenge(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
+
+    def absorb(self, fit: PatternFit, strain: float) -> PatternFit:
+        """The fit with the strain that its phases share given to the axis instead.
+
+        The screen finds a stretch to some tenths of a percent only; the rest would be in all cells.
+        """
+        stretch = fit.instrument.stretch + strain
+        self.set_stretch(stretch)
+        phases = []
+        for phase in fit.phases:
+            moved = phase.state.strain.copy()
+            moved[0] -= strain * np.sqrt(3.0)
+            phases.append(replace(phase, state=replace(phase.state, strain=moved)))
+        instrument = replace(fit.instrument, stretch=stretch)
+        return self.polish(replace(fit, phases=tuple(phases), instrument=instrument))
 
     def grow(self) -> PatternFit:
         """Add phases to a beam of hypotheses until none brings enough."""

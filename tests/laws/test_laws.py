@@ -131,7 +131,7 @@ def _noise(*shape: int) -> np.ndarray:
 # For each modality a record that can say nothing about phases or elements.
 BLIND: dict[Modality, Callable[[Callable[..., Measurement]], Measurement]] = {
     Modality.XRD: lambda powder: powder(
-        TRUE, counts=60.0, two_theta=(20.0, 26.0, 0.03), name="short.xy"
+        TRUE, counts=60.0, two_theta=(22.0, 33.0, 0.03), name="short.xy"
     ),
     Modality.EELS: lambda powder: _plasmon(),
     Modality.EDS: lambda powder: spectrum(

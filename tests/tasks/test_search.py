@@ -94,20 +94,22 @@ def test_a_phase_that_the_library_lacks_is_noticed(powder, references, answers, 
     assert answer.unknown_probability > 0.5
     assert answer.unknown_probability > answers["three"].unknown_probability
     # the phases that are there are still found, and any other is believed less
-    belief = {library.entries[p.entry].id: p.probability for p in answer.phases}
+    found = (*answer.phases, *answer.doubtful)
+    belief = {library.entries[p.entry].id: p.probability for p in found}
     true = set(THREE) - {gone}
     assert true <= set(belief)
     assert all(p < min(belief[t] for t in true) for name, p in belief.items() if name not in true)
-    # its strongest line is among the strongest of what is left over, with the right d
+    # its strongest lines are among what is left over, with the right d
     crystal = references.entries[references.index(gone)].crystal
     reflections = references.reflections(references.index(gone))
     cell = (*(v * (1.0 + STRAIN.get(gone, 0.0)) for v in crystal.cell[:3]), *crystal.cell[3:])
     d = reflections.d_spacings(cell)
-    strong = np.argsort(-reflections.intensities(cell, 1.5406))[:6]
-    seen = peak_d(answer.unexplained, answer.signal.radiation)[:3]
-    # a step of 0.03 deg is 0.1 % of d at 35 deg; an overlapped peak is cut by its neighbour
-    best = np.abs(seen[:, None] / d[strong] - 1.0).min(axis=1)
-    assert np.median(best) < 0.003
+    strong = d[np.argsort(-reflections.intensities(cell, 1.5406))[:6]]
+    seen = peak_d(answer.unexplained, answer.signal.radiation)
+    # A step of 0.03 deg is 0.1 % of d at 35 deg. Of six lines, some lie under those of other
+    # phases, or beyond the range.
+    off = np.abs(seen / strong[:, None] - 1.0).min(axis=1)
+    assert np.sum(off < 0.002) >= 3
 
 
 def test_a_stand_in_with_a_moved_cell_is_less_believed(powder, references):

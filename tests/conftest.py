@@ -1,4 +1,4 @@
-"""Shared fixtures: where the real instrument files are."""
+"""Shared fixtures: real instrument files, a small library, synthetic powders, an answer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from xtalfuse.datasets.library import Library
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -28,6 +28,9 @@ from xtalfuse.tasks.answer import (
     UnexplainedPeak,
     Unknown,
 )
+
+if TYPE_CHECKING:
+    from xtalfuse.datasets.library import Library
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def search(run: Run, library_path: Path) -> dict:
         kept = [i for i, n in enumerate(names) if n is not None or gate == "all"]
         phases = tuple(result.fit.phases[i] for i in kept)
         fit = searcher.polish(replace(result.fit, phases=phases), 4)
-        _, fit = finish(fine, models, fit)
+        _, fit = finish(fine, fit)
         rest = [
             FoundPhase(p.entry, 0.0, e, ())
             for i, (p, e) in enumerate(zip(result.fit.phases, evidence, strict=True))
@@ -105,6 +105,7 @@ def search(run: Run, library_path: Path) -> dict:
         "removed": run.removed,
         "complete": run.removed is None
         and not (set(run.specimen.weights) - set(run.specimen.scorable)),
+        "scorable": run.specimen.scorable,
         "names": names,
         "entries": [library.entries[p.entry].id for p in result.fit.phases],
         "evidence": [asdict(e) for e in evidence],
@@ -164,15 +165,21 @@ def phase_samples(rows: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def unknown_samples(rows: list[dict], phase: Logistic) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, labels and groups of every pattern: is a phase missing from the library?"""
+    """Features, labels and groups of every pattern: is a phase missing from the library?
+
+    Patterns of which the search missed a phase that the library does hold are left out: what
+    they leave unexplained is neither.
+    """
     features, labels, groups = [], [], []
     for row in rows:
         values = np.array([phase(PhaseEvidence(**e).features()) for e in row["evidence"]])
+        accepted = {n for n, v in zip(row["names"], values, strict=True) if v >= 0.5}
+        if row["complete"] and set(row["scorable"]) - accepted:
+            continue
         wrong = [n is None for n in row["names"]]
         fooled = any(v >= 0.5 and w for v, w in zip(values, wrong, strict=True))
         x = np.array(row["unknown_all" if fooled else "unknown_right"])
-        accepted = values[values >= 0.5]
-        x[-1] = accepted.min() if len(accepted) else 0.0
+        x[-1] = min((v for v in values if v >= 0.5), default=0.0)
         features.append(x)
         labels.append(not row["complete"])
         groups.append(row["group"])

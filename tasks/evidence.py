@@ -94,9 +94,9 @@ def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
     found = []
     for index, phase in enumerate(fit.phases):
         rivals = result.rivals[index]
-        gain = next(r.loss for r in rivals if r.entry is None) / fit.misfit
+        gain = next(r.loss for r in rivals if r.entry is None)
         others = [r.loss for r in rivals if r.entry is not None]
-        margin = min([*others, gain * fit.misfit]) / fit.misfit
+        margin = min([*others, gain])
         strain = phase.state.strain / np.array(
             [PRIOR_STRAIN[0] * np.sqrt(3.0)] + [PRIOR_STRAIN[1]] * (len(phase.state.strain) - 1)
         )

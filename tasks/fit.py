@@ -69,6 +69,13 @@ class PatternFit:
         """Quantity that the fit minimises."""
         return self.chi2 + self.penalty
 
+    def score(self, misfit: float) -> float:
+        """Objective in which priors weigh as much as data whose errors are `misfit` too small.
+
+        Hypotheses are compared by it, all with the misfit of the best of them.
+        """
+        return self.chi2 + misfit * self.penalty
+
     @property
     def misfit(self) -> float:
         """Reduced chi^2 that model error and correlation leave over, at least 1.

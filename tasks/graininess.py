@@ -69,6 +69,8 @@ def free_intensities(
     ridge = np.zeros(len(normal))
     ridge[n_fixed:] = 1.0 / scales[owner] ** 2
     loose = _solve(normal, ridge, right)
+    # a group that other phases cover tells nothing: its ratio stays where the prior put it
+    told = np.clip(1.0 - ridge * _variances(normal, ridge), 0.0, 1.0)[n_fixed:]
     ratio = np.maximum(
         1.0 + loose[n_fixed:] / np.maximum(loose[basis.shape[1] : n_fixed], 1e-12)[owner], 0.0
     )
@@ -77,7 +79,7 @@ def free_intensities(
         own = owner == index
         if own.sum() >= 3:
             scale = max(loose[basis.shape[1] + index], 1e-12)
-            scales[index] = scale * max(_consensus(ratio[own], areas[own]), 1e-3)
+            scales[index] = scale * max(_consensus(ratio[own], areas[own] * told[own] ** 2), 1e-3)
     fixed_scales = scales.copy()
     delta = np.clip(
         ratio * loose[basis.shape[1] : n_fixed][owner] / scales[owner] - 1.0, -0.9, LARGEST
@@ -177,8 +179,19 @@ def _consensus(ratio: np.ndarray, area: np.ndarray) -> float:
 
 
 def _solve(normal: np.ndarray, ridge: np.ndarray, right: np.ndarray) -> np.ndarray:
+    scaled, scale = _scaled(normal, ridge)
+    return scale * np.linalg.solve(scaled, scale * right)
+
+
+def _variances(normal: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+    scaled, scale = _scaled(normal, ridge)
+    return scale**2 * np.diag(np.linalg.inv(scaled))
+
+
+def _scaled(normal: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Normal matrix and ridge with unit diagonal, and the scale that made it so."""
     matrix = normal + np.diag(ridge)
     scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     scaled = matrix * scale[:, None] * scale
     scaled[np.diag_indices_from(scaled)] += 1e-9
-    return scale * np.linalg.solve(scaled, scale * right)
+    return scaled, scale

@@ -19,6 +19,8 @@ from xtalfuse.tasks.search import PhaseSearch, Rival, SearchResult
 
 SEARCH_POINTS = 2.5  # points in a peak width while searching
 FINAL_POINTS = 5.0  # and in the fit that is reported
+ACCEPTED = 0.5
+ACCEPTED_BESIDE_UNKNOWN = 0.75
 UNEXPLAINED_SIGMA = 6.0
 UNEXPLAINED_HEIGHT = 0.005  # of the strongest peak
 MODEL_ERROR_AT_PEAKS = 0.12  # of an explained peak; its flanks are not unexplained peaks
@@ -110,18 +112,34 @@ def analyse_pattern(
         FoundPhase(p.entry, calibration.phase(e.features()), e, r)
         for p, e, r in zip(result.fit.phases, phase_evidence(result), result.rivals, strict=True)
     ]
-    kept = [i for i, phase in enumerate(found) if phase.probability >= 0.5]
-    fit = _keep(search, result, kept)
     fine = encode_pattern(measurement, FINAL_POINTS)
-    fitter, fit = finish(fine, models, fit, measurement)
-    unexplained = unexplained_peaks(fine, fit)
+    answer = _conclude(search, result, found, fine, calibration, ACCEPTED)
+    if answer.unknown_probability >= 0.5:
+        # where a phase is missing, doubtful ones are likely to stand in for it
+        answer = _conclude(search, result, found, fine, calibration, ACCEPTED_BESIDE_UNKNOWN)
+    return answer
+
+
+def _conclude(
+    search: PhaseSearch,
+    result: SearchResult,
+    found: list[FoundPhase],
+    signal: PatternSignal,
+    calibration: Calibration,
+    threshold: float,
+) -> PatternAnswer:
+    """The answer with the phases that are more probable than a threshold."""
+    kept = [i for i, phase in enumerate(found) if phase.probability >= threshold]
+    fitter, fit = finish(signal, _keep(search, result, kept))
+    unexplained = unexplained_peaks(signal, fit)
+    accepted = tuple(found[i] for i in kept)
     doubtful = tuple(f for i, f in enumerate(found) if i not in kept)
-    features = unknown_features(fine, fit, unexplained, [found[i] for i in kept], doubtful)
+    features = unknown_features(signal, fit, unexplained, accepted, doubtful)
     return PatternAnswer(
-        fine,
+        signal,
         fit,
         fitter,
-        tuple(found[i] for i in kept),
+        accepted,
         doubtful,
         unexplained,
         calibration.unknown(features),
@@ -150,12 +168,7 @@ def _keep(search: PhaseSearch, result: SearchResult, kept: list[int]) -> Pattern
     return search.polish(replace(result.fit, phases=phases), 4)
 
 
-def finish(
-    signal: PatternSignal,
-    models: dict[int, PhaseModel],
-    fit: PatternFit,
-    measurement: Measurement | None = None,
-) -> tuple[PatternFitter, PatternFit]:
+def finish(signal: PatternSignal, fit: PatternFit) -> tuple[PatternFitter, PatternFit]:
     """Fit the accepted phases once more on a finer grid, with texture where it shows.
 
     The fit starts both from the freed intensities and from the calculated ones: the first
@@ -170,7 +183,8 @@ def finish(
     tied = tuple(replace(p, state=replace(p.state, adjust=None)) for p in textured)
     tied_fit = fitter.fit(tied, freed.instrument, iterations=10)
     tied_fit = free_intensities(fitter, tied_fit)
-    best = tied_fit if tied_fit.objective < freed.objective else freed
+    misfit = min(tied_fit.misfit, freed.misfit)
+    best = tied_fit if tied_fit.score(misfit) < freed.score(misfit) else freed
     best = fitter.fit(best.phases, best.instrument, iterations=4)
     return fitter, free_intensities(fitter, best)
 

@@ -6,7 +6,7 @@ asks for most; then superfluous ones are taken out again and each is challenged 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,10 @@ BEAM = 2  # hypotheses kept alive
 TRIALS = 6  # candidates placed for each hypothesis and each ranking
 SETTLED = 3  # of them refined
 RIVALS = 2  # refined against each phase at the end
+CLOSE = 40.0  # loss from which a rival is worth a full refinement
 MAX_PHASES = 7
-SAME_LATTICE = 0.004  # relative; a laboratory pattern hardly resolves less
-MIN_GAIN = 30.0  # of minus twice the log posterior, that a further phase must bring
+OWN_LINES = 0.12  # least share of a phase's lines, by root intensity, that are its own
+MIN_GAIN = 30.0  # of minus twice the log posterior, per unit misfit, for one more phase
 RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
 
 
@@ -32,7 +33,7 @@ class Rival:
     """What the pattern says when one phase is replaced by another, or by nothing."""
 
     entry: int | None  # library index; None is "no phase in its place"
-    loss: float  # rise of minus twice the log posterior
+    loss: float  # rise of minus twice the log posterior, per unit misfit
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class PhaseSearch:
         if abs(again) > STRETCH_NOTICED:
             self.set_stretch(stretch + again)
             other = self.prune(self.grow())
-            if other.objective < best.objective or stretch + again == 0.0:
+            if _gain(best, other) > 0.0 or stretch + again == 0.0:
                 best = other
             else:
                 self.set_stretch(stretch)
@@ -117,16 +118,13 @@ class PhaseSearch:
             grown: dict[frozenset[int], PatternFit] = {}
             for hypothesis in beam:
                 for trial in self.extensions(hypothesis)[:BEAM]:
-                    if hypothesis.objective - trial.objective < MIN_GAIN * trial.misfit:
-                        continue
                     members = frozenset(p.entry for p in trial.phases)
-                    if members in grown:
-                        continue
-                    grown[members] = self.polish(trial)
+                    if members not in grown and _gain(hypothesis, trial) >= MIN_GAIN:
+                        grown[members] = self.polish(trial)
             if not grown:
                 break
-            beam = sorted(grown.values(), key=lambda f: f.objective)[:BEAM]
-            if beam[0].objective > best.objective - MIN_GAIN * beam[0].misfit:
+            beam = _ranked(grown.values())[:BEAM]
+            if _gain(best, beam[0]) < MIN_GAIN:
                 break
             best = beam[0]
         return best
@@ -138,10 +136,13 @@ class PhaseSearch:
         proposals = [
             p for p in self.proposals(fit, TRIALS) if but is None or not self.same_class(p[0], but)
         ]
-        first = sorted((self.place(fit, *p) for p in proposals), key=lambda f: f.objective)
-        refined = [self.settle(f) for f in first[:settled]]
-        distinct = [f for f in refined if not repeats(f)]
-        return sorted(distinct, key=lambda f: f.objective)
+        placed = [self.place(fit, *p) for p in proposals]
+        # where a cell starts a little off, narrow peaks fit badly until it is refined: the best
+        # of the screen has its chance too
+        first = _ranked(placed)[:settled]
+        first += [f for f in placed[:2] if not any(f is other for other in first)]
+        refined = [self.settle(f) for f in first]
+        return _ranked(f for f in refined if not repeats(f, self.signal))
 
     def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
         """Candidates that may explain what a fit leaves over: entry, strain, width."""
@@ -195,8 +196,8 @@ class PhaseSearch:
         """Take out phases that the others make superfluous."""
         while fit.phases:
             shorter = [self.without(fit, i) for i in range(len(fit.phases))]
-            best = min(shorter, key=lambda f: f.objective)
-            if best.objective > fit.objective + MIN_GAIN * fit.misfit:
+            best = min(shorter, key=lambda f: f.score(fit.misfit))
+            if _gain(best, fit) > MIN_GAIN:
                 break
             fit = self.polish(best)
         return fit
@@ -208,17 +209,13 @@ class PhaseSearch:
         swaps = 0
         while index < len(fit.phases):
             bare = self.without(fit, index)
-            entry = fit.phases[index].entry
-            own = [Rival(None, bare.objective - fit.objective)]
+            own = [Rival(None, _gain(bare, fit))]
             better = None
-            for rival in self.extensions(bare, RIVALS, but=entry):
-                other = rival.phases[-1].entry
-                if rival.objective < fit.objective + 100.0:
+            for rival in self.extensions(bare, RIVALS, but=fit.phases[index].entry):
+                if _gain(rival, fit) < CLOSE:
                     rival = self.polish(rival, 3)
-                own.append(Rival(other, rival.objective - fit.objective))
-                if rival.objective < fit.objective - 5.0 and (
-                    better is None or rival.objective < better.objective
-                ):
+                own.append(Rival(rival.phases[-1].entry, _gain(rival, fit)))
+                if own[-1].loss < -1.0 and (better is None or _gain(better, rival) > 0.0):
                     better = rival
             if better is not None and swaps < 4:
                 fit, index, rivals, swaps = self.polish(better), 0, [], swaps + 1
@@ -228,17 +225,42 @@ class PhaseSearch:
         return fit, tuple(rivals)
 
 
-def repeats(fit: PatternFit) -> bool:
-    """Whether the last phase has the lattice of an earlier one: its peaks are there already."""
-    last = fit.phases[-1]
-    cell = np.array(last.model.cell(last.state))
-    group = last.model.crystal.space_group_number
-    for phase in fit.phases[:-1]:
-        if phase.model.crystal.space_group_number != group:
-            continue
-        if np.all(np.abs(np.array(phase.model.cell(phase.state)) / cell - 1.0) < SAME_LATTICE):
-            return True
-    return False
+def _gain(poor: PatternFit, rich: PatternFit) -> float:
+    """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
+    return (poor.score(rich.misfit) - rich.score(rich.misfit)) / rich.misfit
+
+
+def _ranked(fits: Iterable[PatternFit]) -> list[PatternFit]:
+    """Fits, the most probable first."""
+    listed = list(fits)
+    misfit = min((f.misfit for f in listed), default=1.0)
+    return sorted(listed, key=lambda f: f.score(misfit))
+
+
+def repeats(fit: PatternFit, signal: PatternSignal) -> bool:
+    """Whether the last phase has hardly a line of its own beside those of the earlier ones.
+
+    So it is with an isotype of nearly the same cell, and with a lattice whose lines are all
+    among those of a larger one. Lines of other phases count where they are at least half as
+    strong and nearer than a third of a peak width.
+    """
+    lines = [
+        (
+            p.model.positions(p.state, fit.instrument),
+            p.scale * p.model.seen_strength(p.state, fit.instrument),
+        )
+        for p in fit.phases
+    ]
+    position, strength = lines[-1]
+    inside = (position > signal.range_deg[0]) & (position < signal.range_deg[1])
+    inside &= strength > 0.01 * strength.max(initial=0.0)
+    position, strength = position[inside], strength[inside]
+    own = np.ones(len(position), bool)
+    for other, height in lines[:-1]:
+        near = np.abs(position[:, None] - other) < 0.33 * signal.fwhm_deg
+        own &= ~(near & (height >= 0.5 * strength[:, None])).any(axis=1)
+    weight = np.sqrt(strength)
+    return float(weight[own].sum()) < OWN_LINES * max(float(weight.sum()), 1e-300)
 
 
 def common_strain(fit: PatternFit) -> float:

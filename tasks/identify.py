@@ -32,6 +32,7 @@ from xtalfuse.tasks.rings import RingEvidence, library_candidates, ring_evidence
 from xtalfuse.tasks.search import weight_fractions
 from xtalfuse.tasks.uncertainty import fit_uncertainty
 
+RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
 SUSPICIOUS_UNKNOWN = 0.5  # from here on, the elements that spectra ruled out are tried too
 
 
@@ -199,8 +200,8 @@ def _contradictions(work: _Work, found: PatternAnswer) -> None:
     for name, profile, rings in work.rings:
         if len(profile.sharp) >= 3 and rings.tied and not entries & set(rings.tied):
             likelihoods = rings.log_likelihoods
-            best = max((likelihoods.get(e, -np.inf) for e in entries), default=-np.inf)
-            if best < 0.0:
+            here = max((likelihoods.get(e, -np.inf) for e in entries), default=-np.inf)
+            if here < max(likelihoods.values()) - RINGS_DIFFER:
                 work.warnings.insert(
                     0, f"conflict: {name}: its rings are not those of the phases of the pattern"
                 )

@@ -143,7 +143,7 @@ def test_certified_corundum(real):
     model = phase_model(CORUNDUM, reflections(CORUNDUM), signal.radiation, signal.range_deg)
     fitter = PatternFitter(signal)
     start = fitter.fit((PhaseFit(0, model, model.start()),), iterations=10)
-    _, fit = finish(signal, {0: model}, start)
+    _, fit = finish(signal, start)
     outcome = refine(measurement, (CORUNDUM,), fit, seconds=60.0)
     cell, su = outcome.phases[0].cell, outcome.phases[0].cell_su
     # a zero shift of the goniometer is not known to better than this; the ratio does not feel it

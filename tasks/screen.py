@@ -22,7 +22,6 @@ WIDTHS = (1.0, 2.0)  # of the filter, in typical peak widths
 STRAIN_LIMIT = 0.015
 STRETCH_LIMIT = 0.025
 STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
-STRETCH_GAIN = 1.25  # in score, over no stretch
 TOGETHER = 4  # best phases that must agree
 QUANTILES = (0.1, 0.25, 0.45, 0.65, 0.85)
 
@@ -79,11 +78,16 @@ class Screen:
                 best.strain[better], best.width[better] = strain, factor
         return best
 
-    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> float:
-        """Strain at which several phases fit at once, where that is far better than at zero.
+    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+        """Strain at which several phases fit best at once, and how much better than at zero.
 
         Phases of one specimen have strains of their own of some tenths of a percent. If the
         best ones fit together only with a common strain beyond that, the axis is off.
+
+        Returns
+        -------
+        stretch : 0 unless it is beyond `STRETCH_NOTICED`
+        ratio : of the sum of the best scores there to that at zero
         """
         strains = np.arange(-STRETCH_LIMIT, STRETCH_LIMIT + 1e-9, 2.0 * self.step)
         amplitude, error2 = self._matched(residual, variance, WIDTHS[0])
@@ -95,8 +99,9 @@ class Screen:
         middle = np.flatnonzero(together >= 0.98 * together[best])
         stretch = float(strains[middle].mean())
         at_zero = float(np.interp(0.0, strains, together))
-        far = abs(stretch) > STRETCH_NOTICED and together[best] > STRETCH_GAIN * at_zero
-        return stretch if far else 0.0
+        if abs(stretch) <= STRETCH_NOTICED:
+            return 0.0, 1.0
+        return stretch, float(together[best]) / max(at_zero, 1e-12)
 
     def _matched(
         self, residual: np.ndarray, variance: np.ndarray, factor: float

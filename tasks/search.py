@@ -21,6 +21,8 @@ BEAM = 2  # hypotheses kept alive
 TRIALS = 6  # candidates placed for each hypothesis and each ranking
 SETTLED = 3  # of them refined
 RIVALS = 2  # refined against each phase at the end
+SURE_STRETCH = 1.25  # score with a stretched axis over that without, that needs no trial
+MOST_MISFIT = 10.0  # what a complete set of phases may leave; beyond, phases are missing
 CLOSE = 40.0  # loss from which a rival is worth a full refinement
 MAX_PHASES = 7
 OWN_LINES = 0.12  # least share of a phase's lines, by root intensity, that are its own
@@ -76,24 +78,30 @@ class PhaseSearch:
 
     def run(self) -> SearchResult:
         """Search, prune, challenge; with a stretched axis where several phases ask for it."""
-        stretch = self.screen.common_stretch(self.signal.net, self.signal.variance)
-        if stretch:
-            self.set_stretch(stretch)
-        best = self.prune(self.grow())
-        rest = common_strain(best)
-        # one phase alone may be a solid solution; then the axis is taken as it is
-        again = -stretch if stretch and len(best.phases) < 2 else rest
-        if abs(again) > STRETCH_NOTICED:
-            self.set_stretch(stretch + again)
-            other = self.prune(self.grow())
-            if _gain(best, other) > 0.0 or stretch + again == 0.0:
+        stretch, ratio = self.screen.common_stretch(self.signal.net, self.signal.variance)
+        best = self.grown(stretch if ratio > SURE_STRETCH else 0.0)
+        applied = self.fitter.instrument.stretch
+        if applied and len(best.phases) < 2:
+            again = 0.0  # one phase alone may be a solid solution: the axis is taken as it is
+        elif stretch and not applied:
+            again = stretch
+        else:
+            again = applied + common_strain(best)
+        if abs(again - applied) > STRETCH_NOTICED:
+            other = self.grown(again)
+            if _gain(best, other) > 0.0 or not again:
                 best = other
             else:
-                self.set_stretch(stretch)
+                self.set_stretch(applied)
         if self.fitter.instrument.stretch:
             best = self.absorb(best, common_strain(best))
         best, rivals = self.challenge(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
+
+    def grown(self, stretch: float) -> PatternFit:
+        """The phases that are found if every d is longer than it is by this fraction."""
+        self.set_stretch(stretch)
+        return self.prune(self.grow())
 
     def absorb(self, fit: PatternFit, strain: float) -> PatternFit:
         """The fit with the strain that its phases share given to the axis instead.
@@ -196,7 +204,7 @@ class PhaseSearch:
         """Take out phases that the others make superfluous."""
         while fit.phases:
             shorter = [self.without(fit, i) for i in range(len(fit.phases))]
-            best = min(shorter, key=lambda f: f.score(fit.misfit))
+            best = _ranked(shorter)[0]
             if _gain(best, fit) > MIN_GAIN:
                 break
             fit = self.polish(best)
@@ -215,7 +223,7 @@ class PhaseSearch:
                 if _gain(rival, fit) < CLOSE:
                     rival = self.polish(rival, 3)
                 own.append(Rival(rival.phases[-1].entry, _gain(rival, fit)))
-                if own[-1].loss < -1.0 and (better is None or _gain(better, rival) > 0.0):
+                if _ranked([better or fit, rival])[0] is rival:
                     better = rival
             if better is not None and swaps < 4:
                 fit, index, rivals, swaps = self.polish(better), 0, [], swaps + 1
@@ -227,13 +235,14 @@ class PhaseSearch:
 
 def _gain(poor: PatternFit, rich: PatternFit) -> float:
     """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
-    return (poor.score(rich.misfit) - rich.score(rich.misfit)) / rich.misfit
+    misfit = min(rich.misfit, MOST_MISFIT)
+    return (poor.score(misfit) - rich.score(misfit)) / misfit
 
 
 def _ranked(fits: Iterable[PatternFit]) -> list[PatternFit]:
     """Fits, the most probable first."""
     listed = list(fits)
-    misfit = min((f.misfit for f in listed), default=1.0)
+    misfit = min([MOST_MISFIT, *(f.misfit for f in listed)])
     return sorted(listed, key=lambda f: f.score(misfit))
 
 
@@ -275,11 +284,11 @@ def common_strain(fit: PatternFit) -> float:
     if major.sum() < 2:
         return 0.0
     strain, weight = strain[major], np.sqrt(height[major])
-    order = np.argsort(strain)
-    cumulative = np.cumsum(weight[order])
-    middle = strain[order][np.searchsorted(cumulative, 0.5 * cumulative[-1])]
-    agree = np.abs(strain - middle) < 0.003
-    if agree.sum() < 2 or weight[agree].sum() < 0.5 * weight.sum():
+    near = np.abs(strain[:, None] - strain) < 0.003
+    together = near & (near.sum(axis=1) >= 2)[:, None]
+    best = int(np.argmax(together @ weight))
+    agree = together[best]
+    if weight[agree].sum() < 0.3 * weight.sum():
         return 0.0
     return float(np.average(strain[agree], weights=weight[agree]))
 

@@ -55,43 +55,12 @@ def free_intensities(
     )
     columns = [fitter.columns(p, fit.instrument).profile for p in bare]
     groups = [_observable(fitter, p, fit, i in freed) for i, p in enumerate(bare)]
-    basis = fitter.background_columns
-    fixed = np.column_stack([basis, *columns])
-    design = np.column_stack([fixed, *[g.columns for g in groups]])
-    n_fixed, owner = (
-        fixed.shape[1],
-        np.repeat(np.arange(len(bare)), [g.columns.shape[1] for g in groups]),
+    owner = np.repeat(np.arange(len(bare)), [g.columns.shape[1] for g in groups])
+    freedom = np.column_stack([g.columns for g in groups])
+    start = np.array([max(p.scale, 1e-12) for p in fit.phases])
+    scales, delta = _solve_freed(
+        fitter, fit, np.column_stack(columns), freedom, owner, start, rounds
     )
-    weight = 1.0 / fitter.variance(fit.calculated - fit.background)
-    normal = design.T @ (design * weight[:, None])
-    right = design.T @ (weight * fitter.signal.intensity)
-    scales = np.array([max(p.scale, 1e-12) for p in fit.phases])
-    ridge = np.zeros(len(normal))
-    ridge[n_fixed:] = 1.0 / scales[owner] ** 2
-    loose = _solve(normal, ridge, right)
-    # a group that other phases cover tells nothing: its ratio stays where the prior put it
-    told = np.clip(1.0 - ridge * _variances(normal, ridge), 0.0, 1.0)[n_fixed:]
-    ratio = np.maximum(
-        1.0 + loose[n_fixed:] / np.maximum(loose[basis.shape[1] : n_fixed], 1e-12)[owner], 0.0
-    )
-    areas = np.concatenate([g.columns.sum(axis=0) for g in groups])
-    for index in range(len(bare)):
-        own = owner == index
-        if own.sum() >= 3:
-            scale = max(loose[basis.shape[1] + index], 1e-12)
-            scales[index] = scale * max(_consensus(ratio[own], areas[own] * told[own] ** 2), 1e-3)
-    fixed_scales = scales.copy()
-    delta = np.clip(
-        ratio * loose[basis.shape[1] : n_fixed][owner] / scales[owner] - 1.0, -0.9, LARGEST
-    )
-    for _ in range(rounds):
-        stiffness = (
-            (GRAIN_FREEDOM + 1.0) / (GRAIN_FREEDOM + (delta / GRAIN_SPREAD) ** 2) / GRAIN_SPREAD**2
-        )
-        ridge[n_fixed:] = stiffness / scales[owner] ** 2
-        solution = _solve(normal, ridge, right)
-        scales = np.clip(solution[basis.shape[1] : n_fixed], 0.5 * fixed_scales, 2.0 * fixed_scales)
-        delta = np.clip(solution[n_fixed:] / scales[owner], -0.9, LARGEST)
     phases = []
     for index, (phase, group) in enumerate(zip(bare, groups, strict=True)):
         if index not in freed:
@@ -134,6 +103,51 @@ def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: 
     member[order] = number[label]
     columns = model.reflection_columns(grid, state, fit.instrument, member, len(good))
     return _Groups(member, columns)
+
+
+def _solve_freed(
+    fitter: PatternFitter,
+    fit: PatternFit,
+    profiles: np.ndarray,
+    freedom: np.ndarray,
+    owner: np.ndarray,
+    scales: np.ndarray,
+    rounds: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scales of the phases and relative deviation of each freed group.
+
+    First every group is nearly free; the scale of a phase is then the one on which most of its
+    groups agree. From there the heavy-tailed prior is reweighted.
+    """
+    n_background = fitter.background_columns.shape[1]
+    n_fixed = n_background + profiles.shape[1]
+    design = np.column_stack([fitter.background_columns, profiles, freedom])
+    weight = 1.0 / fitter.variance(fit.calculated - fit.background)
+    normal = design.T @ (design * weight[:, None])
+    right = design.T @ (weight * fitter.signal.intensity)
+    ridge = np.zeros(len(normal))
+    ridge[n_fixed:] = 1.0 / scales[owner] ** 2
+    loose = _solve(normal, ridge, right)
+    # a group that other phases cover tells nothing: its ratio stays where the prior put it
+    told = np.clip(1.0 - ridge * _variances(normal, ridge), 0.0, 1.0)[n_fixed:]
+    first = np.maximum(loose[n_background:n_fixed], 1e-12)
+    ratio = np.maximum(1.0 + loose[n_fixed:] / first[owner], 0.0)
+    areas = freedom.sum(axis=0)
+    agreed = scales.copy()
+    for index in range(len(scales)):
+        own = owner == index
+        if own.sum() >= 3:
+            common = _consensus(ratio[own], areas[own] * told[own] ** 2)
+            agreed[index] = first[index] * max(common, 1e-3)
+    scales = agreed
+    delta = np.clip(ratio * first[owner] / scales[owner] - 1.0, -0.9, LARGEST)
+    for _ in range(rounds):
+        spread = GRAIN_SPREAD**2 * (GRAIN_FREEDOM + (delta / GRAIN_SPREAD) ** 2)
+        ridge[n_fixed:] = (GRAIN_FREEDOM + 1.0) / spread / scales[owner] ** 2
+        solution = _solve(normal, ridge, right)
+        scales = np.clip(solution[n_background:n_fixed], 0.5 * agreed, 2.0 * agreed)
+        delta = np.clip(solution[n_fixed:] / scales[owner], -0.9, LARGEST)
+    return scales, delta
 
 
 def suggest_texture(phase: PhaseFit, instrument: InstrumentState) -> PhaseFit:

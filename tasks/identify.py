@@ -29,11 +29,10 @@ from xtalfuse.tasks.cautions import cautions
 from xtalfuse.tasks.phase import FoundPhase, PatternAnswer, analyse_pattern
 from xtalfuse.tasks.ring_answer import ring_answer, ring_panel
 from xtalfuse.tasks.rings import RingEvidence, library_candidates, ring_evidence
-from xtalfuse.tasks.search import weight_fractions
+from xtalfuse.tasks.search import MIN_GAIN, MOST_MISFIT, weight_fractions
 from xtalfuse.tasks.uncertainty import fit_uncertainty
 
 RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
-SUSPICIOUS_UNKNOWN = 0.5  # from here on, the elements that spectra ruled out are tried too
 
 
 @dataclass
@@ -174,17 +173,18 @@ def _from_pattern(work: _Work, measurement: Measurement, refine: bool) -> Answer
 
 
 def _second_look(work: _Work, measurement: Measurement, found: PatternAnswer) -> PatternAnswer:
-    """Search without the elements that spectra gave, if with them something stays unexplained.
+    """Search without the elements that spectra gave, and keep that if the pattern asks for it.
 
     A spectrum sees a small place, or another specimen; it must not cost the answer of the
     powder pattern. Elements named by hand are not questioned.
     """
-    if work.belief.given is not None or found.unknown_probability < SUSPICIOUS_UNKNOWN:
+    if work.belief.given is not None:
         return found
     if len(work.belief.candidates(work.library)) == len(work.library):
         return found
     free = analyse_pattern(measurement, work.library)
-    return free if free.unknown_probability < found.unknown_probability else found
+    gain = (found.fit.chi2 - free.fit.chi2) / min(free.fit.misfit, MOST_MISFIT)
+    return free if gain > 2.0 * MIN_GAIN else found
 
 
 def _contradictions(work: _Work, found: PatternAnswer) -> None:

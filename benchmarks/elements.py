@@ -1,8 +1,8 @@
 """Which elements spectra show: exact sets and F1, on measured and on simulated spectra.
 
-    python benchmarks/elements.py                       # measured spectra, offsets injected
-    python benchmarks/elements.py --synthetic 97        # simulated spectra as well
-    python benchmarks/elements.py --json elements.json
+    python -m benchmarks.elements                       # measured spectra, offsets injected
+    python -m benchmarks.elements --synthetic 97        # simulated spectra as well
+    python -m benchmarks.elements --json elements.json
 
 Truth for a measured core-loss spectrum: the elements of its formula with a major edge inside
 the recorded range, and those whose edges its author declares. Beside the search stand two zero
@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from synthetic_spectra import COMPOUNDS, elements_in_range, parse, simulate
 
+from benchmarks.synthetic_spectra import COMPOUNDS, elements_in_range, parse, simulate
 from xtalfuse.encoders.eels_templates import prior_probability
 from xtalfuse.encoders.spectrum import conflict, element_evidence, summed_spectrum
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance

@@ -3,7 +3,7 @@
 Structures are copies of the CIF files of a folder with slightly changed cells, so that none
 has the content of another.
 
-    python benchmarks/library_build.py FOLDER [--structures 10000] [--workers 2] [--json]
+    python -m benchmarks.library_build FOLDER [--structures 10000] [--workers 2] [--json]
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ What then differs is arithmetic. Two more comparisons say what the choice of dat
 our form factors (International Tables C, 6.1.1.4) without and with anomalous dispersion.
 Speed: both calculate each structure in turn, in one process.
 
-    python benchmarks/structure_factors.py [--json]
+    python -m benchmarks.structure_factors [--json]
 """
 
 from __future__ import annotations

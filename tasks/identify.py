@@ -184,7 +184,7 @@ def _second_look(work: _Work, measurement: Measurement, found: PatternAnswer) ->
         return found
     free = analyse_pattern(measurement, work.library)
     gain = (found.fit.chi2 - free.fit.chi2) / min(free.fit.misfit, MOST_MISFIT)
-    return free if gain > 2.0 * MIN_GAIN else found
+    return free if gain > MIN_GAIN else found
 
 
 def _contradictions(work: _Work, found: PatternAnswer) -> None:

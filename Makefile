@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	$(BIN)/xtalfuse demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -89,7 +89,8 @@ class PhaseSearch:
             again = applied + common_strain(best)
         if abs(again - applied) > STRETCH_NOTICED:
             other = self.grown(again)
-            if _gain(best, other) > 0.0 or not again:
+            supported = len(other.phases) >= 2 and _gain(best, other) > MIN_GAIN
+            if supported or not again:
                 best = other
             else:
                 self.set_stretch(applied)

@@ -146,6 +146,15 @@ def test_a_stretched_angle_axis_is_recognised(powder, references, stretch):
     assert fractions_of(answer, references) == pytest.approx(THREE, abs=0.02)
 
 
+@pytest.mark.parametrize("strain", [-0.008, 0.008])
+def test_one_phase_alone_never_stretches_the_axis(powder, references, strain):
+    """A cell that is off may be a solid solution; only several phases can speak of the axis."""
+    measurement = powder({"corundum": 1.0}, strain={"corundum": strain})
+    answer = analyse_pattern(measurement, references)
+    assert answer.fit.instrument.stretch == 0.0
+    assert [references.entries[p.entry].id for p in answer.phases] == ["corundum"]
+
+
 def test_solid_solutions_are_not_taken_for_a_stretched_axis(answers):
     assert all(answer.fit.instrument.stretch == 0.0 for answer in answers.values())
 

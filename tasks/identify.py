@@ -29,9 +29,10 @@ from xtalfuse.tasks.cautions import cautions
 from xtalfuse.tasks.phase import FoundPhase, PatternAnswer, analyse_pattern
 from xtalfuse.tasks.ring_answer import ring_answer, ring_panel
 from xtalfuse.tasks.rings import RingEvidence, library_candidates, ring_evidence
-from xtalfuse.tasks.search import MIN_GAIN, MOST_MISFIT, weight_fractions
+from xtalfuse.tasks.search import gain, weight_fractions
 from xtalfuse.tasks.uncertainty import fit_uncertainty
 
+FREE_GAIN = 10.0  # from here on the pattern overrules the elements that spectra gave
 RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
 
 
@@ -183,8 +184,7 @@ def _second_look(work: _Work, measurement: Measurement, found: PatternAnswer) ->
     if len(work.belief.candidates(work.library)) == len(work.library):
         return found
     free = analyse_pattern(measurement, work.library)
-    gain = (found.fit.chi2 - free.fit.chi2) / min(free.fit.misfit, MOST_MISFIT)
-    return free if gain > MIN_GAIN else found
+    return free if gain(found.fit, free.fit) > FREE_GAIN else found
 
 
 def _contradictions(work: _Work, found: PatternAnswer) -> None:

@@ -89,7 +89,7 @@ class PhaseSearch:
             again = applied + common_strain(best)
         if abs(again - applied) > STRETCH_NOTICED:
             other = self.grown(again)
-            supported = len(other.phases) >= 2 and _gain(best, other) > MIN_GAIN
+            supported = len(other.phases) >= 2 and gain(best, other) > MIN_GAIN
             if supported or not again:
                 best = other
             else:
@@ -128,12 +128,12 @@ class PhaseSearch:
             for hypothesis in beam:
                 for trial in self.extensions(hypothesis)[:BEAM]:
                     members = frozenset(p.entry for p in trial.phases)
-                    if members not in grown and _gain(hypothesis, trial) >= MIN_GAIN:
+                    if members not in grown and gain(hypothesis, trial) >= MIN_GAIN:
                         grown[members] = self.polish(trial)
             if not grown:
                 break
             beam = _ranked(grown.values())[:BEAM]
-            if _gain(best, beam[0]) < MIN_GAIN:
+            if gain(best, beam[0]) < MIN_GAIN:
                 break
             best = beam[0]
         return best
@@ -206,7 +206,7 @@ class PhaseSearch:
         while fit.phases:
             shorter = [self.without(fit, i) for i in range(len(fit.phases))]
             best = _ranked(shorter)[0]
-            if _gain(best, fit) > MIN_GAIN:
+            if gain(best, fit) > MIN_GAIN:
                 break
             fit = self.polish(best)
         return fit
@@ -218,12 +218,12 @@ class PhaseSearch:
         swaps = 0
         while index < len(fit.phases):
             bare = self.without(fit, index)
-            own = [Rival(None, _gain(bare, fit))]
+            own = [Rival(None, gain(bare, fit))]
             better = None
             for rival in self.extensions(bare, RIVALS, but=fit.phases[index].entry):
-                if _gain(rival, fit) < CLOSE:
+                if gain(rival, fit) < CLOSE:
                     rival = self.polish(rival, 3)
-                own.append(Rival(rival.phases[-1].entry, _gain(rival, fit)))
+                own.append(Rival(rival.phases[-1].entry, gain(rival, fit)))
                 if _ranked([better or fit, rival])[0] is rival:
                     better = rival
             if better is not None and swaps < 4:
@@ -234,7 +234,7 @@ class PhaseSearch:
         return fit, tuple(rivals)
 
 
-def _gain(poor: PatternFit, rich: PatternFit) -> float:
+def gain(poor: PatternFit, rich: PatternFit) -> float:
     """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
     misfit = min(rich.misfit, MOST_MISFIT)
     return (poor.score(misfit) - rich.score(misfit)) / misfit

@@ -78,45 +78,29 @@ def run(specimen: Specimen, real: Path, library: Library, judge: Judge) -> list[
 
     by_hand, by_hand_false = judged(ask(None, sorted(specimen.elements)), specimen, judge, library)
     alone, alone_false = judged(ask(None), specimen, judge, library)
+    base = {
+        "file": specimen.path.name,
+        "by_hand": len(by_hand),
+        "by_hand_false": by_hand_false,
+        "alone": len(alone),
+        "alone_false": alone_false,
+    }
+    spectra: list[tuple[str, bool, Measurement]] = [
+        (f"simulated {formula}", True, spectrum_of(formula, 1))
+        for formula in specimen.weights
+        if formula in COMPOUNDS
+    ]
+    spectra += [
+        (path, False, load(real / path))
+        for path, elements in OTHERS.items()
+        if not elements <= compounds
+    ]
     rows = []
-    for formula in specimen.weights:
-        if formula not in COMPOUNDS:
-            continue
-        answer = ask(spectrum_of(formula, 1))
+    for name, same, spectrum in spectra:
+        answer = ask(spectrum)
         found, false = judged(answer, specimen, judge, library)
-        rows.append(
-            {
-                "file": specimen.path.name,
-                "spectrum": f"simulated {formula}",
-                "same": True,
-                "flagged": flagged(answer),
-                "found": len(found),
-                "false": false,
-                "by_hand": len(by_hand),
-                "by_hand_false": by_hand_false,
-                "alone": len(alone),
-                "alone_false": alone_false,
-            }
-        )
-    for path, elements in OTHERS.items():
-        if elements <= compounds:
-            continue
-        answer = ask(load(real / path))
-        found, false = judged(answer, specimen, judge, library)
-        rows.append(
-            {
-                "file": specimen.path.name,
-                "spectrum": path,
-                "same": False,
-                "flagged": flagged(answer),
-                "found": len(found),
-                "false": false,
-                "by_hand": len(by_hand),
-                "by_hand_false": by_hand_false,
-                "alone": len(alone),
-                "alone_false": alone_false,
-            }
-        )
+        seen = {"spectrum": name, "same": same, "flagged": flagged(answer)}
+        rows.append({**base, **seen, "found": len(found), "false": false})
     return rows
 
 

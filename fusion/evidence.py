@@ -15,7 +15,6 @@ from xtalfuse.datasets.library import Library
 from xtalfuse.encoders.spectrum import ElementEvidence, prior_probability
 
 RULED_OUT = 0.03  # an element less probable than this is not looked for
-INFORMATIVE = 0.5
 
 
 @dataclass(frozen=True)

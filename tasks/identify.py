@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.datasets.library import Library, builtin
+from xtalfuse.encoders.pattern import peak_d
 from xtalfuse.encoders.rings import NotRingsError, RingProfile, ring_profile
 from xtalfuse.encoders.spectrum import ElementEvidence, conflict, element_evidence
 from xtalfuse.fusion.evidence import ElementBelief, join_elements
 from xtalfuse.loaders.record import FileReport, Measurement, Modality, Record
-from xtalfuse.physics.units import d_spacing
 from xtalfuse.tasks.answer import (
     Answer,
     Cell,
@@ -310,7 +310,7 @@ def _evidence(work: _Work, phase: FoundPhase, entry: Any) -> dict[str, Any]:
 def _unexplained(found: PatternAnswer) -> tuple[UnexplainedPeak, ...]:
     tallest = max(float(found.signal.net.max(initial=0.0)), 1e-12)
     peaks = found.unexplained
-    d = d_spacing(peaks.two_theta_deg, found.signal.radiation.primary_angstrom)
+    d = peak_d(peaks, found.signal.radiation)
     return tuple(
         UnexplainedPeak(
             round(float(d[i]), 4),

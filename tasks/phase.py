@@ -23,6 +23,7 @@ ACCEPTED = 0.5
 ACCEPTED_BESIDE_UNKNOWN = 0.75
 UNEXPLAINED_SIGMA = 6.0
 UNEXPLAINED_HEIGHT = 0.005  # of the strongest peak
+TELLING_MISFIT = 5.0  # beyond, it is the peak shape of a pattern with very many counts
 MODEL_ERROR_AT_PEAKS = 0.12  # of an explained peak; its flanks are not unexplained peaks
 K_BETA = {"CuKa": 1.392234, "CoKa": 1.620826, "FeKa": 1.756604, "CrKa": 2.084887}
 TUNGSTEN_LA = 1.476419  # of an aged tube; both after Deslattes et al. (2003), as in units
@@ -242,7 +243,7 @@ def unknown_features(
             np.log10(max(float(unexplained.height.max(initial=0.0)) / tallest, 1e-3)),
             np.log1p(len(unexplained.height)),
             np.log10(max(unexplained_share(signal, fit), 1e-4)),
-            np.log(fit.misfit),
+            np.log(min(fit.misfit, TELLING_MISFIT)),
             np.log10(max((f.evidence.height for f in doubtful), default=1e-3)),
             min((f.probability for f in accepted), default=0.0),
         ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.physics.crystal_map import CrystalMap
 from xtalfuse.physics.units import Radiation
 
 
@@ -19,6 +20,8 @@ class Modality(StrEnum):
     EDS = "eds"  # X-ray emission, counts against energy
     DIFFRACTION = "diffraction"  # 2-D electron diffraction (rings or spots)
     IMAGE = "image"  # real-space image
+    EBSD = "ebsd"  # map of crystal orientations
+    CT = "ct"  # volume of grey values or labels
     OTHER = "other"  # readable, but nothing in this package uses it yet
 
 
@@ -57,13 +60,14 @@ class Measurement:
     Parameters
     ----------
     modality : what kind of record it is
-    values : array; for XRD (n,) intensities in ``value_unit``
+    values : array; for XRD (n,) intensities in ``value_unit``; for EBSD (n, 4) orientations
     axes : one Axis per array dimension, in order
     value_unit : ``"counts"``, ``"counts/s"`` or ``"arbitrary"``
     calibration : of the scattering, energy or length axis
     provenance : file, hash, reader, instrument metadata, warnings
     radiation : X-rays used (XRD only)
     sigma : standard uncertainty of each value where the file gives one
+    crystal_map : points, phases and orientations (EBSD only; `values` is its orientation)
     """
 
     modality: Modality
@@ -74,6 +78,7 @@ class Measurement:
     provenance: Provenance
     radiation: Radiation | None = None
     sigma: np.ndarray | None = None
+    crystal_map: CrystalMap | None = None
 
     def axis(self, name: str) -> np.ndarray:
         """Values of the axis called `name`.

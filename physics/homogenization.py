@@ -1,0 +1,351 @@
+"""Effective stiffness of a periodic voxel volume, by fast Fourier transforms.
+
+The strain is the given mean plus a compatible fluctuation that leaves the stress in
+equilibrium. In Fourier space the compatible strains at a frequency of direction n are
+sym(n v), three numbers v of six; conjugate gradients minimise the elastic energy over them
+(Zeman et al. 2010, doi:10.1016/j.jcp.2010.07.010). An isotropic medium scales the three
+numbers: it changes how many steps are needed, not the answer. What is measured from the energy
+(the effective stiffness) has the square of the error that the strain has.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from xtalfuse.physics.elasticity import isotropic_moduli
+
+Scheme = Literal["fourier", "rotated"]
+_PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))  # of Mandel components
+_ROWS = ((0, 5, 4), (5, 1, 3), (4, 3, 2))  # Mandel component at each place of a tensor
+
+
+class ConvergenceError(RuntimeError):
+    """Equilibrium was not reached in the allowed number of steps."""
+
+
+@dataclass(frozen=True)
+class Homogenized:
+    """Answer of :func:`homogenize`; load j is a mean strain of one in Mandel component j.
+
+    Parameters
+    ----------
+    stiffness : (6, 6) effective stiffness, Mandel, in the unit of the input; differentiable
+        with respect to the stiffness of the labels
+    mean_stress : (n, 6, 6) mean stress of each label: ``mean_stress[g] @ mean_strain``; zero
+        of a label that no voxel has; not differentiable
+    fraction : (n,) volume fraction of each label
+    iterations : steps of conjugate gradients
+    residual : largest imbalance left in any load, relative, as `tolerance`
+    strain, stress : (6, 6, X, Y, Z) component, load, voxel; None where not asked for
+    """
+
+    stiffness: Tensor
+    mean_stress: Tensor
+    fraction: Tensor
+    iterations: int
+    residual: float
+    strain: Tensor | None = None
+    stress: Tensor | None = None
+
+
+def effective_stiffness(labels: Any, stiffness: Any, **options: Any) -> tuple[Tensor, Tensor]:
+    """Effective stiffness (6, 6) and mean stress per label (n, 6, 6); see :func:`homogenize`."""
+    found = homogenize(labels, stiffness, **options)
+    return found.stiffness, found.mean_stress
+
+
+def homogenize(
+    labels: Any,
+    stiffness: Any,
+    *,
+    step: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    scheme: Scheme = "fourier",
+    tolerance: float = 1e-4,
+    max_iterations: int = 2000,
+    fields: bool = False,
+) -> Homogenized:
+    """Effective stiffness of a periodic volume of voxels under six unit mean strains.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) int, 0 to n - 1; a section has Z = 1 and is uniform along z
+    stiffness : (n, 6, 6) of each label in the specimen frame, Mandel; zeros for a void. Its
+        dtype (float32, float64) and device are those of the computation
+    step : size of a voxel along x, y, z, any unit
+    scheme : ``"fourier"`` differentiates the trigonometric polynomial; ``"rotated"`` takes
+        differences on the diagonals of a voxel (Willot 2015) and is the one for voids
+    tolerance : stress out of equilibrium, relative to the stored energy, both in the norm of
+        the mean isotropic medium. The strain has about this relative error, the effective
+        stiffness about its square
+    max_iterations : of conjugate gradients
+    fields : whether to return strain and stress of each voxel
+
+    Raises
+    ------
+    ValueError
+        If the labels or the stiffness cannot be used.
+    ConvergenceError
+        If `tolerance` was not reached.
+
+    References
+    ----------
+    Zeman, J. et al. (2010). J. Comput. Phys. 229, 8065. doi:10.1016/j.jcp.2010.07.010
+    Willot, F. (2015). C. R. Mecanique 343, 232. doi:10.1016/j.crme.2014.12.005
+    """
+    stiffness = torch.as_tensor(stiffness)
+    labels = torch.as_tensor(labels, device=stiffness.device).long()
+    _check(labels, stiffness, scheme)
+    options = (step, scheme, tolerance, max_iterations)
+    effective, mean_stress, strain, iterations, residual = _Solve.apply(stiffness, labels, options)
+    found = Homogenized(
+        effective,
+        mean_stress,
+        _fractions(labels, stiffness),
+        int(iterations),
+        float(residual),
+        strain if fields else None,
+        _stress(_spread(stiffness.detach(), labels), strain) if fields else None,
+    )
+    return found
+
+
+def _check(labels: Tensor, stiffness: Tensor, scheme: str) -> None:
+    if labels.ndim != 3 or labels.numel() == 0:
+        raise ValueError(f"labels have shape {tuple(labels.shape)}; expected (X, Y, Z)")
+    if stiffness.ndim != 3 or stiffness.shape[1:] != (6, 6) or not stiffness.is_floating_point():
+        raise ValueError(
+            f"stiffness has shape {tuple(stiffness.shape)}, {stiffness.dtype}; expected "
+            "(labels, 6, 6), float32 or float64"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(stiffness):
+        raise ValueError(
+            f"labels run from {low} to {high}, but stiffness is given for {len(stiffness)}; "
+            "give each label a stiffness, zeros for a void"
+        )
+    if not torch.isfinite(stiffness).all():
+        raise ValueError("stiffness holds numbers that are not finite")
+    if scheme not in ("fourier", "rotated"):
+        raise ValueError(f"scheme {scheme!r} is not known; use 'fourier' or 'rotated'")
+
+
+def _fractions(labels: Tensor, stiffness: Tensor) -> Tensor:
+    counts = torch.bincount(labels.flatten(), minlength=len(stiffness))
+    return counts.to(stiffness.dtype) / labels.numel()
+
+
+class _Solve(torch.autograd.Function):
+    """The solution; the derivative of the effective stiffness needs no second solve.
+
+    It is stationary in the strain (Hill's lemma), so dC_eff[a, b] = <e_a : dC : e_b>.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, stiffness: Tensor, labels: Tensor, options: tuple) -> tuple:
+        step, scheme, tolerance, max_iterations = options
+        moduli = _spread(stiffness, labels)
+        voigt = torch.einsum("n,nij->ij", _fractions(labels, stiffness), stiffness)
+        space = _CompatibleStrains(tuple(labels.shape), step, scheme, voigt)
+        strain, iterations, residual = _conjugate_gradients(
+            space, moduli, voigt, tolerance, max_iterations
+        )
+        stress = _stress(moduli, strain)
+        flat = stress.flatten(2)
+        effective = torch.einsum("iav,ibv->ab", strain.flatten(2), flat) / labels.numel()
+        mean_stress = _label_means(flat, labels.flatten(), len(stiffness))
+        ctx.save_for_backward(strain, labels)
+        ctx.count = len(stiffness)
+        extras = torch.tensor(iterations), torch.tensor(residual)
+        ctx.mark_non_differentiable(mean_stress, strain, *extras)
+        return effective, mean_stress, strain, *extras
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple:
+        strain, labels = ctx.saved_tensors
+        strain = strain.flatten(2)
+        turned = torch.einsum("ab,iav->ibv", gradients[0], strain)
+        place = labels.flatten()
+        out = strain.new_zeros(6, 6, ctx.count)
+        for i in range(6):
+            for j in range(6):
+                out[i, j].index_add_(0, place, (turned[i] * strain[j]).sum(dim=0))
+        return out.permute(2, 0, 1) / len(place), None, None
+
+
+def _spread(stiffness: Tensor, labels: Tensor) -> list[list[Tensor]]:
+    """Stiffness of each voxel by component; 21 arrays, [i][j] is [j][i]."""
+    fields: dict[tuple[int, int], Tensor] = {}
+    for i in range(6):
+        for j in range(i, 6):
+            component = 0.5 * (stiffness[:, i, j] + stiffness[:, j, i])
+            fields[i, j] = fields[j, i] = component[labels]
+    return [[fields[i, j] for j in range(6)] for i in range(6)]
+
+
+def _stress_component(moduli: list[list[Tensor]], strain: Tensor, i: int) -> Tensor:
+    """(loads, X, Y, Z) component i of the stress."""
+    stress = moduli[i][0] * strain[0]
+    for j in range(1, 6):
+        stress.addcmul_(moduli[i][j], strain[j])
+    return stress
+
+
+def _stress(moduli: list[list[Tensor]], strain: Tensor) -> Tensor:
+    return torch.stack([_stress_component(moduli, strain, i) for i in range(6)])
+
+
+def _label_means(values: Tensor, labels: Tensor, count: int) -> Tensor:
+    """(count, ...) means over the last axis of the voxels of each label."""
+    sums = values.new_zeros(*values.shape[:-1], count).index_add_(-1, labels, values)
+    size = torch.bincount(labels, minlength=count).clamp(min=1)
+    return (sums / size).movedim(-1, 0)
+
+
+class _CompatibleStrains:
+    """Strain fluctuations of a grid in an orthonormal basis: three numbers a frequency.
+
+    The norm is that of the energy in an isotropic medium, ``|w|^2 = sum over voxels of
+    e : C0 : e``. A frequency and its conjugate count as one, with both their weights.
+
+    Parameters
+    ----------
+    shape : of the grid
+    step : size of a voxel
+    scheme : of differentiation
+    medium : (6, 6) stiffness whose isotropic part is C0
+    """
+
+    def __init__(self, shape: tuple[int, ...], step: Any, scheme: Scheme, medium: Tensor) -> None:
+        moduli = isotropic_moduli(medium)
+        if float(moduli.shear) <= 0:
+            raise ValueError("no label has any stiffness: there is nothing to homogenize")
+        self.shape = shape
+        # the axis that is halved comes last; a section is thin along z
+        self.axes = (0, 1, 2) if shape[2] > 1 else (2, 0, 1)
+        self.transverse = float(moduli.shear) ** -0.5
+        self.axial = float(moduli.bulk + 4.0 / 3.0 * moduli.shear) ** -0.5
+        self.normal = _directions(shape, step, scheme, self.axes[-1]).to(medium)
+        count = shape[self.axes[-1]]
+        half = torch.arange(count // 2 + 1)
+        twice = (half > 0) & (2 * half != count)
+        along = [1, 1, 1]
+        along[self.axes[-1]] = -1
+        self.weight = torch.where(twice, math.sqrt(2.0), 1.0).to(medium).view(along)
+
+    def _scale(self, vectors: Tensor) -> Tensor:
+        """Vectors (loads, 3, ...) stretched along and across n, in place of the medium."""
+        along = sum(vectors[:, i] * self.normal[i] for i in range(3))
+        along *= self.axial - self.transverse
+        scaled = vectors * self.transverse
+        for i in range(3):
+            scaled[:, i].addcmul_(along, self.normal[i].to(along.dtype))
+        return scaled
+
+    def strain(self, numbers: Tensor) -> Tensor:
+        """(6, loads, X, Y, Z) strain of (loads, 3, frequencies) numbers."""
+        vectors = self._scale(numbers / self.weight)
+        dims = tuple(axis - 3 for axis in self.axes)
+        sizes = [self.shape[axis] for axis in self.axes]
+        out = vectors.real.new_empty(6, len(numbers), *self.shape)
+        for component, (i, j) in enumerate(_PAIRS):
+            if i == j:
+                part = vectors[:, i] * self.normal[i]
+            else:
+                part = vectors[:, i] * self.normal[j] + vectors[:, j] * self.normal[i]
+                part *= math.sqrt(0.5)
+            out[component] = torch.fft.irfftn(part, s=sizes, dim=dims, norm="ortho")
+        return out
+
+    def imbalance(self, moduli: list[list[Tensor]], strain: Tensor) -> Tensor:
+        """(loads, 3, frequencies): the stress of a strain, seen by each basis strain."""
+        dims = tuple(axis - 3 for axis in self.axes)
+        loads = strain.shape[1]
+        complex_dtype = torch.promote_types(strain.dtype, torch.complex64)
+        traction = torch.zeros(
+            loads, 3, *self.normal.shape[1:], dtype=complex_dtype, device=strain.device
+        )
+        for component, (i, j) in enumerate(_PAIRS):
+            stress = _stress_component(moduli, strain, component)
+            part = torch.fft.rfftn(stress, dim=dims, norm="ortho")
+            if i != j:
+                part *= math.sqrt(0.5)
+                traction[:, j].addcmul_(part, self.normal[i].to(complex_dtype))
+            traction[:, i].addcmul_(part, self.normal[j].to(complex_dtype))
+        return self._scale(traction).mul_(self.weight)
+
+
+def _directions(shape: tuple[int, ...], step: Any, scheme: Scheme, halved: int) -> Tensor:
+    """(3, frequencies) unit vectors n; zero where no strain is compatible.
+
+    At half the sampling frequency a derivative along that axis has no sign on a real grid; the
+    mode is kept where the direction does not need one, and left out elsewhere.
+    """
+    slopes, at_limit = [], []
+    for axis, (count, size) in enumerate(zip(shape, step, strict=True)):
+        number = torch.fft.fftfreq(count, d=1.0 / count, dtype=torch.float64).round()
+        if axis == halved:
+            number = torch.arange(count // 2 + 1, dtype=torch.float64)
+        limit = 2 * number.abs() == count
+        phase = math.pi * torch.where(limit, 0.0, number) / count
+        slopes.append((torch.tan(phase) if scheme == "rotated" else phase) / size)
+        at_limit.append(limit)
+    direction = torch.stack(torch.meshgrid(*slopes, indexing="ij"))
+    limits = torch.stack(torch.meshgrid(*at_limit, indexing="ij"))
+    # differences on diagonals of a field that alternates along one axis see that axis alone
+    sure = torch.ones_like(limits[0]) if scheme == "rotated" else (direction == 0).all(dim=0)
+    once = (limits.sum(dim=0) == 1) & sure
+    direction = torch.where(limits.any(dim=0), limits.double() * once, direction)
+    return torch.nn.functional.normalize(direction, dim=0)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """(loads,) inner products of (loads, ...) complex arrays, real part."""
+    a, b = torch.view_as_real(a).flatten(1), torch.view_as_real(b).flatten(1)
+    return torch.linalg.vecdot(a, b)
+
+
+def _conjugate_gradients(
+    space: _CompatibleStrains,
+    moduli: list[list[Tensor]],
+    voigt: Tensor,
+    tolerance: float,
+    max_iterations: int,
+) -> tuple[Tensor, int, float]:
+    """Strain (6, loads, X, Y, Z) in equilibrium, steps taken, and what is left."""
+    mean = torch.eye(6, dtype=voigt.dtype, device=voigt.device).view(6, 6, 1, 1, 1)
+    uniform = mean.expand(6, 6, *space.shape)
+    residual = space.imbalance(moduli, uniform).neg_()
+    numbers = torch.zeros_like(residual)
+    search = residual.clone()
+    square = _dot(residual, residual)
+    energy = voigt.diagonal() * math.prod(space.shape)  # of a uniform strain, all loads
+    left = math.inf
+    for iteration in range(max_iterations + 1):
+        left = float((square / energy.clamp(min=torch.finfo(energy.dtype).tiny)).max().sqrt())
+        if left <= tolerance:
+            return space.strain(numbers) + mean, iteration, left
+        if iteration == max_iterations:
+            break
+        image = space.imbalance(moduli, space.strain(search))
+        curvature = _dot(search, image)
+        length = torch.where(curvature > 0, square / curvature, 0.0)
+        energy = energy - length * square
+        numbers += _each(length, numbers) * search
+        residual -= _each(length, residual) * image
+        before, square = square, _dot(residual, residual)
+        ratio = torch.where(before > 0, square / before, 0.0)
+        search = residual + _each(ratio, search) * search
+    raise ConvergenceError(
+        f"no equilibrium after {max_iterations} steps: {left:.1e} is left, asked for "
+        f"{tolerance:.1e}; allow more steps or a larger tolerance, and use scheme='rotated' if "
+        "there are voids"
+    )
+
+
+def _each(factor: Tensor, like: Tensor) -> Tensor:
+    return factor.view(-1, *[1] * (like.ndim - 1))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.physics.crystal_map import NOT_INDEXED, CrystalMap
 
 MOST_OBJECTS = 100_000  # groups and datasets in one HDF5 file
 MOST_EXPANSION = 1_000  # declared bytes for each stored byte
@@ -91,6 +92,65 @@ def _check_axis(axis: np.ndarray, length: int, refuse: Any) -> None:
     steps = np.diff(axis)
     if not ((steps > 0).all() or (steps < 0).all()):
         raise refuse("the axis is not monotonic")
+
+
+def check_crystal_map(found: CrystalMap, *, name: str) -> tuple[str, ...]:
+    """Refuse a map of orientations that no instrument can have measured; warn of a poor one.
+
+    Returns
+    -------
+    Warnings, for the provenance.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the map is empty, its arrays differ in length, an orientation is no unit quaternion,
+        a phase is none of the map's, two points share a place, or a step is not positive.
+    """
+
+    def refuse(cause: str) -> UnreadableFileError:
+        return UnreadableFileError(f"{name}: {cause}; {EXPORT_AGAIN}")
+
+    count = len(found.orientation)
+    if count == 0:
+        raise refuse("a map without points")
+    if found.orientation.shape != (count, 4) or found.index.shape != (count, 3):
+        raise refuse(f"orientations {found.orientation.shape} and places {found.index.shape}")
+    lengths = {len(found.phase), *(len(values) for values in found.quality.values())}
+    if lengths != {count}:
+        raise refuse(f"columns of {sorted(lengths)} values for {count} points")
+    size = np.linalg.norm(found.orientation, axis=1)
+    bad = int((~(np.abs(size - 1.0) <= 1e-6)).sum())
+    if bad:
+        raise refuse(f"{bad} of {count} orientations are no unit quaternions")
+    if found.phase.min() < NOT_INDEXED or found.phase.max() >= len(found.phases):
+        raise refuse(f"phases {found.phase.min()} to {found.phase.max()} of {len(found.phases)}")
+    if found.index.min() < 0:
+        raise refuse("places outside the map")
+    shape = np.array(found.shape, dtype=np.int64)
+    place = (found.index[:, 0] * shape[1] + found.index[:, 1]) * shape[2] + found.index[:, 2]
+    if np.unique(place).size != count:
+        raise refuse("two points at one place")
+    _check_steps(found, refuse)
+    return _poor_map(found)
+
+
+def _check_steps(found: CrystalMap, refuse: Any) -> None:
+    steps = np.array(found.step)
+    needed = np.array([True, True, found.shape[0] > 1])
+    if not np.isfinite(steps).all() or (steps[needed] <= 0).any() or (steps < 0).any():
+        raise refuse(f"steps of {' x '.join(f'{step:g}' for step in steps)} um")
+
+
+def _poor_map(found: CrystalMap) -> tuple[str, ...]:
+    indexed = float(np.mean(found.phase != NOT_INDEXED))
+    if indexed == 0.0:
+        return ("no point of the map is indexed",)
+    told = (f"only {indexed:.0%} of the points are indexed",) if indexed < 0.5 else ()
+    damaged = [key for key, values in found.quality.items() if not np.isfinite(values).all()]
+    if damaged:
+        told += (f"values that are not finite in {', '.join(damaged)}",)
+    return told
 
 
 def check_hdf5(path: str | Path, *, most_gb: float = 4.0) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from xtalfuse.loaders import electron, xrd
+from xtalfuse.loaders import ebsd, electron, xrd
 from xtalfuse.loaders.record import Measurement, UnreadableFileError
 
 HEAD_BYTES = 8192
@@ -36,6 +36,7 @@ class Reader:
 
 
 READERS = (
+    Reader("orientation map", ebsd.sniff, lambda path, wavelength: ebsd.read(path)),
     # Known by its first bytes alone; asking the X-ray reader first would import rietx, a second.
     Reader("electron microscope", electron.sniff, lambda path, wavelength: electron.read(path)),
     Reader(
@@ -68,4 +69,5 @@ def read(path: str | Path, wavelength: str | float | None = None) -> Measurement
 
 def companions(path: str | Path) -> list[str]:
     """Paths of the files beside `path` that are read together with it."""
-    return [str(beside) for beside in electron.companions(Path(path))]
+    path = Path(path)
+    return [str(beside) for beside in (*ebsd.companions(path), *electron.companions(path))]

@@ -1,0 +1,83 @@
+"""Orientation maps (EBSD): file -> Measurement, whatever instrument or program wrote it.
+
+Orientations are relative to the specimen axes of the file (its Euler angles), positions to the
+axes of its map. Whether and how the two differ depends on settings of the acquisition that
+most files do not hold: nothing is turned here. What a file says of it is kept in the metadata;
+the usual relations are x_specimen = y_map (EDAX, z into the map) and a turn of 180 degrees
+about x or z (Oxford Instruments), see Britton et al. (2016), Materials Characterization 117,
+113.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.loaders import ebsd_ang, ebsd_crc
+from xtalfuse.loaders.checks import check_crystal_map, sha256_of
+from xtalfuse.loaders.ebsd_map import OWN_FRAME, OXFORD_FRAME, RawMap, crystal_map
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance, UnreadableFileError
+
+# Modules with `sniff(path, head)` and `read(path) -> RawMap`; the first that knows a file reads it.
+_FAMILIES = (ebsd_crc, ebsd_ang)
+_HEAD_BYTES = 8192
+_FRAMES = "orientations as the file has them; specimen axes against map axes are not reconciled"
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether a file that begins with `head` (8 kB) is an orientation map."""
+    return any(family.sniff(Path(path), head) for family in _FAMILIES)
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """Files beside `path` that are read together with it (``.cpr`` of a ``.crc``)."""
+    return ebsd_crc.companions(Path(path))
+
+
+def read(path: str | Path) -> Measurement:
+    """The orientation map in a file.
+
+    Parameters
+    ----------
+    path : ``.ang``, ``.crc`` or ``.cpr``; recognised by content where the content tells
+
+    Returns
+    -------
+    Measurement: its `crystal_map` has the points; `values` is the orientation (n, 4).
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is damaged, cut, of unknown symmetry, or holds no map on a grid.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    family = next((f for f in _FAMILIES if f.sniff(path, head)), None)
+    if family is None:
+        raise UnreadableFileError(f"{path.name}: no known orientation map; export it as .ang")
+    return _measurement(path, family.read(path))
+
+
+def _measurement(path: Path, raw: RawMap) -> Measurement:
+    found, warnings = crystal_map(raw)
+    warnings += check_crystal_map(found, name=path.name)
+    metadata: dict[str, Any] = {
+        **raw.metadata,
+        "crystal_frame": f"{OWN_FRAME} (file: {OXFORD_FRAME})" if raw.oxford_frame else OWN_FRAME,
+        "specimen_frame": _FRAMES,
+    }
+    return Measurement(
+        modality=Modality.EBSD,
+        values=found.orientation,
+        axes=(
+            Axis("point", "", np.arange(len(found.orientation), dtype=float)),
+            Axis("component", "", np.arange(4, dtype=float)),
+        ),
+        value_unit="unit quaternion",
+        calibration=raw.calibration,
+        provenance=Provenance(str(path), sha256_of(path), raw.reader, metadata, warnings),
+        crystal_map=found,
+    )

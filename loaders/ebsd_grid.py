@@ -1,0 +1,242 @@
+"""Where the points of an orientation map lie: positions in micrometre -> rows and columns.
+
+Files give a position for each point, a declared number of rows and columns, or both, and the
+two need not agree: a map may be thinned out, ragged, or cut. The positions are believed where
+they lie on a grid; what is declared tells whether all of them are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.physics.crystal_map import GridKind
+
+_OFF_GRID = 0.2  # of a step: further away, a point belongs to no node
+_SAME_STEP = 0.02  # relative difference up to which two steps are one, printed with few digits
+_AGAIN = "copy or export the map again from the instrument"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a file says of its grid.
+
+    Parameters
+    ----------
+    grid : how the points lie
+    rows : number of rows
+    columns : points in the first row, and in every second row from there
+    columns_even : points in the second row, the fourth, ...; `columns` on a square grid
+    step : (x, y) micrometre, where given
+    """
+
+    grid: GridKind
+    rows: int
+    columns: int
+    columns_even: int
+    step: tuple[float, float] | None = None
+
+    @property
+    def points(self) -> int:
+        """How many points a full map has."""
+        return (self.rows + 1) // 2 * self.columns + self.rows // 2 * self.columns_even
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Rows and columns of the points of one section.
+
+    Parameters
+    ----------
+    row, column : (n,) int
+    grid : how the points lie
+    step : (x, y) micrometre
+    notes : warnings
+    """
+
+    row: np.ndarray
+    column: np.ndarray
+    grid: GridKind
+    step: tuple[float, float]
+    notes: tuple[str, ...] = ()
+
+
+def declared_places(name: str, count: int, declared: Declared) -> Placed:
+    """Places of points that come without positions: row by row, as declared.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the number of points is not the declared one, or no step is known.
+    """
+    if count != declared.points:
+        raise UnreadableFileError(
+            f"{name}: {count} points where {declared.points} are declared "
+            f"({declared.rows} rows of {declared.columns}); {_AGAIN}"
+        )
+    if declared.step is None or not min(declared.step) > 0:
+        raise UnreadableFileError(f"{name}: neither positions nor a step of the grid; {_AGAIN}")
+    lengths = np.where(np.arange(declared.rows) % 2, declared.columns_even, declared.columns)
+    row = np.repeat(np.arange(declared.rows), lengths)
+    column = np.arange(count) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return Placed(row, column, declared.grid, declared.step)
+
+
+def place(name: str, x: np.ndarray, y: np.ndarray, declared: Declared | None) -> Placed:
+    """Rows and columns of points from their positions, held against what is declared.
+
+    Parameters
+    ----------
+    name : file name for messages
+    x, y : (n,) micrometre
+    declared : what the file says of its grid; None where it says nothing
+
+    Raises
+    ------
+    UnreadableFileError
+        If positions are not finite or on no grid, two points share a place, or points are
+        missing that the file declares or that a last row lacks.
+    """
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise UnreadableFileError(f"{name}: positions that are no numbers; {_AGAIN}")
+    step_y = _step(y) or (declared.step[1] if declared and declared.step else 0.0)
+    row = _nodes(name, "y", y, step_y)
+    step_x = _step_in_rows(x, row) or (declared.step[0] if declared and declared.step else 0.0)
+    column, grid = _columns(name, x, row, step_x)
+    if grid is GridKind.SQUARE and declared and declared.grid is GridKind.HEXAGONAL and row.max():
+        raise UnreadableFileError(
+            f"{name}: declared hexagonal, but its rows are not shifted by half a step; {_AGAIN}"
+        )
+    places = row.astype(np.int64) * (int(column.max()) + 1) + column
+    if np.unique(places).size != places.size:
+        doubled = places.size - np.unique(places).size
+        raise UnreadableFileError(f"{name}: {doubled} points lie where another lies; {_AGAIN}")
+    step = (step_x or step_y, step_y or step_x)
+    placed = Placed(row, column, grid, step)
+    return Placed(row, column, grid, step, _completeness(name, placed, declared))
+
+
+def _step(values: np.ndarray) -> float:
+    """Distance of neighbouring levels of a coordinate; 0 where there is only one level.
+
+    Printed coordinates are rounded, so the mean of single steps is taken, not one of them.
+    """
+    gaps = np.diff(np.unique(values))
+    gaps = gaps[gaps > 1e-4 * gaps.max(initial=0.0)]
+    if not gaps.size:
+        return 0.0
+    return float(gaps[gaps < 1.5 * np.median(gaps)].mean())
+
+
+def _step_in_rows(x: np.ndarray, row: np.ndarray) -> float:
+    """Distance of neighbours in a row: rows of a hexagonal grid are shifted to each other."""
+    order = np.lexsort((x, row))
+    gaps = np.diff(x[order])[np.diff(row[order]) == 0]
+    gaps = gaps[gaps > 1e-4 * gaps.max(initial=0.0)]
+    if not gaps.size:
+        return 0.0
+    return float(gaps[gaps < 1.5 * np.median(gaps)].mean())
+
+
+def _nodes(name: str, axis: str, values: np.ndarray, step: float) -> np.ndarray:
+    """(n,) int: which node of a regular axis each value is, counted from the lowest."""
+    if step <= 0:
+        return np.zeros(values.shape, dtype=np.int64)
+    steps = (values - values.min()) / step
+    nodes = np.rint(steps).astype(np.int64)
+    far = int((np.abs(steps - nodes) > _OFF_GRID).sum())
+    if far:
+        raise UnreadableFileError(
+            f"{name}: {far} of {values.size} points lie on no grid of step {step:g} um in "
+            f"{axis}; {_AGAIN}, with the grid of the measurement"
+        )
+    return nodes
+
+
+def _columns(name: str, x: np.ndarray, row: np.ndarray, step: float) -> tuple[np.ndarray, GridKind]:
+    """Columns and kind of grid: hexagonal where every second row is shifted by half a step.
+
+    `CrystalMap` has odd rows shifted to the right; where a file shifts the even ones, these
+    begin at column 1.
+    """
+    if step <= 0:
+        return np.zeros(x.shape, dtype=np.int64), GridKind.SQUARE
+    halves = _nodes(name, "x", x, step / 2)
+    odd = row % 2 == 1
+    shifted = halves % 2 == 1
+    if not shifted.any():
+        return halves // 2, GridKind.SQUARE
+    if (shifted == odd).all():
+        return halves // 2, GridKind.HEXAGONAL
+    if (shifted != odd).all():
+        return (halves + 1) // 2, GridKind.HEXAGONAL
+    raise UnreadableFileError(
+        f"{name}: some rows are shifted by half a step, but not every second one; {_AGAIN}"
+    )
+
+
+def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple[str, ...]:
+    """Warnings; an error where points are missing."""
+    count = placed.row.size
+    if declared is None:
+        return _unfinished(name, placed)
+    if count == declared.points:
+        if declared.step is None or _alike(placed.step, declared.step):
+            return ()
+        return (
+            f"the points lie {placed.step[0]:.6g} x {placed.step[1]:.6g} um apart where the "
+            f"header says {declared.step[0]:.6g} x {declared.step[1]:.6g}: the points are believed",
+        )
+    if _thinned(placed, declared):
+        return (
+            f"{count} points of a grid of {declared.points}: every "
+            f"{round(declared.columns / (placed.column.max() + 1))}th point was kept",
+        )
+    raise UnreadableFileError(
+        f"{name}: {count} points where {declared.points} are declared ({declared.rows} rows of "
+        f"{declared.columns}): the file is cut or its header is of another map; {_AGAIN}, or "
+        "correct the header if the measurement was stopped early"
+    )
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(a - b) <= _SAME_STEP * abs(b) for a, b in zip(one, other, strict=True))
+
+
+def _full(placed: Placed) -> bool:
+    """Whether no place is empty, but for the end of every second row of a hexagonal grid."""
+    rows, columns = int(placed.row.max()) + 1, int(placed.column.max()) + 1
+    least = rows * columns - (rows + 1) // 2 * (placed.grid is GridKind.HEXAGONAL)
+    return bool(least <= placed.row.size <= rows * columns)
+
+
+def _thinned(placed: Placed, declared: Declared) -> bool:
+    """Whether a full map covers the declared area with every k-th point of both directions."""
+    if declared.step is None or declared.grid is not placed.grid or not _full(placed):
+        return False
+    every = (placed.step[0] / declared.step[0], placed.step[1] / declared.step[1])
+    factor = round(every[0])
+    columns, rows = int(placed.column.max()) + 1, int(placed.row.max()) + 1
+    return (
+        factor > 1
+        and _alike(every, (factor, factor))
+        and columns == -(-declared.columns // factor)
+        and rows == -(-declared.rows // factor)
+    )
+
+
+def _unfinished(name: str, placed: Placed) -> tuple[str, ...]:
+    """Nothing is declared: refuse a map whose last row alone is short, warn of a ragged one."""
+    lengths = np.bincount(placed.row)
+    last = lengths.size - 1
+    alike = lengths[last - 2 :: -2] if last >= 2 else lengths[:last]
+    if alike.size and (alike == alike[0]).all() and lengths[last] < alike[0]:
+        raise UnreadableFileError(
+            f"{name}: the last row has {lengths[last]} points where others have {alike[0]}: "
+            f"the file is cut; {_AGAIN}"
+        )
+    if not _full(placed):
+        return ("the map has holes and does not say how many points it should have",)
+    return ()

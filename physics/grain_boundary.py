@@ -4,8 +4,8 @@ The faces between voxels overstate the area of an inclined boundary by up to the
 of three, and know only three normals. Here each face counts with its projection on the local
 normal of its boundary, ``dA = f . n``: for a plane this is exact, since the faces that a plane
 is made of sum to its own area vector. The local normal is the direction of the sum of the
-faces of the same boundary within a few cells, weighted binomially; faces that point exactly the other way
-are left out of it, so that the two sides of a thin lamella do not cancel.
+faces of the same boundary within a few cells, weighted binomially; faces that point exactly
+the other way are left out of it, so that the two sides of a thin lamella do not cancel.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+
+from xtalfuse.physics.crystal_map import CrystalMap, GridKind
 
 BLOCK = 2  # cells along the edge of the blocks in which the faces of a boundary are summed
 
@@ -40,6 +42,75 @@ class Faces:
     periodic: tuple[bool, bool, bool]
 
 
+def cell_faces(grid: GridKind, step: tuple[float, float, float]) -> np.ndarray:
+    """(k, 3) outward area vectors of the cell around a point; row ``i ^ 1`` is minus row i.
+
+    The cell holds what is nearer to the point than to any other. The last two rows are the
+    faces towards the sections below and above. Where there is one section (a step of 0) the
+    vectors of the others are lengths, um.
+    """
+    dx, dy, dz = step
+    if grid is GridKind.SQUARE:
+        sides = [(dy, 0.0), (0.0, dx)]
+    else:
+        # corners of the hexagon: centres of the circles through three neighbouring points
+        half = (dy**2 - dx**2 / 4.0) / (2.0 * dy)
+        sides = [(2.0 * half, 0.0), (dy - 2.0 * half, dx / 2.0), (2.0 * half - dy, dx / 2.0)]
+    high = dz or 1.0
+    whole = [(x * high, y * high, 0.0) for x, y in sides] + [(0.0, 0.0, dx * dy)]
+    return np.array([sign * np.array(face) for face in whole for sign in (1.0, -1.0)])
+
+
+def voxel_faces(labels: np.ndarray, steps: np.ndarray, repeats: np.ndarray) -> Faces:
+    """Faces between voxels of different grains."""
+    sides = np.where(steps > 0, steps, 1.0)
+    vectors = np.array(
+        [sign * np.eye(3)[a] * np.prod(np.delete(sides, a)) for a in range(3) for sign in (1, -1)]
+    )
+    grains, direction, cells = [], [], []
+    for axis in range(3):
+        along = np.moveaxis(labels, axis, 0)
+        pieces = [(along[:-1], along[1:], 0)]
+        if repeats[axis]:
+            pieces.append((along[-1:], along[:1], len(along) - 1))
+        for one, other, begin in pieces:
+            where = list(np.nonzero((one != other) & (one >= 0) & (other >= 0)))
+            grains.append(np.stack([one[tuple(where)], other[tuple(where)]]))
+            where[0] = where[0] + begin
+            beyond = [(where[0] + 1) % len(along), *where[1:]]
+            to_xyz = np.argsort([axis, *(a for a in range(3) if a != axis)])
+            cells.append(np.array([[side[k] for k in to_xyz] for side in (where, beyond)]))
+            direction.append(np.full(len(where[0]), 2 * axis))
+    return Faces(
+        np.concatenate(grains, axis=1),
+        np.concatenate(direction),
+        vectors,
+        np.concatenate(cells, axis=2),
+        labels.shape,  # type: ignore[arg-type]
+        tuple(bool(r) for r in repeats),  # type: ignore[arg-type]
+    )
+
+
+def point_faces(
+    crystal_map: CrystalMap, labels: np.ndarray, pairs: np.ndarray, vectors: np.ndarray
+) -> Faces:
+    """Faces between the cells of neighbouring points of different grains."""
+    one, other = labels[pairs]
+    pairs = pairs[:, (one != other) & (one >= 0) & (other >= 0)]
+    position = crystal_map.position
+    away = position[pairs[1]] - position[pairs[0]]
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    sections, rows, columns = crystal_map.shape
+    return Faces(
+        labels[pairs],
+        np.argmax(away @ units.T, axis=1),
+        vectors,
+        crystal_map.index[pairs][:, :, ::-1].transpose(0, 2, 1),
+        (columns, rows, sections),
+        (False, False, False),
+    )
+
+
 def boundaries(faces: Faces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Area and mean normal tensor of each boundary.
 
@@ -55,8 +126,9 @@ def boundaries(faces: Faces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Notes
     -----
-    Measured on digital planes of any inclination the area is within 1 %, on spheres of 5
-    cells radius and more within 2 %.
+    Measured: the area of spheres of 5 cells radius and more is within 2 %; the boundaries of a
+    Voronoi tessellation that are wider than 10 cells are within 5 % (root mean square), since
+    their rim of half a cell is uncertain, and their sum within 1 %.
 
     References
     ----------
@@ -95,12 +167,8 @@ def boundaries(faces: Faces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for entry, (a, b) in enumerate(product(range(3), repeat=2)):
             square = part * local[:, a] * local[:, b]
             normal[:, entry] += np.bincount(boundary[there], square, len(names))
-    normal /= area[:, None]
-    return (
-        np.stack([names // max(grains, 1), names % max(grains, 1)]),
-        area,
-        normal.reshape(-1, 3, 3),
-    )
+    edges = np.stack(np.divmod(names, max(grains, 1)))
+    return edges, area, normal.reshape(-1, 3, 3) / area[:, None, None]
 
 
 def _block(cells: np.ndarray, blocks: tuple[int, ...]) -> np.ndarray:

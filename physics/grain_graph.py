@@ -6,19 +6,23 @@ of boundaries where a graph of a volume holds volumes and areas; everything else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalfuse.physics.crystal_map import CrystalMap, GridKind, MapPhase
-from xtalfuse.physics.grain_boundary import Faces, boundaries
+from xtalfuse.physics.crystal_map import CrystalMap, MapPhase
+from xtalfuse.physics.grain_boundary import (
+    Faces,
+    boundaries,
+    cell_faces,
+    point_faces,
+    voxel_faces,
+)
+from xtalfuse.physics.grain_moments import count_points, middle_of, moments, nearest, voxels
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
-
-Chunk = tuple[np.ndarray, np.ndarray]  # (c,) labels, (3, c) positions in um
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class GrainGraph:
     def vectors(self) -> np.ndarray:
         """(m, 3) from the centroid of grain i to the nearest image of that of grain j, um."""
         away = self.centroid[self.edges[1]] - self.centroid[self.edges[0]]
-        return np.stack([_nearest(away[:, a], self.period, a) for a in range(3)], axis=1)
+        return np.stack([nearest(away[:, a], self.period, a) for a in range(3)], axis=1)
 
     def permuted(self, order: np.ndarray) -> GrainGraph:
         """The same graph with grain ``order[k]`` as number k.
@@ -162,6 +166,8 @@ def from_labels(
     labels = np.asarray(labels)
     if labels.ndim != 3 or labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be (X, Y, Z) integers, not {labels.dtype} {labels.shape}")
+    if labels.dtype == np.uint64:  # which numpy counts in no bins
+        labels = labels.astype(np.int64)
     steps = np.broadcast_to(np.asarray(step, float), 3)
     repeats = np.broadcast_to(np.asarray(periodic, bool), 3).copy()
     flat = labels.shape[2] == 1
@@ -175,12 +181,12 @@ def from_labels(
     period = lengths if repeats.any() else None
     cell = float(np.prod(steps[:2] if flat else steps))
     own = np.diag(steps**2 / 12.0)
-    points = _count(labels, count)
-    middle = _middle(labels, steps, points, period)
-    centroid, shape = _moments(_voxels(labels, steps), points, middle, period)
+    points = count_points(labels, count)
+    middle = middle_of(labels, steps, points, period)
+    centroid, shape = moments(voxels(labels, steps), points, middle, period)
     return _joined(
         orientation, phase, phases, points * cell, centroid, shape + own,
-        faces=_voxel_faces(labels, steps, repeats), period=period,
+        faces=voxel_faces(labels, steps, repeats), period=period,
         on_border=_at_border(labels, repeats, count), dimension=2 if flat else 3,
     )  # fmt: skip
 
@@ -216,9 +222,9 @@ def from_map(
     there = labels >= 0
     label, position = labels[there], crystal_map.position[there].T
     own = np.diag([dx**2, dy**2, dz**2]) / 12.0
-    points = _count(labels, count)
+    points = count_points(labels, count)
     middle = np.stack([np.bincount(label, along, count) for along in position], 1) / points[:, None]
-    centroid, shape = _moments([(label, position)], points, middle, None)
+    centroid, shape = moments([(label, position)], points, middle, None)
 
     pairs = crystal_map.pairs()
     touching = np.bincount(pairs.ravel(), minlength=len(labels))
@@ -227,28 +233,9 @@ def from_map(
     cut[labels[there & (touching < full)]] = True
     return _joined(
         orientation, phase, crystal_map.phases, points * dx * dy * (dz if volume else 1.0),
-        centroid, shape + own, faces=_point_faces(crystal_map, labels, pairs, vectors),
+        centroid, shape + own, faces=point_faces(crystal_map, labels, pairs, vectors),
         period=None, on_border=cut, dimension=3 if volume else 2,
     )  # fmt: skip
-
-
-def cell_faces(grid: GridKind, step: tuple[float, float, float]) -> np.ndarray:
-    """(k, 3) outward area vectors of the cell around a point; row ``i ^ 1`` is minus row i.
-
-    The cell holds what is nearer to the point than to any other. The last two rows are the
-    faces towards the sections below and above. Where there is one section (a step of 0) the
-    vectors of the others are lengths, um.
-    """
-    dx, dy, dz = step
-    if grid is GridKind.SQUARE:
-        sides = [(dy, 0.0), (0.0, dx)]
-    else:
-        # corners of the hexagon: centres of the circles through three neighbouring points
-        half = (dy**2 - dx**2 / 4.0) / (2.0 * dy)
-        sides = [(2.0 * half, 0.0), (dy - 2.0 * half, dx / 2.0), (2.0 * half - dy, dx / 2.0)]
-    high = dz or 1.0
-    whole = [(x * high, y * high, 0.0) for x, y in sides] + [(0.0, 0.0, dx * dy)]
-    return np.array([sign * np.array(face) for face in whole for sign in (1.0, -1.0)])
 
 
 def _check(
@@ -263,97 +250,6 @@ def _check(
         raise ValueError(f"phases {np.unique(phase)} are not positions in {len(phases)} phases")
 
 
-def _slabs(labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Labels (c,) and indices (3, c) of the voxels of grains, a few planes at a time."""
-    planes = max(1, 2**19 // max(1, labels[0].size))
-    for begin in range(0, len(labels), planes):
-        part = labels[begin : begin + planes]
-        where = np.array(np.nonzero(part >= 0))
-        label = part[tuple(where)]
-        where[0] += begin
-        yield label, where
-
-
-def _voxels(labels: np.ndarray, steps: np.ndarray) -> Iterator[Chunk]:
-    """Labels and positions of the voxels of grains."""
-    for label, where in _slabs(labels):
-        yield label, (where + 0.5) * steps[:, None]
-
-
-def _count(labels: np.ndarray, count: int) -> np.ndarray:
-    """(count,) number of points of each grain; none may be empty."""
-    points = np.bincount(labels[labels >= 0], minlength=count).astype(float)
-    if (empty := np.flatnonzero(points == 0)).size:
-        raise ValueError(f"no point has label {empty[0]}; number the grains 0 .. n-1 without gaps")
-    return points
-
-
-def _moments(
-    chunks: Iterable[Chunk], points: np.ndarray, middle: np.ndarray, period: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Centroid (n, 3) and second central moment (n, 3, 3) of the points of each grain.
-
-    On a periodic grid the image of a point that is nearest to `middle` (n, 3) is taken.
-    """
-    count = len(points)
-    first, second = np.zeros((3, count)), np.zeros((3, 3, count))
-    for label, position in chunks:
-        away = [_nearest(position[a] - middle[label, a], period, a) for a in range(3)]
-        for a in range(3):
-            first[a] += np.bincount(label, away[a], count)
-            for b in range(a, 3):
-                second[a, b] += np.bincount(label, away[a] * away[b], count)
-    first, second = first / points, second / points
-    for a, b in ((0, 1), (0, 2), (1, 2)):
-        second[b, a] = second[a, b]
-    second -= first[:, None] * first[None]
-    centroid = middle + first.T
-    if period is not None:
-        centroid -= np.where(period > 0, np.floor(centroid / _divisor(period)) * period, 0.0)
-    return centroid, np.moveaxis(second, -1, 0)
-
-
-def _middle(
-    labels: np.ndarray, steps: np.ndarray, points: np.ndarray, period: np.ndarray | None
-) -> np.ndarray:
-    """(n, 3) mean position of the voxels of each grain, circular along axes that repeat.
-
-    References
-    ----------
-    Mardia, K. V. & Jupp, P. E. (2000). Directional Statistics, eq. 2.2.4.
-    """
-    count = len(points)
-    axes = [(np.arange(size) + 0.5) * step for size, step in zip(labels.shape, steps, strict=True)]
-    turn = np.zeros(3) if period is None else period
-    parts = [
-        np.array([np.cos(values * 2 * np.pi / length), np.sin(values * 2 * np.pi / length)])
-        if length
-        else values[None]
-        for values, length in zip(axes, turn, strict=True)
-    ]
-    sums = [np.zeros((len(part), count)) for part in parts]
-    for label, where in _slabs(labels):
-        for a in range(3):
-            for row, values in enumerate(parts[a]):
-                sums[a][row] += np.bincount(label, values[where[a]], count)
-    means = [
-        np.arctan2(total[1], total[0]) * length / (2 * np.pi) if length else total[0] / points
-        for total, length in zip(sums, turn, strict=True)
-    ]
-    return np.stack(means, axis=1)
-
-
-def _divisor(period: np.ndarray) -> np.ndarray:
-    return np.where(period > 0, period, 1.0)
-
-
-def _nearest(along: np.ndarray, period: np.ndarray | None, axis: int) -> np.ndarray:
-    """The shortest of the distances along an axis that are the same on a periodic grid."""
-    if period is None or not period[axis]:
-        return along
-    return along - period[axis] * np.rint(along / period[axis])
-
-
 def _at_border(labels: np.ndarray, repeats: np.ndarray, count: int) -> np.ndarray:
     """(count,) bool: grains with a voxel at an outer face along an axis that does not repeat."""
     cut = np.zeros(count, bool)
@@ -363,56 +259,6 @@ def _at_border(labels: np.ndarray, repeats: np.ndarray, count: int) -> np.ndarra
         outer = labels.take([0, -1], axis)
         cut[outer[outer >= 0]] = True
     return cut
-
-
-def _voxel_faces(labels: np.ndarray, steps: np.ndarray, repeats: np.ndarray) -> Faces:
-    """Faces between voxels of different grains."""
-    sides = np.where(steps > 0, steps, 1.0)
-    vectors = np.array(
-        [sign * np.eye(3)[a] * np.prod(np.delete(sides, a)) for a in range(3) for sign in (1, -1)]
-    )
-    grains, direction, cells = [], [], []
-    for axis in range(3):
-        along = np.moveaxis(labels, axis, 0)
-        pieces = [(along[:-1], along[1:], 0)]
-        if repeats[axis]:
-            pieces.append((along[-1:], along[:1], len(along) - 1))
-        for one, other, begin in pieces:
-            where = list(np.nonzero((one != other) & (one >= 0) & (other >= 0)))
-            grains.append(np.stack([one[tuple(where)], other[tuple(where)]]))
-            where[0] = where[0] + begin
-            beyond = [(where[0] + 1) % len(along), *where[1:]]
-            to_xyz = np.argsort([axis, *(a for a in range(3) if a != axis)])
-            cells.append(np.array([[side[k] for k in to_xyz] for side in (where, beyond)]))
-            direction.append(np.full(len(where[0]), 2 * axis))
-    return Faces(
-        np.concatenate(grains, axis=1),
-        np.concatenate(direction),
-        vectors,
-        np.concatenate(cells, axis=2),
-        labels.shape,  # type: ignore[arg-type]
-        tuple(bool(r) for r in repeats),  # type: ignore[arg-type]
-    )
-
-
-def _point_faces(
-    crystal_map: CrystalMap, labels: np.ndarray, pairs: np.ndarray, vectors: np.ndarray
-) -> Faces:
-    """Faces between the cells of neighbouring points of different grains."""
-    one, other = labels[pairs]
-    pairs = pairs[:, (one != other) & (one >= 0) & (other >= 0)]
-    position = crystal_map.position
-    away = position[pairs[1]] - position[pairs[0]]
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    sections, rows, columns = crystal_map.shape
-    return Faces(
-        labels[pairs],
-        np.argmax(away @ units.T, axis=1),
-        vectors,
-        crystal_map.index[pairs][:, :, ::-1].transpose(0, 2, 1),
-        (columns, rows, sections),
-        (False, False, False),
-    )
 
 
 def _joined(

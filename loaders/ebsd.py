@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders import ebsd_ang, ebsd_crc
+from xtalfuse.loaders import ebsd_ang, ebsd_crc, ebsd_ctf, ebsd_osc
 from xtalfuse.loaders.checks import check_crystal_map, sha256_of
 from xtalfuse.loaders.ebsd_map import OWN_FRAME, OXFORD_FRAME, RawMap, crystal_map
 from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance, UnreadableFileError
 
 # Modules with `sniff(path, head)` and `read(path) -> RawMap`; the first that knows a file reads it.
-_FAMILIES = (ebsd_crc, ebsd_ang)
+_FAMILIES = (ebsd_crc, ebsd_ctf, ebsd_osc, ebsd_ang)
 _HEAD_BYTES = 8192
 _FRAMES = "orientations as the file has them; specimen axes against map axes are not reconciled"
 

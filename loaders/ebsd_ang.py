@@ -14,7 +14,7 @@ import numpy as np
 
 from xtalfuse.loaders import ebsd_symmetry
 from xtalfuse.loaders.ebsd_grid import Declared
-from xtalfuse.loaders.ebsd_map import RawMap
+from xtalfuse.loaders.ebsd_map import RawMap, numbers_of
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal_map import GridKind, MapPhase
 
@@ -66,7 +66,7 @@ def read(path: Path) -> RawMap:
     lines = path.read_bytes().decode("utf-8", "replace").splitlines()
     first = next((i for i, line in enumerate(lines) if _is_data(line)), len(lines))
     header = _header(path.name, lines[:first])
-    table = _table(path.name, lines[first:])
+    table = numbers_of(path.name, lines[first:])
     names = _column_names(path.name, header, table.shape[1])
     column = {name: table[:, i] for i, name in enumerate(names)}
     euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
@@ -148,32 +148,6 @@ def _cell(text: str) -> ebsd_symmetry.Cell | None:
         return None
     cell = (a, b, c, alpha, beta, gamma)
     return cell if ebsd_symmetry.possible(cell) else None
-
-
-def _table(name: str, lines: list[str]) -> np.ndarray:
-    rows = [line for line in lines if line.strip()]
-    if not rows:
-        raise UnreadableFileError(f"{name}: a header without points; {_AGAIN}")
-    width = len(rows[0].split())
-    try:
-        table = np.array([line.split() for line in rows], dtype=float)
-    except ValueError:
-        wrong = next(i for i, line in enumerate(rows) if not _is_row(line, width))
-        raise UnreadableFileError(
-            f"{name}: point {wrong + 1} of {len(rows)} is no row of {width} numbers "
-            f"({rows[wrong].strip()[:60]!r}); {_AGAIN}"
-        ) from None
-    if not np.isfinite(table).all():
-        bad = int((~np.isfinite(table)).any(axis=1).sum())
-        raise UnreadableFileError(f"{name}: {bad} points hold values that are not finite; {_AGAIN}")
-    return table
-
-
-def _is_row(line: str, width: int) -> bool:
-    try:
-        return len([float(part) for part in line.split()]) == width
-    except ValueError:
-        return False
 
 
 def _column_names(name: str, header: _Header, width: int) -> list[str]:

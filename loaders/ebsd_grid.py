@@ -182,7 +182,7 @@ def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple
     count = placed.row.size
     if declared is None:
         return _unfinished(name, placed)
-    if count == declared.points:
+    if count == declared.points or count == _hexagonal_points(placed, declared):
         if declared.step is None or _alike(placed.step, declared.step):
             return ()
         return (
@@ -194,6 +194,8 @@ def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple
             f"{count} points of a grid of {declared.points}: every "
             f"{round(declared.columns / (placed.column.max() + 1))}th point was kept",
         )
+    if count < declared.points and _ragged(placed, declared):
+        return (f"{count} of {declared.points} points of the grid: the others were not measured",)
     raise UnreadableFileError(
         f"{name}: {count} points where {declared.points} are declared ({declared.rows} rows of "
         f"{declared.columns}): the file is cut or its header is of another map; {_AGAIN}, or "
@@ -224,6 +226,26 @@ def _thinned(placed: Placed, declared: Declared) -> bool:
         and _alike(every, (factor, factor))
         and columns == -(-declared.columns // factor)
         and rows == -(-declared.rows // factor)
+    )
+
+
+def _hexagonal_points(placed: Placed, declared: Declared) -> int:
+    """Points of a hexagonal grid in a format that can only declare rows and columns."""
+    if placed.grid is GridKind.SQUARE or declared.grid is GridKind.HEXAGONAL:
+        return -1
+    return declared.rows * declared.columns - declared.rows // 2
+
+
+def _ragged(placed: Placed, declared: Declared) -> bool:
+    """Whether points are missing here and there, not at the end of the file.
+
+    A file that was cut lacks whole rows, or has one row shorter than the others, the last.
+    """
+    lengths = np.bincount(placed.row)
+    return (
+        lengths.size == declared.rows
+        and int(placed.column.max()) + 1 == max(declared.columns, declared.columns_even)
+        and bool(lengths[-1] == declared.columns or (lengths[:-1] < declared.columns_even).any())
     )
 
 

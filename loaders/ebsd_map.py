@@ -57,6 +57,45 @@ class RawMap:
     oxford_frame: bool = False
 
 
+def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndarray:
+    """(n, columns) numbers of the points of a text file, one line each; commas are decimal.
+
+    Parameters
+    ----------
+    width : number of columns; of the first line if not given
+
+    Raises
+    ------
+    UnreadableFileError
+        If there is no point, or a line is no row of finite numbers.
+    """
+    rows = [line.replace(",", ".").split() for line in lines if line.strip()]
+    if not rows:
+        raise UnreadableFileError(f"{name}: a header without points; {_AGAIN}")
+    width = width or len(rows[0])
+    try:
+        table = np.array(rows, dtype=float)
+        if table.shape[1] != width:
+            raise ValueError
+    except ValueError:
+        wrong = next(i for i, row in enumerate(rows) if not _is_row(row, width))
+        raise UnreadableFileError(
+            f"{name}: point {wrong + 1} of {len(rows)} is no row of {width} numbers "
+            f"({' '.join(rows[wrong])[:60]!r}); {_AGAIN}"
+        ) from None
+    bad = int((~np.isfinite(table)).any(axis=1).sum())
+    if bad:
+        raise UnreadableFileError(f"{name}: {bad} points hold values that are not finite; {_AGAIN}")
+    return table
+
+
+def _is_row(parts: list[str], width: int) -> bool:
+    try:
+        return len([float(part) for part in parts]) == width
+    except ValueError:
+        return False
+
+
 def from_bunge(euler: np.ndarray) -> np.ndarray:
     """(..., 4) unit quaternions, specimen -> crystal, of Bunge's angles (..., 3) in rad.
 

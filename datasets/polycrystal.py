@@ -7,7 +7,7 @@ so that the same grains can be given another texture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ SMALLEST_GRAIN = 8  # voxels; a smaller one has no shape
 LARGEST_SIGMA = 3.0  # of the logarithm of the diameter
 GEOMETRY, PHASES, PORES, TEXTURE = range(4)  # random streams
 CLUSTER_WAVES = 24  # plane waves of the random field that gathers phases
+CLUSTER_GRAINS = 8.0  # grains in a typical wave
 
 CUBIC = MapPhase("cubic metal", "m-3m")
 
@@ -42,7 +43,7 @@ class PhaseSpec:
 
     phase: MapPhase = CUBIC
     fraction: float = 1.0
-    texture: Texture = RandomTexture()
+    texture: Texture = field(default_factory=RandomTexture)
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,7 @@ def _phases(
     if len(spec.phases) == 1:
         return np.zeros(spec.grains, int)
     white = rng.normal(size=spec.grains)
-    waves = rng.integers(-2, 3, (CLUSTER_WAVES, 3))
+    waves = np.rint(rng.normal(size=(CLUSTER_WAVES, 3)) * np.cbrt(spec.grains) / CLUSTER_GRAINS)
     angle = 2.0 * np.pi * (seeds @ waves.T + rng.random(CLUSTER_WAVES))
     smooth = np.cos(angle).sum(axis=1) * np.sqrt(2.0 / CLUSTER_WAVES)
     order = np.argsort(spec.clustering * smooth + (1.0 - spec.clustering) * white, kind="stable")

@@ -20,7 +20,7 @@ OFFERS = 4.0  # more: larger boxes to fill; less: more voxels to look up
 PLACES_PER_SEED = 10  # random places of which the roomiest is taken
 VOXELS_PER_CELL, VOXELS_OF_LEAST = 64, 4  # mean and smallest cell, on the grid of first steps
 TRIALS = 12  # on each grid
-ENOUGH = 1.5  # root mean square error of the volumes, voxels
+ENOUGH, ENOUGH_OF_MEAN = 1.5, 0.01  # root mean square error of the volumes: voxels, or share
 MOVES = 3  # seeds move to centroids in the first so many steps
 LARGEST_CHANGE = 2.0  # factor by which one Newton step may change a volume
 
@@ -132,7 +132,7 @@ def fit_cells(
     ----------
     seeds : (n, 3) first places, in [0, box)
     volumes : (n,) wanted, with the volume of the box as their sum
-    shape : grid on which the volumes are to be met, to about 1.5 voxels each
+    shape : grid on which the volumes are to be met, to about a hundredth of their mean
     box : (3,) lengths of the periodic box
 
     Returns
@@ -162,6 +162,7 @@ def _fit_on(
     A step that leaves the volumes further off than they were is halved.
     """
     voxel = float(np.prod(box) / np.prod(shape))
+    enough = max(ENOUGH * voxel, ENOUGH_OF_MEAN * float(wanted.mean())) * np.sqrt(len(seeds))
     change, share, least = np.zeros(len(seeds)), 1.0, np.inf
     for _ in range(TRIALS):
         labels = label_grid(seeds, weights + share * change, shape, box)
@@ -175,7 +176,7 @@ def _fit_on(
         if moves:
             moves, least = moves - 1, np.inf
             seeds = _centroids(labels, seeds, box)
-        elif error <= ENOUGH * voxel * np.sqrt(len(seeds)):
+        elif error <= enough:
             break
         change = _newton_step(labels, seeds, weights, wanted, box)
     return seeds, weights

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xtalfuse.physics.laue import group, reduce_direction, wedge
+from xtalfuse.physics.laue import reduce_direction
+from xtalfuse.physics.point_group import group, wedge
 from xtalfuse.physics.quaternion import either, rotate
 
 

@@ -22,15 +22,8 @@ import torch
 from torch import Tensor
 
 from xtalfuse.physics.ipf import ipf_colour
-from xtalfuse.physics.laue import (
-    LAUE_GROUPS,
-    LaueGroup,
-    group,
-    laue_of,
-    laue_operators,
-    reduce_direction,
-    standard_laue,
-)
+from xtalfuse.physics.laue import A_STAR_TO_A, laue_operators, reduce_direction
+from xtalfuse.physics.point_group import LAUE_GROUPS, LaueGroup, group, laue_of, standard_laue
 from xtalfuse.physics.quaternion import (
     conjugate,
     either,
@@ -46,6 +39,7 @@ from xtalfuse.physics.quaternion import (
 )
 
 __all__ = [
+    "A_STAR_TO_A",
     "LAUE_GROUPS",
     "conjugate",
     "disorientation",

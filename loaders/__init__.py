@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xtalfuse.loaders.guard import Limits, check_file, guarded
+from xtalfuse.loaders.guard import Limits
 from xtalfuse.loaders.record import (
     Measurement,
     Record,
@@ -18,15 +18,21 @@ __all__ = ["Limits", "Measurement", "Record", "UnreadableFileError", "load", "lo
 
 
 def load(
-    path: str | Path, *, wavelength: str | float | None = None, limits: Limits | None = None
+    path: str | Path,
+    *,
+    wavelength: str | float | None = None,
+    voxel_size_um: float | tuple[float, float, float] | None = None,
+    limits: Limits | None = None,
 ) -> Measurement:
     """The measurement in one instrument file, read in a guarded child process.
 
     Parameters
     ----------
-    path : file of an X-ray diffractometer or an electron microscope, or a table of numbers
+    path : file of an X-ray diffractometer or an electron microscope, a table of numbers, a
+        volume, or a folder of TIFF slices; one of several volumes is chosen behind a ``#``
     wavelength : X-ray radiation by hand (``"CuKa"``, ``"CoKa1"``, 1.5406 in angstrom); wins
         over what the file says
+    voxel_size_um : voxel of a volume by hand, one number or z, y, x; wins over the file
     limits : time and memory that reading may take
 
     Raises
@@ -34,7 +40,7 @@ def load(
     UnreadableFileError
         If the file cannot be read or trusted; the message names file, cause and remedy.
     ValueError
-        If `wavelength` is no radiation.
+        If `wavelength` is no radiation, or `voxel_size_um` no size.
 
     Examples
     --------
@@ -42,19 +48,14 @@ def load(
     >>> pattern = load("pattern.xy", wavelength="CuKa")  # doctest: +SKIP
     >>> pattern.axis("two_theta")  # doctest: +SKIP
     """
-    from xtalfuse.loaders import registry
+    from xtalfuse.loaders import ct, registry
     from xtalfuse.physics.units import radiation
 
     if wavelength is not None:
         radiation(wavelength)  # a wrong one is the caller's mistake, not the file's
-    limits = limits or Limits()
-    return guarded(
-        registry.read,
-        check_file(path),
-        wavelength,
-        seconds=limits.seconds,
-        memory_gb=limits.memory_gb,
-    )
+    place, part = ct.chosen(path)
+    wanted = ct.Wanted(part, ct.voxel_size(voxel_size_um))
+    return ct.guarded_volume(registry.read, place, wanted, limits or Limits(), wavelength)
 
 
 def load_specimen(

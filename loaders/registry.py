@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from xtalfuse.loaders import ebsd, electron, xrd
+from xtalfuse.loaders import ct, ebsd, electron, xrd
 from xtalfuse.loaders.record import Measurement, UnreadableFileError
 
 HEAD_BYTES = 8192
@@ -26,30 +26,43 @@ class Reader:
     ----------
     name : for messages
     sniff : whether this reader knows a file, from its path and its first 8 kB
-    read : the measurement in a file, given its path and the wavelength given by hand;
-        raises UnreadableFileError where the file cannot be trusted
+    read : the measurement in a file, given its path, and the wavelength and what is said of
+        a volume by hand; raises UnreadableFileError where the file cannot be trusted
     """
 
     name: str
     sniff: Callable[[Path, bytes], bool]
-    read: Callable[[Path, str | float | None], Measurement]
+    read: Callable[[Path, str | float | None, ct.Wanted | None], Measurement | ct.Spooled]
 
 
 READERS = (
-    Reader("orientation map", ebsd.sniff, lambda path, wavelength: ebsd.read(path)),
+    Reader("orientation map", ebsd.sniff, lambda path, *_: ebsd.read(path)),
+    Reader("volume", ct.sniff, lambda path, wavelength, volume: ct.read(path, volume)),
     # Known by its first bytes alone; asking the X-ray reader first would import rietx, a second.
-    Reader("electron microscope", electron.sniff, lambda path, wavelength: electron.read(path)),
+    Reader("electron microscope", electron.sniff, lambda path, *_: electron.read(path)),
     Reader(
         "X-ray diffractometer",
         lambda path, head: xrd.sniff(path, head) not in (None, *TABLES),
-        xrd.read,
+        lambda path, wavelength, _: xrd.read(path, wavelength),
     ),
-    Reader("table", lambda path, head: xrd.sniff(path, head) in TABLES, xrd.read),
+    Reader(
+        "table",
+        lambda path, head: xrd.sniff(path, head) in TABLES,
+        lambda path, wavelength, _: xrd.read(path, wavelength),
+    ),
 )
 
 
-def read(path: str | Path, wavelength: str | float | None = None) -> Measurement:
+def read(
+    path: str | Path, wavelength: str | float | None = None, volume: ct.Wanted | None = None
+) -> Measurement | ct.Spooled:
     """The measurement in a file of any known format; run it in a guarded child process.
+
+    Parameters
+    ----------
+    path : the file
+    wavelength : X-ray radiation by hand
+    volume : what a person says of it if it is a volume
 
     Raises
     ------
@@ -59,9 +72,11 @@ def read(path: str | Path, wavelength: str | float | None = None) -> Measurement
     path = Path(path)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
+    if volume is not None and volume.asked:
+        return ct.read(path, volume)
     for reader in READERS:
         if reader.sniff(path, head):
-            return reader.read(path, wavelength)
+            return reader.read(path, wavelength, volume)
     raise UnreadableFileError(
         f"{path.name}: no known instrument format; export it as .xrdml, .xy, .msa or .emd"
     )
@@ -70,4 +85,5 @@ def read(path: str | Path, wavelength: str | float | None = None) -> Measurement
 def companions(path: str | Path) -> list[str]:
     """Paths of the files beside `path` that are read together with it."""
     path = Path(path)
-    return [str(beside) for beside in (*ebsd.companions(path), *electron.companions(path))]
+    readers = (ebsd, electron, ct)
+    return [str(beside) for reader in readers for beside in reader.companions(path)]

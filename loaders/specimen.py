@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 
-from xtalfuse.loaders import load, registry
+from xtalfuse.loaders import ct, load, registry
 from xtalfuse.loaders.checks import sha256_of
 from xtalfuse.loaders.guard import guarded
 from xtalfuse.loaders.record import (
@@ -147,9 +147,9 @@ def load_specimen(
 
     Parameters
     ----------
-    path : one instrument file, or the folder of one specimen. Hidden files are ignored;
-        an optional ``specimen.yaml`` has the keys ``wavelength``, ``elements``,
-        ``camera_length`` (mm), ``notes`` and ``group``.
+    path : one instrument file, or the folder of one specimen. Hidden files are ignored; a
+        folder of TIFF slices is one volume; an optional ``specimen.yaml`` has the keys
+        ``wavelength``, ``elements``, ``camera_length`` (mm), ``notes`` and ``group``.
     wavelength : X-ray radiation by hand; wins over ``specimen.yaml`` and over the files
     elements : symbols of the elements known to be there; wins over ``specimen.yaml``
 
@@ -174,7 +174,7 @@ def load_specimen(
     said = Description()
     findings = _Findings()
     files = [path]
-    if path.is_dir():
+    if path.is_dir() and not ct.is_slices(path):
         said, files = _inside(path, findings)
     wanted = said.wavelength if wavelength is None else wavelength
     _read_all(files, wanted, findings)
@@ -205,7 +205,7 @@ def _inside(folder: Path, findings: _Findings) -> tuple[Description, list[Path]]
             findings.reports[entry] = FileReport(
                 str(entry), sha256_of(entry), None, "specimen.yaml", True, ""
             )
-        elif entry.is_dir():
+        elif entry.is_dir() and not ct.is_slices(entry):
             reason = f"{entry.name}: a folder; give it as a specimen of its own"
             findings.reports[entry] = FileReport(str(entry), None, None, None, False, reason)
         else:

@@ -12,12 +12,16 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xtalfuse.loaders import vendor
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.signals import RawSignal, text
+
+if TYPE_CHECKING:
+    import h5py
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _COPY = "copy the file again from the instrument"
@@ -131,23 +135,48 @@ def read(path: Path, head: bytes) -> tuple[str, list[RawSignal]]:
             f"{path.name}: not a known file of an electron microscope; export it as .dm3, .emd, "
             ".msa, .hspy or .tif"
         )
-    if kind in _BEFORE:
-        _BEFORE[kind](path)
+    check_whole(path, kind)
     return kind, vendor.read(path, kind)
 
 
+def check_whole(path: Path, kind: str) -> None:
+    """Hold the length that a header declares against the length of the file.
+
+    Raises
+    ------
+    UnreadableFileError
+        If something is missing.
+    """
+    if kind in _BEFORE:
+        _BEFORE[kind](path)
+
+
 def _hdf5_layout(path: Path) -> str:
-    """Which of the many layouts inside HDF5 this is."""
+    """Which of the many layouts inside HDF5 this is, checked."""
     import h5py
 
     from xtalfuse.loaders.checks import check_hdf5
 
     check_hdf5(path)
     with h5py.File(path, "r") as file:
-        keys, attributes = set(file), set(file.attrs)
-        groups = [item for item in file.values() if isinstance(item, h5py.Group)]
-        inner = {name for group in groups for name in group.attrs}
-        classes = {text(group.attrs.get("NX_class")) for group in groups}
+        layout, keys = hdf5_layout(file, path), sorted(file)
+    if layout is None:
+        raise UnreadableFileError(
+            f"{path.name}: an HDF5 file of unknown layout (holds {', '.join(keys[:6])}); "
+            "export it as .hspy, .emd or .msa"
+        )
+    return layout
+
+
+def hdf5_layout(file: h5py.File, path: Path) -> str | None:
+    """Name of the reader for an open HDF5 file; None if its layout is not ours."""
+    import h5py
+
+    keys, attributes = set(file), set(file.attrs)
+    own = [key for key in keys if isinstance(file.get(key, getlink=True), h5py.HardLink)]
+    groups = [item for item in map(file.get, own) if isinstance(item, h5py.Group)]
+    inner = {name for group in groups for name in group.attrs}
+    classes = {text(group.attrs.get("NX_class")) for group in groups}
     if "Experiments" in keys:
         return "hspy"
     if {"Data", "Version"} <= keys:
@@ -164,10 +193,7 @@ def _hdf5_layout(path: Path) -> str:
         return "topspin"
     if "NXentry" in classes or path.suffix.lower() == ".nxs":
         return "nexus"
-    raise UnreadableFileError(
-        f"{path.name}: an HDF5 file of unknown layout (holds {', '.join(sorted(keys)[:6])}); "
-        "export it as .hspy, .emd or .msa"
-    )
+    return None
 
 
 def _refuse_short(path: Path, declared: int, what: str = "the header") -> None:

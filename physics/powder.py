@@ -244,12 +244,21 @@ class PhaseModel:
             stamps.by_position,
             np.column_stack([by_strain, area, area * cosine]),
         )
-        by_gauss = stamps.by_fwhm * shape.fwhm_by_gauss[stamps.peak]
-        by_gauss += stamps.by_eta * shape.eta_by_gauss[stamps.peak]
-        by_lorentz = stamps.by_fwhm * shape.fwhm_by_lorentz[stamps.peak]
-        by_lorentz += stamps.by_eta * shape.eta_by_lorentz[stamps.peak]
-        gauss_columns = draw(by_gauss, np.column_stack([area * tangent, area]))
-        lorentz_columns = draw(by_lorentz, np.column_stack([area * secant, area * tangent]))
+        # what each reflection's broadenings do: two of the instrument, two of the phase
+        gauss = np.column_stack([area * tangent, area])
+        lorentz = np.column_stack([area * secant, area * tangent])
+        width_columns = draw(
+            stamps.by_fwhm,
+            np.hstack(
+                [gauss * shape.fwhm_by_gauss[:, None], lorentz * shape.fwhm_by_lorentz[:, None]]
+            ),
+        ) + draw(
+            stamps.by_eta,
+            np.hstack(
+                [gauss * shape.eta_by_gauss[:, None], lorentz * shape.eta_by_lorentz[:, None]]
+            ),
+        )
+        gauss_columns, lorentz_columns = width_columns[:, :2], width_columns[:, 2:]
         sine = 0.5 * self.radiation.mean_angstrom * np.tile(inverse_d, lines)
         amounts = [area, -2.0 * s2_lines * area, beam_on_specimen(sine, instrument.spill)[1] * area]
         if state.axis is not None:

@@ -14,6 +14,7 @@ from xtalfuse.terminal import (
     LibraryOption,
     OutOption,
     RefineOption,
+    VoxelSizeOption,
     WavelengthOption,
     complain,
     cores,
@@ -169,23 +170,33 @@ def _as_document(outcome: Outcome) -> dict[str, Any]:
 def read(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
     wavelength: WavelengthOption = None,
+    voxel_size: VoxelSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a file, and whether it can be trusted.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
     xtalfuse read scan.raw
+
+    xtalfuse read slices/ --voxel-size 0.65
+
+    xtalfuse read volumes.npz#12           (one of several volumes)
     """
     from xtalfuse.display import consoles, measurement_view
-    from xtalfuse.options import UsageError, parse_wavelength
+    from xtalfuse.options import UsageError, parse_voxel_size, parse_wavelength
 
     with telling():
-        if not file.exists():
-            raise UsageError(f"{file}: no such file")
         from xtalfuse.loaders import load
+        from xtalfuse.loaders.ct import chosen
 
-        measurement = load(file, wavelength=parse_wavelength(wavelength))
+        if not chosen(file)[0].exists():
+            raise UsageError(f"{file}: no such file")
+        measurement = load(
+            file,
+            wavelength=parse_wavelength(wavelength),
+            voxel_size_um=parse_voxel_size(voxel_size),
+        )
     if as_json:
         print_json(_measurement_document(measurement))
     else:

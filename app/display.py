@@ -144,8 +144,11 @@ def measurement_view(measurement: Measurement) -> RenderableType:
     for axis in measurement.axes:
         row(axis.name, _axis_text(axis.name, axis.unit, np.asarray(axis.values)))
     values = np.asarray(measurement.values)
-    numeric = np.nan_to_num(values.real.astype(float))
-    row("values", f"{numeric.min():.6g} to {numeric.max():.6g} {measurement.value_unit}")
+    # picture by picture: a volume may be larger than memory
+    parts_of = values if values.ndim > 2 else values[None]
+    lowest = min(float(np.nanmin(part.real)) for part in parts_of)
+    highest = max(float(np.nanmax(part.real)) for part in parts_of)
+    row("values", f"{lowest:.6g} to {highest:.6g} {measurement.value_unit}")
     if measurement.radiation is not None:
         lines = ", ".join(f"{w:.6g} Å" for w in measurement.radiation.wavelengths_angstrom)
         row("radiation", f"{measurement.radiation.name} ({lines})")
@@ -156,10 +159,20 @@ def measurement_view(measurement: Measurement) -> RenderableType:
         row(key, value if len(str(value)) < 200 else f"{str(value)[:200]}…", "dim")
     parts: list[RenderableType] = [_heading(shown(source.path)), table]
     if values.ndim == 1 and len(values):
-        parts.append(Text(sparkline(numeric), style="cyan"))
+        parts.append(Text(sparkline(np.nan_to_num(values.real.astype(float))), style="cyan"))
+    if values.ndim == 3 and str(measurement.modality) == "ct":
+        parts.append(Text(f"how often each value occurs: {_histogram(values)}", style="cyan"))
     parts += [Text(f"warning: {shown(text)}", style="yellow") for text in source.warnings]
     parts.append(_verdict(measurement))
     return Group(*parts)
+
+
+def _histogram(values: np.ndarray) -> str:
+    """How often the values of some slices occur, from the lowest to the highest."""
+    import numpy as np
+
+    some = np.stack([values[i] for i in np.linspace(0, len(values) - 1, 16).astype(int)])
+    return sparkline(np.histogram(some, 48)[0].astype(float), 48)
 
 
 KINDS = {
@@ -168,6 +181,7 @@ KINDS = {
     "eds": "X-ray emission spectrum",
     "diffraction": "electron diffraction pattern",
     "image": "real-space image",
+    "ct": "volume of grey values or labels",
 }
 
 

@@ -73,6 +73,27 @@ def parse_wavelength(text: str | None) -> str | None:
     return text
 
 
+def parse_voxel_size(text: str | None) -> float | tuple[float, float, float] | None:
+    """Voxel size in micrometre from ``"0.65"`` or ``"1.3,0.65,0.65"`` (z, y, x).
+
+    Raises
+    ------
+    UsageError
+        If it is neither one positive number nor three.
+    """
+    if text is None:
+        return None
+    from xtalfuse.loaders.ct import voxel_size
+
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+        return voxel_size(numbers if len(numbers) > 1 else numbers[0])
+    except ValueError:
+        raise UsageError(
+            f"--voxel-size: {text!r} is no size; write one number in um, or z,y,x"
+        ) from None
+
+
 def make_folder(path: Path) -> None:
     """Make the folder for results, so that a wrong place is told before any work.
 

@@ -24,6 +24,10 @@ WavelengthOption = Annotated[
         "--wavelength", help="Radiation where the file does not say: CuKa, CoKa1 or 1.5406."
     ),
 ]
+VoxelSizeOption = Annotated[
+    str | None,
+    typer.Option("--voxel-size", help="Voxel of a volume in um: 0.65, or z,y,x as 1.3,0.65,0.65."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 RefineOption = Annotated[

@@ -142,7 +142,7 @@ def guarded_volume(
         files = [path for listed in ct_tiff.series_of(place).values() for _, path in listed]
         if not files:
             raise UnreadableFileError(
-                f"{place.name}: a folder without numbered TIFF slices; give the file itself"
+                f"{place.name}: not a regular file, nor a folder of TIFF slices; give the file itself"
             )
         # the first slice stands for the folder where a file is asked for
         reader, args = read_slices, ()
@@ -258,14 +258,13 @@ def _measurement(path: Path, reader: Reader, wanted: Wanted) -> Measurement | Sp
         Axis(name, unit, np.arange(n) * s)
         for name, n, s in zip("zyx", source.shape, step or (1.0, 1.0, 1.0), strict=True)
     )
-    metadata = {**source.metadata, "lowest": found.lowest, "highest": found.highest}
     measurement = Measurement(
         Modality.CT,
         np.empty(0) if found.values is None else found.values,
         axes,
         "label" if found.label else "arbitrary",
         calibration,
-        Provenance(str(path), sha256, source.reader, metadata, tuple(warnings)),
+        Provenance(str(path), sha256, source.reader, source.metadata, tuple(warnings)),
     )
     return Spooled(measurement) if found.values is None else measurement
 

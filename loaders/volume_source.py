@@ -67,8 +67,6 @@ class Collected:
 
     values: np.ndarray | None
     label: bool
-    lowest: float
-    highest: float
     warnings: tuple[str, ...]
 
 
@@ -188,7 +186,7 @@ class _Seen:
         rest = (len(self.empty) - tail) * slice_size
         if tail > 0 and self.zeros - tail * slice_size < 0.05 * rest:
             warnings.append(f"the last {tail} slices are exactly zero: the file may be cut")
-        return Collected(values, label, self.lowest, self.highest, tuple(warnings))
+        return Collected(values, label, tuple(warnings))
 
 
 def piecewise_constant(slices: list[np.ndarray]) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 
 from xtalfuse.loaders import ebsd_ang, ebsd_crc, ebsd_ctf, ebsd_osc
 from xtalfuse.loaders.checks import check_crystal_map, sha256_of
-from xtalfuse.loaders.ebsd_map import OWN_FRAME, OXFORD_FRAME, RawMap, crystal_map
+from xtalfuse.loaders.ebsd_map import RawMap, crystal_map
+from xtalfuse.loaders.ebsd_symmetry import CrystalFrame
 from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance, UnreadableFileError
 
 # Modules with `sniff(path, head)` and `read(path) -> RawMap`; the first that knows a file reads it.
@@ -66,7 +67,7 @@ def _measurement(path: Path, raw: RawMap) -> Measurement:
     warnings += check_crystal_map(found, name=path.name)
     metadata: dict[str, Any] = {
         **raw.metadata,
-        "crystal_frame": f"{OWN_FRAME} (file: {OXFORD_FRAME})" if raw.oxford_frame else OWN_FRAME,
+        "crystal_frame": _crystal_frame(raw.frame),
         "specimen_frame": _FRAMES,
     }
     return Measurement(
@@ -81,3 +82,9 @@ def _measurement(path: Path, raw: RawMap) -> Measurement:
         provenance=Provenance(str(path), sha256_of(path), raw.reader, metadata, warnings),
         crystal_map=found,
     )
+
+
+def _crystal_frame(frame: CrystalFrame) -> str:
+    if frame is CrystalFrame.OXFORD:
+        return f"{CrystalFrame.OWN} (turned from that of the file: {frame})"
+    return str(frame)

@@ -129,7 +129,7 @@ def _header(name: str, lines: list[str]) -> _Header:
 
 def _phase(name: str, group: dict[str, str], header: _Header) -> MapPhase:
     symmetry = group.get("Symmetry", "")
-    laue = ebsd_symmetry.laue_of_tsl(symmetry)
+    laue = ebsd_symmetry.laue(symmetry, "edax")
     if laue is None:
         raise UnreadableFileError(
             f"{name}: phase {group['MaterialName']!r} has the symmetry {symmetry!r}, which is "

@@ -15,6 +15,7 @@ import numpy as np
 from xtalfuse.loaders import ebsd_symmetry
 from xtalfuse.loaders.ebsd_grid import Declared
 from xtalfuse.loaders.ebsd_map import RawMap
+from xtalfuse.loaders.ebsd_symmetry import CrystalFrame
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal_map import GridKind, MapPhase
 
@@ -88,7 +89,7 @@ def read(path: Path) -> RawMap:
         quality=column,
         metadata=_metadata(said),
         warnings=tuple(warnings),
-        oxford_frame=True,
+        frame=CrystalFrame.OXFORD,
     )
 
 
@@ -169,7 +170,7 @@ def _phases(name: str, said: configparser.ConfigParser) -> dict[int, MapPhase]:
         )
         cell = (a, b, c, alpha, beta, gamma)
         group = int(_number(name, said, section, "LaueGroup"))
-        laue = ebsd_symmetry.laue_of_oxford(group)
+        laue = ebsd_symmetry.laue(group, "oxford")
         if laue is None or not ebsd_symmetry.possible(cell):
             raise UnreadableFileError(
                 f"{name}: phase {number} has Laue group {group} and cell "

@@ -15,12 +15,13 @@ import numpy as np
 from xtalfuse.loaders import ebsd_symmetry
 from xtalfuse.loaders.ebsd_grid import Declared
 from xtalfuse.loaders.ebsd_map import RawMap, numbers_of
+from xtalfuse.loaders.ebsd_symmetry import CrystalFrame
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal_map import GridKind, MapPhase
 
 _AGAIN = "copy or export the map again from the instrument"
 _NEEDED = ("phase", "x", "y", "euler1", "euler2", "euler3")
-# Not of Oxford's crystal frame: these programs keep x along a, as EMsoft and orix do.
+# Programs whose crystal frame in this format is not known to be Oxford's.
 _OTHER_PROGRAMS = ("EMsoft", "ACOM RES")
 _EMSOFT = {"mad": "dot_product", "bc": "orientation_similarity", "bs": "iq"}
 _MOST_HEADER_LINES = 1000
@@ -74,7 +75,7 @@ def read(path: Path) -> RawMap:
         quality=column,
         metadata=_metadata(values),
         warnings=_doubts(degrees[indexed]),
-        oxford_frame=program is None,
+        frame=CrystalFrame.UNKNOWN if program else CrystalFrame.OXFORD,
     )
 
 
@@ -122,9 +123,9 @@ def _phase(name: str, row: str) -> MapPhase:
         )
         a, b, c = lengths
         alpha, beta, gamma = angles
-        laue = ebsd_symmetry.laue_of_oxford(int(parts[3]))
+        laue = ebsd_symmetry.laue(int(parts[3]), "oxford")
         if laue is None and len(parts) > 4 and parts[4].isdigit():
-            laue = ebsd_symmetry.laue_of_space_group(int(parts[4]))
+            laue = ebsd_symmetry.laue(int(parts[4]))
     except (ValueError, IndexError):
         raise UnreadableFileError(f"{name}: {row!r} describes no phase; {_AGAIN}") from None
     cell = (a, b, c, alpha, beta, gamma)

@@ -76,15 +76,20 @@ def declared_places(name: str, count: int, declared: Declared) -> Placed:
             f"{name}: {count} points where {declared.points} are declared "
             f"({declared.rows} rows of {declared.columns}); {_AGAIN}"
         )
-    if declared.step is None or not min(declared.step) > 0:
+    step = declared.step or (0.0, 0.0)
+    if declared.rows == 1 and step[1] == 0:  # a line
+        step = (step[0], step[0])
+    if not min(step) > 0:
         raise UnreadableFileError(f"{name}: neither positions nor a step of the grid; {_AGAIN}")
     lengths = np.where(np.arange(declared.rows) % 2, declared.columns_even, declared.columns)
     row = np.repeat(np.arange(declared.rows), lengths)
     column = np.arange(count) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return Placed(row, column, declared.grid, declared.step)
+    return Placed(row, column, declared.grid, step)
 
 
-def place(name: str, x: np.ndarray, y: np.ndarray, declared: Declared | None) -> Placed:
+def place(
+    name: str, x: np.ndarray, y: np.ndarray, declared: Declared | None, complete: bool = False
+) -> Placed:
     """Rows and columns of points from their positions, held against what is declared.
 
     Parameters
@@ -92,6 +97,7 @@ def place(name: str, x: np.ndarray, y: np.ndarray, declared: Declared | None) ->
     name : file name for messages
     x, y : (n,) micrometre
     declared : what the file says of its grid; None where it says nothing
+    complete : whether it is known that no point is missing, however ragged the map
 
     Raises
     ------
@@ -115,7 +121,8 @@ def place(name: str, x: np.ndarray, y: np.ndarray, declared: Declared | None) ->
         raise UnreadableFileError(f"{name}: {doubled} points lie where another lies; {_AGAIN}")
     step = (step_x or step_y, step_y or step_x)
     placed = Placed(row, column, grid, step)
-    return Placed(row, column, grid, step, _completeness(name, placed, declared))
+    notes = () if complete else _completeness(name, placed, declared)
+    return Placed(row, column, grid, step, notes)
 
 
 def _step(values: np.ndarray) -> float:

@@ -10,14 +10,13 @@ import numpy as np
 
 from xtalfuse.loaders import ebsd_symmetry
 from xtalfuse.loaders.ebsd_grid import Declared, Placed, declared_places, place
+from xtalfuse.loaders.ebsd_symmetry import CrystalFrame
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
 from xtalfuse.physics.crystal_map import NOT_INDEXED, CrystalMap, MapPhase
 
 _FULL_TURN = 2.0 * np.pi
 _ROUNDED = 0.02  # rad: printed angles may exceed a full turn by this much
 _AGAIN = "copy or export the map again from the instrument"
-OWN_FRAME = "x along a, z along c*"
-OXFORD_FRAME = "x perpendicular to b and c, z along c"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,9 @@ class RawMap:
     metadata : plain values, for the provenance
     warnings : for the provenance
     calibration : of the length axes
-    oxford_frame : whether orientations refer to Oxford's crystal frame, not to ours
+    frame : crystal axes to which the orientations refer
+    complete : whether the container itself makes sure that no point is missing
+    measured : (n,) bool; False where a grid without positions was not measured
     """
 
     name: str
@@ -54,7 +55,9 @@ class RawMap:
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     calibration: Calibration = Calibration.KNOWN
-    oxford_frame: bool = False
+    frame: CrystalFrame = CrystalFrame.OWN
+    complete: bool = False
+    measured: np.ndarray | None = None
 
 
 def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndarray:
@@ -130,13 +133,16 @@ def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
     orientation = np.zeros((count, 4))
     orientation[:, 0] = 1.0
     orientation[raw.indexed] = from_bunge(raw.euler[raw.indexed])
-    if raw.oxford_frame:
+    if raw.frame is CrystalFrame.OXFORD:
         orientation = _in_own_frame(orientation, phase, phases)
     index = np.stack([np.zeros(count, dtype=np.int64), placed.row, placed.column], axis=1)
+    keep = slice(None) if raw.measured is None else raw.measured
+    quality = {name: values[keep] for name, values in raw.quality.items()}
+    step = (*placed.step, 0.0)
     found = CrystalMap(
-        orientation, phase, index, phases, placed.grid, (*placed.step, 0.0), dict(raw.quality)
+        orientation[keep], phase[keep], index[keep], phases, placed.grid, step, quality
     )
-    return found, (*raw.warnings, *placed.notes, *notes)
+    return found, (*raw.warnings, *placed.notes, *notes, *_frame_doubts(raw, phases))
 
 
 def _same_length(raw: RawMap, count: int) -> None:
@@ -152,7 +158,7 @@ def _same_length(raw: RawMap, count: int) -> None:
 
 def _placed(raw: RawMap, count: int) -> Placed:
     if raw.x is not None and raw.y is not None:
-        return place(raw.name, raw.x, raw.y, raw.declared)
+        return place(raw.name, raw.x, raw.y, raw.declared, raw.complete)
     if raw.declared is None:
         raise UnreadableFileError(f"{raw.name}: neither positions nor a declared grid; {_AGAIN}")
     return declared_places(raw.name, count, raw.declared)
@@ -191,6 +197,16 @@ def _doubts(phases: Iterable[MapPhase]) -> tuple[str, ...]:
         for phase in phases
         if phase.laue and phase.cell and not ebsd_symmetry.fits(phase.laue, phase.cell)
     )
+
+
+def _frame_doubts(raw: RawMap, phases: tuple[MapPhase, ...]) -> tuple[str, ...]:
+    """A warning where the crystal frame matters and the file does not tell it."""
+    if raw.frame is not CrystalFrame.UNKNOWN:
+        return ()
+    oblique = [p.name for p in phases if p.cell and any(abs(x - 90.0) > 0.01 for x in p.cell[3:])]
+    if not oblique:
+        return ()
+    return (f"{', '.join(oblique)}: crystal axes are {raw.frame}",)
 
 
 def _in_own_frame(

@@ -139,7 +139,7 @@ def _record(block: bytes, position: int) -> MapPhase | None:
     number, *numbers = struct.unpack_from(
         "<i6f", block.ljust(position + 300, b"\0"), position + 256
     )
-    laue = ebsd_symmetry.laue_of_tsl(str(number))
+    laue = ebsd_symmetry.laue(number, "edax")
     a, b, c, alpha, beta, gamma = (round(float(x), 5) for x in numbers)
     cell = (a, b, c, alpha, beta, gamma)
     if laue is None or not ebsd_symmetry.possible(cell):

@@ -14,76 +14,54 @@ Britton, T. B. et al. (2016). Materials Characterization 117, 113. Which way is 
 
 from __future__ import annotations
 
+from enum import StrEnum
 from math import cos, radians, sin, sqrt
 
 import numpy as np
 
+from xtalfuse.physics.point_group import laue_of, standard_laue
+
 Cell = tuple[float, float, float, float, float, float]
 
-# In the order of Oxford's numbers, 1 to 11.
-LAUE_GROUPS = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
-
-# "Symmetry" of .ang and .osc files: the rotation point group, written without signs.
-_TSL = {
-    1: "-1", 2: "2/m", 20: "2/m", 22: "mmm", 222: "mmm", 4: "4/m", 42: "4/mmm", 422: "4/mmm",
-    3: "-3", 32: "-3m", 6: "6/m", 62: "6/mmm", 622: "6/mmm", 23: "m-3", 43: "m-3m", 432: "m-3m",
-}  # fmt: skip
-
 # The 32 point groups in the order in which EDAX numbers them from 100.
-_POINT_GROUPS = {
-    "1": "-1", "-1": "-1", "2": "2/m", "m": "2/m", "2/m": "2/m", "222": "mmm", "mm2": "mmm",
-    "mmm": "mmm", "4": "4/m", "-4": "4/m", "4/m": "4/m", "422": "4/mmm", "4mm": "4/mmm",
-    "-42m": "4/mmm", "4/mmm": "4/mmm", "3": "-3", "-3": "-3", "32": "-3m", "3m": "-3m",
-    "-3m": "-3m", "6": "6/m", "-6": "6/m", "6/m": "6/m", "622": "6/mmm", "6mm": "6/mmm",
-    "-62m": "6/mmm", "6/mmm": "6/mmm", "23": "m-3", "m-3": "m-3", "432": "m-3m",
-    "-43m": "m-3m", "m-3m": "m-3m",
-}  # fmt: skip
-_OTHER_SPELLINGS = {"-4m2": "-42m", "-6m2": "-62m", "321": "32", "312": "32", "m3": "m-3",
-                    "m3m": "m-3m", "-31m": "-3m", "-3m1": "-3m", "2mm": "mm2"}  # fmt: skip
-
-_LAST_SPACE_GROUP = {  # of each Laue group, in the order of the International Tables
-    2: "-1", 15: "2/m", 74: "mmm", 88: "4/m", 142: "4/mmm", 148: "-3", 167: "-3m", 176: "6/m",
-    194: "6/mmm", 206: "m-3", 230: "m-3m",
-}  # fmt: skip
+_EDAX_POINT_GROUPS = (
+    "1", "-1", "2", "m", "2/m", "222", "mm2", "mmm", "4", "-4", "4/m", "422", "4mm", "-42m",
+    "4/mmm", "3", "-3", "32", "3m", "-3m", "6", "-6", "6/m", "622", "6mm", "-62m", "6/mmm",
+    "23", "m-3", "432", "-43m", "m-3m",
+)  # fmt: skip
 
 
-def laue_of_tsl(symmetry: str) -> str | None:
-    """Laue group of the ``Symmetry`` of an EDAX, EMsoft, ASTAR or orix file; None if unknown.
+class CrystalFrame(StrEnum):
+    """Cartesian axes of the crystal to which a file's orientations refer."""
+
+    OWN = "x along a, z along c*"
+    OXFORD = "x perpendicular to b and c, z along c"
+    UNKNOWN = "not told by the file; taken as x along a, z along c*"
+
+
+def laue(symbol: str | int, numbering: str = "space group") -> str | None:
+    """Laue group as `laue_of` gives it; None where that knows none.
 
     Parameters
     ----------
-    symmetry : a number of TSL (43), of EDAX's point groups (131), or a symbol (``m-3m``)
+    symbol : text or number
+    numbering : of a number: ``"space group"``, ``"oxford"`` or ``"edax"``; EDAX writes the
+        rotations of the group (43, 62, ...) or 100 and the place of the point group (131)
     """
-    text = symmetry.strip()
-    if text.isdigit():
-        number = int(text)
-        if 100 <= number < 100 + len(_POINT_GROUPS):
-            return list(_POINT_GROUPS.values())[number - 100]
-        return _TSL.get(number)
-    return laue_of_symbol(text)
-
-
-def laue_of_symbol(symbol: str) -> str | None:
-    """Laue group of a point group's Hermann-Mauguin symbol; None if it is none."""
-    text = symbol.replace(" ", "")
-    return _POINT_GROUPS.get(_OTHER_SPELLINGS.get(text, text))
-
-
-def laue_of_oxford(number: int) -> str | None:
-    """Laue group of Oxford's (HKL's) number, 1 to 11; None if it is another number."""
-    return LAUE_GROUPS[number - 1] if 1 <= number <= len(LAUE_GROUPS) else None
-
-
-def laue_of_space_group(number: int) -> str | None:
-    """Laue group of a space group, 1 to 230; None if it is another number."""
-    if not 1 <= number <= 230:
+    if numbering == "edax" and str(symbol).isdigit():
+        place = int(symbol) - 100
+        if 0 <= place < len(_EDAX_POINT_GROUPS):
+            symbol = _EDAX_POINT_GROUPS[place]
+    try:
+        return laue_of(symbol, numbering)
+    except ValueError:
         return None
-    return next(laue for last, laue in _LAST_SPACE_GROUP.items() if number <= last)
 
 
 def fits(laue: str, cell: Cell) -> bool:
     """Whether a cell can have a symmetry, within 2 % and 1 degree."""
     a, b, c, alpha, beta, gamma = cell
+    laue = standard_laue(laue)
 
     def same(*lengths: float) -> bool:
         return max(lengths) <= 1.02 * min(lengths)

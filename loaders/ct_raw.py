@@ -6,6 +6,7 @@ A ``.json`` or ``.yaml`` has the keys of `Sidecar`; a ``.mhd`` is a MetaImage he
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,9 +60,15 @@ def sidecar(path: Path) -> Path | None:
         return None
     for suffix in SIDECARS:
         for candidate in (path.with_suffix(suffix), path.with_name(path.name + suffix)):
-            if candidate.is_file():
+            if candidate.is_file() and _describes(candidate):
                 return candidate
     return None
+
+
+def _describes(path: Path) -> bool:
+    """Whether a text is about a volume: a scan of another instrument may have the same name."""
+    with path.open("rb") as file:
+        return re.search(rb"\bshape\b|\bDimSize\b", file.read(4096)) is not None
 
 
 def raw(path: Path, part: str | None) -> Source:

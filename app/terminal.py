@@ -63,7 +63,7 @@ def complain(message: str) -> None:
 
 def print_json(content: Any) -> None:
     """One JSON document on stdout; what is not finite becomes null."""
-    from xtalfuse.tasks.report import finite
+    from xtalfuse.tasks.page import finite
 
     sys.stdout.write(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import io
 import json
-import math
-import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +23,10 @@ from xtalfuse.tasks.figure import (
     png_bytes,
 )
 from xtalfuse.tasks.notation import cell_text, chance, percent, space_group_symbol
+from xtalfuse.tasks.page import Picture, as_base64, finite, render_page, write_file
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure inside the page: PNG as base64, and what it shows in words."""
-
-    png: str
-    alt: str
 
 
 def write_report(answer: Answer, folder: str | Path) -> Path:
@@ -58,35 +48,18 @@ def write_report(answer: Answer, folder: str | Path) -> Path:
         (folder / "pattern.png").unlink(missing_ok=True)  # of an earlier answer
     else:
         png = png_bytes(pattern_figure(answer))
-        _write(folder / "pattern.png", png)
-        picture = Picture(_base64(png), "powder pattern with its phases")
-    _write(folder / "phases.csv", phases_csv(answer).encode("utf-8", "replace"))
+        write_file(folder / "pattern.png", png)
+        picture = Picture(as_base64(png), "powder pattern with its phases")
+    write_file(folder / "phases.csv", phases_csv(answer).encode("utf-8", "replace"))
     html = render(answer, picture)
-    _write(folder / "report.html", html.encode("utf-8", "replace"))
-    _write(folder / "result.json", (result_json(answer) + "\n").encode())
+    write_file(folder / "report.html", html.encode("utf-8", "replace"))
+    write_file(folder / "result.json", (result_json(answer) + "\n").encode())
     return folder / "report.html"
 
 
 def result_json(answer: Answer) -> str:
     """``result.json`` as text: plain JSON, with null for what is not known or not finite."""
     return json.dumps(finite(answer.to_dict()), indent=2, allow_nan=False)
-
-
-def finite(value: Any) -> Any:
-    """The same content in plain JSON types; numbers that are not finite become None."""
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return finite(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [finite(item) for item in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None else str(value)
 
 
 def phases_csv(answer: Answer) -> str:
@@ -250,41 +223,32 @@ def render(answer: Answer, picture: Picture | None) -> str:
 
     The only script that may run is the viewer of the pattern, known to the page by its hash.
     """
-    from importlib.resources import files
-
-    import jinja2
     from markupsafe import Markup
 
-    room = files("xtalfuse.tasks")
-    script = (room / "viewer.js").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    panels = [
-        Picture(_base64(png_bytes(panel_figure(panel))), panel.title) for panel in answer.panels
-    ]
-    template = environment.from_string((room / "report.html.j2").read_text(encoding="utf-8"))
-    return template.render(
+    script = files("xtalfuse.tasks").joinpath("viewer.js").read_text(encoding="utf-8")
+    return render_page(
+        "report.html.j2",
+        specimen=answer.specimen,
+        warnings=answer.warnings,
+        files=answer.files,
+        seconds=answer.seconds,
+        version=answer.version,
         answer=answer,
         headline=headline(answer),
         unknown_text=unknown_text(answer),
         likely_unknown=answer.unknown.probability >= LIKELY_UNKNOWN,
         picture=picture,
-        panels=panels,
+        panels=[Picture.of(panel_figure(panel), panel.title) for panel in answer.panels],
         modalities=modalities(answer.phases),
         elements=element_rows(answer.elements),
         elements_in_all=len(answer.elements),
         missing_lines=missing_lines(answer.curves),
         curves=Markup(curves_json(answer)),
         script=Markup(script),
-        script_hash=f"sha256-{_base64(hashlib.sha256(script.encode()).digest())}",
+        script_hash=f"sha256-{as_base64(hashlib.sha256(script.encode()).digest())}",
         describe=describe,
         formula=formula_html,
         percent=percent,
-        chance=chance,
         cell_text=cell_text,
         colour=phase_colour,
         symbol=space_group_symbol,
@@ -329,17 +293,4 @@ def curves_json(answer: Answer) -> str:
 
 
 def _floats(values: Any) -> str:
-    return _base64(np.asarray(values, "<f4").tobytes())
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return as_base64(np.asarray(values, "<f4").tobytes())

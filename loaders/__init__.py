@@ -22,17 +22,20 @@ def load(
     *,
     wavelength: str | float | None = None,
     voxel_size_um: float | tuple[float, float, float] | None = None,
+    section_step_um: float | None = None,
     limits: Limits | None = None,
 ) -> Measurement:
     """The measurement in one instrument file, read in a guarded child process.
 
     Parameters
     ----------
-    path : file of an X-ray diffractometer or an electron microscope, a table of numbers, a
-        volume, or a folder of TIFF slices; one of several volumes is chosen behind a ``#``
+    path : file of an X-ray diffractometer or an electron microscope, an orientation map, a
+        table of numbers, a volume, or a folder of TIFF slices or of orientation maps of serial
+        sections; one of several volumes is chosen behind a ``#``
     wavelength : X-ray radiation by hand (``"CuKa"``, ``"CoKa1"``, 1.5406 in angstrom); wins
         over what the file says
     voxel_size_um : voxel of a volume by hand, one number or z, y, x; wins over the file
+    section_step_um : distance of serial sections by hand
     limits : time and memory that reading may take
 
     Raises
@@ -40,7 +43,7 @@ def load(
     UnreadableFileError
         If the file cannot be read or trusted; the message names file, cause and remedy.
     ValueError
-        If `wavelength` is no radiation, or `voxel_size_um` no size.
+        If `wavelength` is no radiation, or `voxel_size_um` or `section_step_um` no size.
 
     Examples
     --------
@@ -48,11 +51,13 @@ def load(
     >>> pattern = load("pattern.xy", wavelength="CuKa")  # doctest: +SKIP
     >>> pattern.axis("two_theta")  # doctest: +SKIP
     """
-    from xtalfuse.loaders import ct, registry
+    from xtalfuse.loaders import ct, ebsd_stack, registry
     from xtalfuse.physics.units import radiation
 
     if wavelength is not None:
         radiation(wavelength)  # a wrong one is the caller's mistake, not the file's
+    if ebsd_stack.series_of(Path(path)):
+        return ebsd_stack.load_stack(path, section_step_um=section_step_um, limits=limits)
     place, part = ct.chosen(path)
     wanted = ct.Wanted(part, ct.voxel_size(voxel_size_um))
     return ct.guarded_volume(registry.read, place, wanted, limits or Limits(), wavelength)

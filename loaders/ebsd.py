@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders import ebsd_ang, ebsd_crc, ebsd_ctf, ebsd_osc
+from xtalfuse.loaders import ebsd_ang, ebsd_crc, ebsd_ctf, ebsd_h5, ebsd_osc
 from xtalfuse.loaders.checks import check_crystal_map, sha256_of
 from xtalfuse.loaders.ebsd_map import RawMap, crystal_map
 from xtalfuse.loaders.ebsd_symmetry import CrystalFrame
 from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance, UnreadableFileError
 
 # Modules with `sniff(path, head)` and `read(path) -> RawMap`; the first that knows a file reads it.
-_FAMILIES = (ebsd_crc, ebsd_ctf, ebsd_osc, ebsd_ang)
+_FAMILIES = (ebsd_crc, ebsd_ctf, ebsd_osc, ebsd_ang, ebsd_h5)
 _HEAD_BYTES = 8192
 _FRAMES = "orientations as the file has them; specimen axes against map axes are not reconciled"
 

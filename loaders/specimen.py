@@ -33,6 +33,8 @@ from xtalfuse.physics.units import radiation
 DESCRIPTIONS = ("specimen.yaml", "specimen.yml")
 MOST_FILES = 1000
 MOST_YAML_BYTES = 100_000
+# Measurements of the microstructure, in which no phase is looked for.
+_STRUCTURE = {Modality.EBSD: "an orientation map", Modality.CT: "a volume"}
 
 
 def check_elements(symbols: Iterable[str]) -> tuple[str, ...]:
@@ -74,6 +76,7 @@ class Description(BaseModel):
     wavelength: Annotated[str | FiniteFloat | None, Field(description="CuKa or 1.5406")] = None
     elements: Annotated[tuple[str, ...] | None, BeforeValidator(_as_symbols)] = None
     camera_length: Annotated[FiniteFloat, Field(gt=0)] | None = None  # mm
+    section_step: Annotated[FiniteFloat, Field(gt=0)] | None = None  # um, of serial sections
     notes: str = ""
     group: str | None = None
 
@@ -261,6 +264,10 @@ def _read_one(file: Path, wavelength: str | float | None, findings: _Findings) -
     reader = measurement.provenance.reader
     if measurement.modality is Modality.OTHER:
         reason = f"{file.name}: readable, but of a kind that nothing here uses"
+        return FileReport(str(file), sha256, measurement.modality.value, reader, False, reason)
+    if measurement.modality in _STRUCTURE:
+        what = _STRUCTURE[measurement.modality]
+        reason = f"{file.name}: {what}, for `xtalfuse microstructure`"
         return FileReport(str(file), sha256, measurement.modality.value, reader, False, reason)
     findings.by_content[str(sha256)] = file.name
     findings.measurements.append(measurement)

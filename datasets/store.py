@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xtalfuse.datasets.atomic import replacing
 from xtalfuse.loaders.record import UnreadableFileError
 
 
@@ -64,33 +63,12 @@ def write_arrays(
     path = Path(path)
     hashes = {name: array_sha256(array) for name, array in arrays.items()}
     sha256 = _whole_sha256(hashes, attributes)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        with h5py.File(temporary, "w", libver="latest") as file:
-            for name, array in arrays.items():
-                file.create_dataset(name, data=np.ascontiguousarray(array))
-            file.attrs["content"] = json.dumps([hashes, dict(attributes)], sort_keys=True)
-            file.attrs["sha256"] = sha256
-        with open(temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=np.ascontiguousarray(array))
+        file.attrs["content"] = json.dumps([hashes, dict(attributes)], sort_keys=True)
+        file.attrs["sha256"] = sha256
     return sha256
-
-
-def _sync_folder(folder: Path) -> None:
-    """The rename itself must reach the disk; folders cannot be opened on Windows."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def read_arrays(

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from xtalfuse.datasets import store
+from xtalfuse.datasets import atomic
 from xtalfuse.datasets.store import StoreError, read_arrays, write_arrays
 
 ARRAYS = {
@@ -101,7 +101,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", fail)
+    monkeypatch.setattr(atomic.os, "fsync", fail)
     with pytest.raises(OSError, match="no space"):
         write_arrays(path, {"hkl": ARRAYS["hkl"]}, {})
     monkeypatch.undo()

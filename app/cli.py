@@ -204,6 +204,8 @@ def read(
 
 
 def _measurement_document(measurement: Any) -> dict[str, Any]:
+    from xtalfuse.map_view import map_document
+
     source = measurement.provenance
     radiation = measurement.radiation
     return {
@@ -221,6 +223,7 @@ def _measurement_document(measurement: Any) -> dict[str, Any]:
         "wavelengths_angstrom": None if radiation is None else radiation.wavelengths_angstrom,
         "warnings": list(source.warnings),
         "metadata": source.metadata,
+        **({"map": map_document(found)} if (found := measurement.crystal_map) else {}),
     }
 
 

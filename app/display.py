@@ -8,6 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xtalfuse.map_view import map_rows
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -141,14 +143,14 @@ def measurement_view(measurement: Measurement) -> RenderableType:
 
     row("holds", KINDS.get(str(measurement.modality), "something that nothing here uses yet"))
     row("reader", source.reader)
-    for axis in measurement.axes:
-        row(axis.name, _axis_text(axis.name, axis.unit, np.asarray(axis.values)))
     values = np.asarray(measurement.values)
-    # picture by picture: a volume may be larger than memory
-    parts_of = values if values.ndim > 2 else values[None]
-    lowest = min(float(np.nanmin(part.real)) for part in parts_of)
-    highest = max(float(np.nanmax(part.real)) for part in parts_of)
-    row("values", f"{lowest:.6g} to {highest:.6g} {measurement.value_unit}")
+    if measurement.crystal_map is not None:
+        for name, said in map_rows(measurement.crystal_map):
+            row(name, said)
+    else:
+        for axis in measurement.axes:
+            row(axis.name, _axis_text(axis.name, axis.unit, np.asarray(axis.values)))
+        row("values", _range_text(values, measurement.value_unit))
     if measurement.radiation is not None:
         lines = ", ".join(f"{w:.6g} Å" for w in measurement.radiation.wavelengths_angstrom)
         row("radiation", f"{measurement.radiation.name} ({lines})")
@@ -167,6 +169,16 @@ def measurement_view(measurement: Measurement) -> RenderableType:
     return Group(*parts)
 
 
+def _range_text(values: np.ndarray, unit: str) -> str:
+    import numpy as np
+
+    # picture by picture: a volume may be larger than memory
+    parts = values if values.ndim > 2 else values[None]
+    lowest = min(float(np.nanmin(part.real)) for part in parts)
+    highest = max(float(np.nanmax(part.real)) for part in parts)
+    return f"{lowest:.6g} to {highest:.6g} {unit}"
+
+
 def _histogram(values: np.ndarray) -> str:
     """How often the values of some slices occur, from the lowest to the highest."""
     import numpy as np
@@ -181,6 +193,7 @@ KINDS = {
     "eds": "X-ray emission spectrum",
     "diffraction": "electron diffraction pattern",
     "image": "real-space image",
+    "ebsd": "map of crystal orientations",
     "ct": "volume of grey values or labels",
 }
 

@@ -24,12 +24,13 @@ from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance, Unr
 # Modules with `sniff(path, head)` and `read(path) -> RawMap`; the first that knows a file reads it.
 _FAMILIES = (ebsd_crc, ebsd_ctf, ebsd_osc, ebsd_ang, ebsd_h5)
 _HEAD_BYTES = 8192
+_OLE = b"\xd0\xcf\x11\xe0"  # of the projects of EDAX's OIM Analysis
 _FRAMES = "orientations as the file has them; specimen axes against map axes are not reconciled"
 
 
 def sniff(path: Path, head: bytes) -> bool:
     """Whether a file that begins with `head` (8 kB) is an orientation map."""
-    return any(family.sniff(Path(path), head) for family in _FAMILIES)
+    return _is_project(path, head) or any(f.sniff(Path(path), head) for f in _FAMILIES)
 
 
 def companions(path: Path) -> tuple[Path, ...]:
@@ -42,7 +43,8 @@ def read(path: str | Path) -> Measurement:
 
     Parameters
     ----------
-    path : ``.ang``, ``.crc`` or ``.cpr``; recognised by content where the content tells
+    path : ``.ang``, ``.ctf``, ``.crc`` or ``.cpr``, ``.osc``, or HDF5 of Oxford Instruments,
+        EDAX, Bruker, EMsoft or orix; recognised by content where the content tells
 
     Returns
     -------
@@ -56,10 +58,19 @@ def read(path: str | Path) -> Measurement:
     path = Path(path)
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+    if _is_project(path, head):
+        raise UnreadableFileError(
+            f"{path.name}: a project of OIM Analysis, whose layout is not published; export its "
+            "map as .ang"
+        )
     family = next((f for f in _FAMILIES if f.sniff(path, head)), None)
     if family is None:
         raise UnreadableFileError(f"{path.name}: no known orientation map; export it as .ang")
     return _measurement(path, family.read(path))
+
+
+def _is_project(path: Path, head: bytes) -> bool:
+    return path.suffix.lower() == ".oim" and head.startswith(_OLE)
 
 
 def _measurement(path: Path, raw: RawMap) -> Measurement:
@@ -86,5 +97,5 @@ def _measurement(path: Path, raw: RawMap) -> Measurement:
 
 def _crystal_frame(frame: CrystalFrame) -> str:
     if frame is CrystalFrame.OXFORD:
-        return f"{CrystalFrame.OWN} (turned from that of the file: {frame})"
+        return f"{CrystalFrame.OWN} (that of the file: {frame})"
     return str(frame)

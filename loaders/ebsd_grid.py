@@ -119,10 +119,15 @@ def place(
     if np.unique(places).size != places.size:
         doubled = places.size - np.unique(places).size
         raise UnreadableFileError(f"{name}: {doubled} points lie where another lies; {_AGAIN}")
-    step = (step_x or step_y, step_y or step_x)
+    step = (_digits(step_x or step_y), _digits(step_y or step_x))
     placed = Placed(row, column, grid, step)
     notes = () if complete else _completeness(name, placed, declared)
     return Placed(row, column, grid, step, notes)
+
+
+def _digits(step: float) -> float:
+    """Seven digits: more than any file prints, fewer than the mean of printed steps carries."""
+    return float(f"{step:.7g}")
 
 
 def _step(values: np.ndarray) -> float:

@@ -93,9 +93,10 @@ def _disorientation(q: Whole) -> tuple[float, tuple[int, int, int]]:
         (a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d, 4),
     ]
     scalar, *vector, _ = max(equivalents, key=lambda e: e[0] ** 2 / e[4])
-    h, k, l = sorted((abs(v) for v in vector), reverse=True)
-    factor = gcd(h, k, l)
-    return 2.0 * atan2(sqrt(h * h + k * k + l * l), scalar), (h // factor, k // factor, l // factor)
+    axis = sorted((abs(v) for v in vector), reverse=True)
+    factor = gcd(*axis)
+    angle = 2.0 * atan2(sqrt(sum(h * h for h in axis)), scalar)
+    return angle, (axis[0] // factor, axis[1] // factor, axis[2] // factor)
 
 
 def brandon_limit(sigma: int, factor_deg: float = BRANDON_DEG) -> float:
@@ -107,9 +108,8 @@ def brandon_limit(sigma: int, factor_deg: float = BRANDON_DEG) -> float:
 def _equivalents(csl: Csl, reach: float) -> Tensor:
     """Equivalents of a coincidence rotation, up to `reach` above its smallest angle, each once."""
     operators = laue_operators(CUBIC, torch.empty(0, dtype=torch.float64))
-    # the standard triangle holds z >= x >= y
-    h, k, l = csl.axis
-    axis = torch.tensor([k, l, h], dtype=torch.float64)
+    largest, middle, least = csl.axis  # the standard triangle has z >= x >= y
+    axis = torch.tensor([middle, least, largest], dtype=torch.float64)
     q = from_axis_angle(axis, csl.angle)
     both = torch.stack([q, conjugate(q)])
     every = multiply(multiply(operators[:, None, None], both[:, None]), operators).reshape(-1, 4)

@@ -64,7 +64,7 @@ __all__ = [
 
 ROWS_AT_ONCE = 8192  # keeps the tables of all equivalents in the cache of a core
 NO_ROTATION = 1e-12  # of the vector part; below it the axis is rounding noise
-TIE = 1e-9  # scalar parts nearer than this belong to rotations of one angle
+TIE = 1e-9  # scalar parts this near belong to rotations of one angle, if precision allows
 MEAN_STEPS = 20
 
 
@@ -85,78 +85,117 @@ def disorientation_angle(a: Tensor, b: Tensor, laue: str, laue_b: str | None = N
     about the main axis act on the pairs (w, z) and (x, y) alone, and cubic groups on the sorted
     components.
     """
-    m = multiply(b, conjugate(a))
-    if laue_b is not None and laue_b != laue:
-        return _in_rows(lambda rows: _angle_by_products(rows, laue, laue_b), m)
-    about = group(laue)
-    scalar, vector2 = _cubic_parts(m, about) if about.cubic else _axial_parts(m, about)
-    return 2.0 * torch.atan2(vector2.sqrt(), scalar)
+    laue_b = laue if laue_b is None else laue_b
+    if len(laue_operators(laue_b)) > len(laue_operators(laue)):
+        a, b, laue, laue_b = b, a, laue_b, laue  # the larger group has fewer cosets
+    a, b = torch.broadcast_tensors(a, b)
+    about, left = group(laue), _cosets(laue, laue_b)
+    rows = (q.reshape(-1, 4).split(ROWS_AT_ONCE) for q in (a, b))
+    angles = [_angle(part_a, part_b, about, left) for part_a, part_b in zip(*rows, strict=True)]
+    return torch.cat(angles).reshape(a.shape[:-1])
 
 
-def _cubic_parts(m: Tensor, about: LaueGroup) -> tuple[Tensor, Tensor]:
+def _angle(a: Tensor, b: Tensor, about: LaueGroup, left: Tensor | None) -> Tensor:
+    """Angles (n,) of rows: the closed form of one group, after each rotation left to try."""
+    parts = _cubic_parts if about.cubic else _axial_parts
+    m = _relative(a, b)
+    if left is None:
+        scalar, vector2 = parts(m, about)
+    else:
+        every = (left.to(a) @ torch.stack(m)).unbind(1)  # four of [rotations, n]
+        scalar, vector2 = parts(every, about)
+        scalar, vector2 = scalar.amax(dim=0), vector2.amin(dim=0)
+    return torch.atan2(vector2.sqrt_(), scalar).mul_(2.0)
+
+
+def _relative(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    """Components of ``b conj(a)``, added up in place: this is where the time goes."""
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+
+    def total(first: Tensor, *pairs: tuple[Tensor, Tensor, int]) -> Tensor:
+        for u, v, sign in pairs:
+            first.addcmul_(u, v, value=sign)
+        return first
+
+    return (
+        total(bw * aw, (bx, ax, 1), (by, ay, 1), (bz, az, 1)),
+        total(bx * aw, (bw, ax, -1), (by, az, -1), (bz, ay, 1)),
+        total(by * aw, (bw, ay, -1), (bz, ax, -1), (bx, az, 1)),
+        total(bz * aw, (bw, az, -1), (bx, ay, -1), (by, ax, 1)),
+    )
+
+
+def _cubic_parts(m: tuple[Tensor, ...], about: LaueGroup) -> tuple[Tensor, Tensor]:
     """Scalar part and squared vector part of the smallest equivalent, from sorted components."""
-    w, x, y, z = m.abs().unbind(-1)
+    w, x, y, z = (part.abs() for part in m)
     high, low = torch.maximum(w, x), torch.minimum(w, x)
     high2, low2 = torch.maximum(y, z), torch.minimum(y, z)
     a, d = torch.maximum(high, high2), torch.minimum(low, low2)
     inner, inner2 = torch.minimum(high, high2), torch.maximum(low, low2)
     b, c = torch.maximum(inner, inner2), torch.minimum(inner, inner2)
-    ends = c * c + d * d
-    sums, differences = a + b, a - b
-    scalar = torch.maximum(a, 0.5 * (sums + c + d))
-    third = 0.5 * (differences**2 + (c - d) ** 2) + 0.25 * (sums - c - d) ** 2
-    vector2 = torch.minimum(ends + b * b, third)
+    large, small, rest = a + b, c + d, torch.addcmul(c * c, d, d)
+    half = 0.5 * (a - b) ** 2
+    # three kinds of equivalents: (a, b, c, d), (a+b, a-b, c+d, c-d) / sqrt 2 and (a+b+c+d, ...) / 2
+    scalar = torch.maximum(a, 0.5 * (large + small))
+    third = half + 0.5 * (c - d) ** 2 + 0.25 * (large - small) ** 2
+    vector2 = torch.minimum(torch.addcmul(rest, b, b), third)
     if about.fold == 4:
-        scalar = torch.maximum(scalar, sqrt(0.5) * sums)
-        vector2 = torch.minimum(vector2, 0.5 * differences**2 + ends)
+        scalar = torch.maximum(scalar, sqrt(0.5) * large)
+        vector2 = torch.minimum(vector2, half + rest)
     return scalar, vector2
 
 
-def _axial_parts(m: Tensor, about: LaueGroup) -> tuple[Tensor, Tensor]:
+def _axial_parts(m: tuple[Tensor, ...], about: LaueGroup) -> tuple[Tensor, Tensor]:
     """The same for groups with one main axis, whose rotations act on two planes apart."""
-    w, *vector = m.unbind(-1)
+    w, *vector = m
     main = vector.pop(about.axis)
-    first, second = vector if not about.start else reversed(vector)
+    first, second = reversed(vector) if about.start else vector
     near, off = _fold(w, main, about.fold)
-    across = first * first + second * second
+    across = torch.addcmul(first * first, second, second)
     if not about.dihedral:
-        return near, off * off + across
+        return near, across.addcmul_(off, off)
     near2, off2 = _fold(first, second, about.fold)
-    along = w * w + main * main
-    return (
-        torch.maximum(near, near2),
-        torch.minimum(off * off + across, off2 * off2 + along),
-    )
+    along = torch.addcmul(w * w, main, main)
+    vector2 = torch.minimum(across.addcmul_(off, off), along.addcmul_(off2, off2))
+    return torch.maximum(near, near2), vector2
 
 
 def _fold(u: Tensor, v: Tensor, fold: int) -> tuple[Tensor, Tensor]:
-    """Parts of (u, v) along and off the nearest of the lines at multiples of pi / fold."""
+    """Sizes of (u, v) along and off the nearest of the lines at multiples of pi / fold."""
     u, v = u.abs(), v.abs()
-    along, off = u, v
-    for k in range(1, fold // 2 + 1):
-        c, s = cos(pi * k / fold), sin(pi * k / fold)
-        along = torch.maximum(along, c * u + s * v)
-        off = torch.minimum(off, (c * v - s * u).abs())
-    return along, off
+    if fold % 2 == 0:
+        u, v = torch.maximum(u, v), torch.minimum(u, v)
+    if fold < 3:
+        return u, v
+    c, s = cos(pi / fold), sin(pi / fold)
+    along, off = torch.add(c * u, v, alpha=s), torch.sub(c * v, u, alpha=s)
+    return torch.maximum(u, along), torch.minimum(v, off.abs())
 
 
 @lru_cache(maxsize=256)
-def _products(laue: str, laue_b: str) -> Tensor:
-    """All products s_a s_b of two groups, each rotation once."""
-    a, b = (torch.from_numpy(laue_operators(g)) for g in (laue, laue_b))
-    every = multiply(a[:, None], b).reshape(-1, 4)
-    near = (every @ every.T).abs() > 1.0 - 1e-9
-    return every[(near.double().argmax(dim=1) == torch.arange(len(every))).nonzero()[:, 0]]
+def _cosets(laue: str, laue_b: str) -> Tensor | None:
+    """Rotations of `laue_b`, one of each coset of `laue`, as matrices (k, 4, 4) that multiply from
+    the left; None if they all lie in `laue`.
+
+    The scalar part of ``s_b m s_a`` is that of ``m s_a s_b``; the closed form of `laue` tries
+    every s_a, so that of the s_b that differ by an s_a only one is needed.
+    """
+    if laue == laue_b:
+        return None
+    operators, others = (torch.from_numpy(laue_operators(g)) for g in (laue, laue_b))
+    left: list[Tensor] = []
+    for rotation in others:
+        if all(_outside(multiply(rotation, conjugate(known)), operators) for known in left):
+            left.append(rotation)
+    if len(left) == 1:
+        return None
+    basis = torch.eye(4, dtype=torch.float64)
+    return multiply(torch.stack(left)[:, None], basis).transpose(1, 2).contiguous()
 
 
-def _angle_by_products(m: Tensor, laue: str, laue_b: str) -> Tensor:
-    """Of s_b m s_a the scalar part is that of m (s_a s_b): only products count."""
-    products = _products(laue, laue_b).to(m)
-    best = (m @ conjugate(products).T).abs().argmax(dim=-1)
-    nearest = multiply(m, products[best])
-    return 2.0 * torch.atan2(
-        torch.linalg.vector_norm(nearest[..., 1:], dim=-1), nearest[..., 0].abs()
-    )
+def _outside(rotation: Tensor, operators: Tensor) -> bool:
+    return bool(((operators @ rotation).abs() < 1.0 - 1e-9).all())
 
 
 def _in_rows(function: Callable[[Tensor], Any], q: Tensor) -> Any:
@@ -198,7 +237,7 @@ def _smallest(
     every = torch.where(every[..., :1] < 0.0, -every, every)  # [n, equivalents, 4]
     scalar = every[..., 0]
     best = scalar.max(dim=-1, keepdim=True)
-    tied = scalar > best.values - TIE
+    tied = scalar > best.values - _tie(every)
     chosen = every.gather(1, best.indices[..., None].expand(-1, -1, 4))[:, 0]
     vector = chosen[:, 1:]
     length = torch.linalg.vector_norm(vector, dim=-1)
@@ -208,6 +247,11 @@ def _smallest(
         others = _in_triangle(every[many][..., 1:], triangle)
         axis[many] = _first(others, tied[many])
     return 2.0 * torch.atan2(length, chosen[:, 0]), axis
+
+
+def _tie(like: Tensor) -> float:
+    """How near the scalar parts of rotations of one angle come in this precision."""
+    return max(TIE, 16.0 * torch.finfo(like.dtype).eps)
 
 
 def _in_triangle(vector: Tensor, laue: str | None) -> Tensor:
@@ -243,7 +287,7 @@ def _reduced(q: Tensor, operators: Tensor) -> Tensor:
     every = torch.where(every[..., :1] < 0.0, -every, every)
     best = every[..., 0].max(dim=-1, keepdim=True)
     chosen = every.gather(1, best.indices[..., None].expand(-1, -1, 4))[:, 0]
-    tied = every[..., 0] > best.values - TIE
+    tied = every[..., 0] > best.values - _tie(every)
     many = (tied.sum(dim=-1) > 1).nonzero()[:, 0]
     if len(many):
         chosen[many] = _first(every[many], tied[many])
@@ -261,7 +305,12 @@ def mean_orientation(
     q : (n, 4) orientations
     laue : Laue group
     weights : (n,) how much each counts; all the same if left out
-    group : (n,) int, the group of each point, 0 to k - 1; each has at least one point
+    group : (n,) int, the group of each point, 0 to k - 1
+
+    Raises
+    ------
+    ValueError
+        If there is no point, or a group from 0 to k - 1 has none.
 
     Notes
     -----
@@ -297,7 +346,9 @@ def mean_orientation(
 
 def _heaviest(index: Tensor, weights: Tensor) -> Tensor:
     """The heaviest point of each group (the first of equals)."""
+    count = torch.bincount(index)
+    if not len(count) or not count.all():
+        raise ValueError("a mean needs at least one orientation in every group from 0 up")
     order = torch.sort(weights, descending=True, stable=True).indices
     order = order[torch.sort(index[order], stable=True).indices]
-    count = torch.bincount(index)
     return order[torch.cumsum(count, 0) - count]

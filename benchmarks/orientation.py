@@ -1,0 +1,138 @@
+"""Disorientation angles against orix: digits and time, in one run and on one thread.
+
+    python -m benchmarks.orientation [--json orientation.json] [--pairs 100000]
+
+Both get the same random pairs. Times are CPU time of the process, the median of several turns
+taken alternately, so that other programs on the machine do not count. Small angles have a truth
+of their own: a crystal is turned by a known angle and described by a random equivalent.
+
+For two different groups orix 0.15 multiplies its operators in the order s_a s_b, which belongs
+to the opposite misorientation; where the groups do not commute its angle is not the smallest.
+Given the groups crosswise it calculates the right one, and so it is asked here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+
+import numpy as np
+import torch
+
+from xtalfuse.physics.orientation import (
+    LAUE_GROUPS,
+    disorientation_angle,
+    from_axis_angle,
+    laue_operators,
+    multiply,
+    random,
+)
+
+TURNS = 5
+SMALL_ANGLES = (1e-9, 1e-7, 1e-5)
+# orix has its only group of this name with the axis along z
+ORIX_SETTING = {"2/m": "112/m"}
+DIFFERENT = (("m-3m", "6/mmm"), ("m-3m", "m-3"), ("4/mmm", "mmm"), ("-3m", "-1"))
+
+
+def orix_group(laue: str) -> Any:
+    """orix's symmetry of this name."""
+    from orix.quaternion import symmetry
+
+    return next(g for g in symmetry._groups if g.name == laue)
+
+
+def cpu_time(function: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds, and the result."""
+    start = time.process_time()
+    result = function()
+    return time.process_time() - start, result
+
+
+def against_orix(a: np.ndarray, b: np.ndarray, laue: str, laue_b: str) -> dict[str, Any]:
+    """Times, their ratio and the largest difference for one pair of groups."""
+    from orix.quaternion import Orientation
+
+    first = Orientation(a, symmetry=orix_group(laue_b))  # crosswise, see above
+    second = Orientation(b, symmetry=orix_group(laue))
+    names = [ORIX_SETTING.get(g, g) for g in (laue, laue_b)]
+    disorientation_angle(a[:100], b[:100], *names)
+    first[:100].angle_with(second[:100])
+    ours, theirs = [], []
+    for _ in range(TURNS):
+        seconds, angle = cpu_time(lambda: disorientation_angle(a, b, *names))
+        ours.append(seconds)
+        seconds, expected = cpu_time(lambda: first.angle_with(second))
+        theirs.append(seconds)
+    return {
+        "laue": laue if laue == laue_b else f"{laue} to {laue_b}",
+        "ours_s": median(ours),
+        "orix_s": median(theirs),
+        "ratio": median(theirs) / median(ours),
+        "largest_deviation_rad": float(np.abs(angle - expected).max()),
+    }
+
+
+def small_angle_errors(a: np.ndarray, laue: str, rng: np.random.Generator) -> dict[str, float]:
+    """Largest relative error of small angles that are known."""
+    operators = laue_operators(laue)
+    errors = {}
+    for size in SMALL_ANGLES:
+        turn = from_axis_angle(rng.normal(size=(len(a), 3)), size)
+        b = multiply(operators[rng.integers(len(operators), size=len(a))], multiply(turn, a))
+        errors[f"{size:g}"] = float(np.abs(disorientation_angle(a, b, laue) / size - 1.0).max())
+    return errors
+
+
+def measure(pairs: int) -> dict[str, Any]:
+    """All comparisons; see the module docstring."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(20)
+    a, b = random(pairs, rng), random(pairs, rng)
+    rows = []
+    for laue in LAUE_GROUPS:
+        row = against_orix(a, b, laue, laue)
+        row["small_angle_relative_error"] = small_angle_errors(a[:10_000], laue, rng)
+        rows.append(row)
+    rows += [against_orix(a, b, *groups) for groups in DIFFERENT]
+    return {
+        "pairs": pairs,
+        "groups": rows,
+        "least_ratio": min(r["ratio"] for r in rows),
+        "largest_deviation_rad": max(r["largest_deviation_rad"] for r in rows),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--pairs", type=int, default=100_000)
+    options = parser.parse_args()
+    figures = measure(options.pairs)
+    print(f"{figures['pairs']} pairs, one thread, CPU time")
+    for row in figures["groups"]:
+        small = row.get("small_angle_relative_error", {}).get("1e-07")
+        print(
+            f"{row['laue']:16s} orix {1e3 * row['orix_s']:8.1f} ms  ours {1e3 * row['ours_s']:6.1f}"
+            f" ms  ratio {row['ratio']:6.1f}  largest deviation {row['largest_deviation_rad']:.1e}"
+            " rad" + (f"  error at 1e-7 rad {small:.0e} of it" if small is not None else "")
+        )
+    print(
+        f"least ratio {figures['least_ratio']:.1f}, "
+        f"largest deviation {figures['largest_deviation_rad']:.1e} rad"
+    )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -22,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.datasets.atomic import replacing
 from xtalfuse.datasets.mechanics_sample import (
     ARRAYS,
     TEXTURES,
@@ -249,12 +248,8 @@ def _manifest(folder: Path) -> dict[str, Entry]:
 def _write_manifest(folder: Path, entries: dict[str, Entry]) -> None:
     """Replace the manifest; a killed program leaves the old one or the new one."""
     text = json.dumps({"version": 1, "shards": dict(sorted(entries.items()))}, indent=1) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{MANIFEST}.", suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / MANIFEST)
+    with replacing(folder / MANIFEST) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _range(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, Any]]:

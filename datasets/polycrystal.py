@@ -7,14 +7,14 @@ so that the same grains can be given another texture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
 from xtalfuse.datasets.pores import PoreSpec, add_pores
-from xtalfuse.datasets.power_diagram import fit_cells, label_grid, place_seeds
+from xtalfuse.datasets.power_diagram import fit_cells, label_grid, nearest_cell, place_seeds
 from xtalfuse.datasets.texture import RandomTexture, Texture
 from xtalfuse.physics.crystal_map import MapPhase
 
@@ -75,6 +75,24 @@ class PolycrystalSpec:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """The power diagram behind the grains, in a box that is scaled to make them round.
+
+    Parameters
+    ----------
+    seeds : (n, 3) voxels, scaled; a row for each grain
+    weights : (n,)
+    box : (3,) lengths of the periodic box, voxels, scaled
+    scale : (3,) scaled length over length
+    """
+
+    seeds: np.ndarray
+    weights: np.ndarray
+    box: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
 class Polycrystal:
     """Grains and pores on a grid; every label has at least one voxel.
 
@@ -85,6 +103,7 @@ class Polycrystal:
     phase : (n,) int, position in `phases`
     phases : those of the specification, then one for pores where there are any
     step_um : edge of a voxel
+    cells : the shape of the grains between the voxels
     periodic : whether opposite faces of the box meet
     """
 
@@ -93,6 +112,7 @@ class Polycrystal:
     phase: np.ndarray
     phases: tuple[MapPhase, ...]
     step_um: float
+    cells: Cells
     periodic: bool = True
 
     @property
@@ -104,6 +124,16 @@ class Polycrystal:
     def diameter_um(self) -> np.ndarray:
         """(n,) diameter of the sphere of the same volume."""
         return (self.voxels * 6.0 / np.pi) ** (1.0 / 3.0) * self.step_um
+
+    def at(self, position_um: np.ndarray) -> np.ndarray:
+        """(m,) label at positions (m, 3), um: grains exactly, pores to the voxel."""
+        place = position_um / self.step_um
+        voxel = np.floor(place).astype(int) % self.labels.shape
+        labels = self.labels[tuple(voxel.T)]
+        solid = np.flatnonzero(labels < len(self.cells.seeds))
+        scaled = place[solid] * self.cells.scale
+        labels[solid] = nearest_cell(self.cells.seeds, self.cells.weights, scaled, self.cells.box)
+        return labels
 
     def graph(self) -> GrainGraph:
         """Grains and pores as nodes, their boundaries as edges."""
@@ -129,8 +159,8 @@ def polycrystal(seed: int, index: int, spec: PolycrystalSpec | None = None) -> P
     """
     spec = spec or PolycrystalSpec()
     _check(spec)
-    labels, seeds = _grains(spec, stream(seed, index, GEOMETRY))
-    phase = _phases(labels, seeds, spec, stream(seed, index, PHASES))
+    labels, cells = _grains(spec, stream(seed, index, GEOMETRY))
+    phase = _phases(labels, cells.seeds / cells.box, spec, stream(seed, index, PHASES))
     orientation = np.tile([1.0, 0.0, 0.0, 0.0], (spec.grains, 1))
     rng = stream(seed, index, TEXTURE)
     for number, entry in enumerate(spec.phases):
@@ -146,7 +176,9 @@ def polycrystal(seed: int, index: int, spec: PolycrystalSpec | None = None) -> P
         phases = (*phases, MapPhase("pore", None, pore=True))
         labels, kept = _without_gaps(labels)
         phase, orientation = phase[kept], orientation[kept]
-    return Polycrystal(labels, orientation, phase, phases, spec.step_um)
+        grains = kept[kept < spec.grains]
+        cells = replace(cells, seeds=cells.seeds[grains], weights=cells.weights[grains])
+    return Polycrystal(labels, orientation, phase, phases, spec.step_um, cells)
 
 
 def stream(seed: int, index: int, purpose: int) -> np.random.Generator:
@@ -167,11 +199,8 @@ def _check(spec: PolycrystalSpec) -> None:
         raise ValueError(f"aspect {spec.aspect} and step {spec.step_um} must be positive")
 
 
-def _grains(spec: PolycrystalSpec, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Labels, and the seed of each grain as a fraction of the box.
-
-    Elongated grains are round ones in a box that is shortened along them.
-    """
+def _grains(spec: PolycrystalSpec, rng: np.random.Generator) -> tuple[np.ndarray, Cells]:
+    """Labels and cells. Elongated grains are round ones in a box that is shortened along them."""
     aspect = np.array(spec.aspect) / np.cbrt(np.prod(spec.aspect))
     box = np.array(spec.shape) / aspect  # voxel lengths, stretched
     if spec.cv is None:
@@ -181,7 +210,7 @@ def _grains(spec: PolycrystalSpec, rng: np.random.Generator) -> tuple[np.ndarray
         seeds = place_seeds(np.cbrt(volumes * 3.0 / (4.0 * np.pi)), box, rng)
         seeds, weights = fit_cells(seeds, volumes, spec.shape, box)
     labels = label_grid(seeds, weights, spec.shape, box)
-    return _none_empty(labels, seeds / box), seeds / box
+    return _none_empty(labels, seeds / box), Cells(seeds, weights, box, 1.0 / aspect)
 
 
 def _volumes(grains: int, cv: float, voxels: int, rng: np.random.Generator) -> np.ndarray:

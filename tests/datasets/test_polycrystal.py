@@ -151,3 +151,12 @@ def test_the_graph_has_all_grains_and_all_volume():
     graph = grains.graph()
     assert graph.size.sum() == pytest.approx(24**3)
     assert 10 < 2 * len(graph.area) / 40 < 18  # faces per grain of space-filling cells
+
+
+def test_cells_give_the_labels_between_the_voxels():
+    spec = replace(SPEC, step_um=2.0, aspect=(1.0, 2.0, 1.0), pores=PoreSpec(0.03, 2.0))
+    grains = polycrystal(1, 0, spec)
+    centres = (np.stack(np.indices(grains.labels.shape), axis=-1).reshape(-1, 3) + 0.5) * 2.0
+    # a grain smaller than a voxel may have been given one
+    assert (grains.at(centres) == grains.labels.ravel()).mean() > 0.9999
+    np.testing.assert_array_equal(grains.at(centres + 48.0), grains.at(centres))

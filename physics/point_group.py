@@ -112,7 +112,7 @@ def laue_of(symbol: str | int, numbering: str = "space group") -> str:
 def _of_text(symbol: str) -> str:
     text = re.sub(r"[\s_()]", "", symbol).replace("\u2212", "-").lower()
     found = _BY_SPELLING.get(text)
-    if found is None:
+    if found is None and not text.isdigit():
         found = _of_space_group(symbol)
     if found is None:
         raise ValueError(

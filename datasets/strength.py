@@ -113,14 +113,15 @@ def yield_by_hall_petch(record: HallPetchRecord, grain_size_um: float) -> YieldE
     if not grain_size_um > 0.0:
         raise ValueError(f"a grain size must be greater than 0 um, found {grain_size_um}")
     slope = record.slope_mpa_um05 / sqrt(grain_size_um)
-    spread = hypot(
-        record.uncertainty[0] * record.friction_stress_mpa, record.uncertainty[1] * slope
-    )
-    assumptions = [f"constants of {record.name}, annealed, at room temperature",
-                   f"grain size is the {record.definition}"]  # fmt: skip
+    friction = record.friction_stress_mpa
+    spread = hypot(record.uncertainty[0] * friction, record.uncertainty[1] * slope)
+    assumptions = [
+        f"constants of {record.name}, annealed, at room temperature",
+        f"grain size is the {record.definition}",
+    ]
     low, high = record.grain_size_um
     if not low <= grain_size_um <= high:
         assumptions.append(
             f"extrapolated: {grain_size_um:g} um is outside the {low:g} to {high:g} um measured"
         )
-    return YieldEstimate(record.friction_stress_mpa + slope, spread, tuple(assumptions))
+    return YieldEstimate(friction + slope, spread, tuple(assumptions))

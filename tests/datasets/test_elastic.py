@@ -159,7 +159,7 @@ def test_found_by_name_and_formula(query, options, expected) -> None:
         (
             "TiO2",
             {"space_group": 141},
-            "no elastic constants of 'TiO2' with space group 141.*rutile",
+            "'TiO2' with space group 141.*rutile",
         ),
         ("Fe", {"space_group": 225}, "space group 225.*iron_alpha"),
         ("unobtainium", {}, "elastic_records"),

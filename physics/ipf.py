@@ -41,18 +41,18 @@ def sector(laue: str) -> Sector:
     """The standard triangle of a Laue group, as `reduce_direction` fills it."""
     about = group(laue)
     if about.cubic:
-        corners, edges = _CUBIC[about.fold]
-        return Sector(_unit(corners), _unit(_unit(corners).sum(axis=0)), _unit(edges))
+        corners, edges = (_unit(vectors) for vectors in _CUBIC[about.fold])
+        return Sector(corners, _unit(corners.sum(axis=0)), edges)
     fold, mirrored, start = wedge(about)
     width = (pi if mirrored else 2.0 * pi) / fold
     middle, end = start + 0.5 * width, start + width
-    corners = [_pole(), _equator(start), _equator(end)]
-    edges = [_pole(), _equator(start + pi / 2), _equator(end - pi / 2)]
+    corners = np.array([_pole(), _equator(start), _equator(end)])
+    edges = np.array([_pole(), _equator(start + pi / 2), _equator(end - pi / 2)])
     centre = _unit(_pole() + 2.0 * max(cos(0.5 * width), 0.5) * _equator(middle))
     if width > 1.5 * pi:  # the whole hemisphere: it has no corners, and one side
-        corners = [_equator(k * 2.0 * pi / 3.0) for k in range(3)]
+        corners = np.array([_equator(k * 2.0 * pi / 3.0) for k in range(3)])
         edges, centre = edges[:1], _pole()
-    return Sector(np.array(corners), centre, np.array(edges))
+    return Sector(corners, centre, edges)
 
 
 def _unit(vectors: Any) -> np.ndarray:
@@ -101,15 +101,13 @@ def direction_colour(v: Tensor, laue: str) -> Tensor:
     if corners[1] @ green < 0.0:
         green = -green
     v = reduce_direction(_normalized(v), laue)
-    parts = torch.stack([v @ red, v @ green, v @ centre], dim=-1)
-    across = torch.hypot(parts[..., 0], parts[..., 1])
-    azimuth = torch.atan2(parts[..., 1], parts[..., 0]) % (2.0 * pi)
-    outward = torch.where(across > 1e-12, 1.0 / across.clamp_min(1e-12), across * 0.0)
-    slope = (parts[..., :1] * outward[..., None]) * (edges @ red) + (
-        parts[..., 1:2] * outward[..., None]
-    ) * (edges @ green)
+    along_red, along_green = v @ red, v @ green
+    across = torch.hypot(along_red, along_green)
+    azimuth = torch.atan2(along_green, along_red) % (2.0 * pi)
+    slope = torch.cos(azimuth)[..., None] * (edges @ red)
+    slope = slope + torch.sin(azimuth)[..., None] * (edges @ green)
     reach = torch.atan2((edges @ centre).expand_as(slope), -slope)  # to each side, [..., k]
-    distance = torch.atan2(across, parts[..., 2])
+    distance = torch.atan2(across, v @ centre)
     fraction = (distance / reach.amin(dim=-1)).clamp(0.0, 1.0)
     turns = torch.atan2(corners @ green, corners @ red) % (2.0 * pi)
     hue = _hue(azimuth, float(turns[1]), float(turns[2]))

@@ -62,7 +62,7 @@ __all__ = [
     "to_matrix",
 ]
 
-ROWS_AT_ONCE = 8192  # keeps the tables of all equivalents in the cache of a core
+ROWS_AT_ONCE = 8192  # their intermediate arrays stay in the cache of a core
 NO_ROTATION = 1e-12  # of the vector part; below it the axis is rounding noise
 TIE = 1e-9  # scalar parts this near belong to rotations of one angle, if precision allows
 MEAN_STEPS = 20
@@ -105,7 +105,7 @@ def _angle(a: Tensor, b: Tensor, about: LaueGroup, left: Tensor | None) -> Tenso
         every = (left.to(a) @ torch.stack(m)).unbind(1)  # four of [rotations, n]
         scalar, vector2 = parts(every, about)
         scalar, vector2 = scalar.amax(dim=0), vector2.amin(dim=0)
-    return torch.atan2(vector2.sqrt_(), scalar).mul_(2.0)
+    return torch.atan2(vector2.sqrt(), scalar).mul_(2.0)
 
 
 def _relative(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
@@ -310,7 +310,7 @@ def mean_orientation(
     Raises
     ------
     ValueError
-        If there is no point, or a group from 0 to k - 1 has none.
+        If a group from 0 to k - 1 has no point, or none of positive weight.
 
     Notes
     -----
@@ -347,8 +347,11 @@ def mean_orientation(
 def _heaviest(index: Tensor, weights: Tensor) -> Tensor:
     """The heaviest point of each group (the first of equals)."""
     count = torch.bincount(index)
-    if not len(count) or not count.all():
-        raise ValueError("a mean needs at least one orientation in every group from 0 up")
     order = torch.sort(weights, descending=True, stable=True).indices
     order = order[torch.sort(index[order], stable=True).indices]
-    return order[torch.cumsum(count, 0) - count]
+    if not len(count) or not count.all():
+        raise ValueError("a mean needs at least one orientation in every group from 0 up")
+    heaviest = order[torch.cumsum(count, 0) - count]
+    if not (weights[heaviest] > 0.0).all():
+        raise ValueError("a mean needs an orientation of positive weight in every group")
+    return heaviest

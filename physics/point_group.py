@@ -10,10 +10,12 @@ between, along a*.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi
 
 LAUE_GROUPS = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
+OBLIQUE_DEG = 1e-3  # an angle of a cell this far from 90 degrees is meant to be
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ _SHORT_TRIGONAL = {149, 151, 153, 157, 159, 162, 163}  # P312 and kin: two-fold 
 _LAST_NUMBER = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
 
 
-def laue_of(symbol: str | int, numbering: str = "space group") -> str:
+def laue_of(
+    symbol: str | int, numbering: str = "space group", cell: Sequence[float] | None = None
+) -> str:
     """Laue group of a point group or space group.
 
     Parameters
@@ -85,6 +89,8 @@ def laue_of(symbol: str | int, numbering: str = "space group") -> str:
         group (``"F d -3 m"``); an int is a number
     numbering : what an int counts: ``"space group"`` (1-230), ``"oxford"`` (Laue groups of
         Oxford Instruments' files, 1-11) or ``"edax"`` (point groups of .ang files)
+    cell : a, b, c, alpha, beta, gamma in degrees; the one oblique angle of a monoclinic cell
+        tells its two-fold axis where the symbol may mean any
 
     Returns
     -------
@@ -96,8 +102,14 @@ def laue_of(symbol: str | int, numbering: str = "space group") -> str:
     ValueError
         If no such group is known.
     """
-    if isinstance(symbol, str):
-        return _of_text(symbol)
+    laue = _of_text(symbol) if isinstance(symbol, str) else _of_number(symbol, numbering)
+    if laue != "2/m" or cell is None:
+        return laue
+    oblique = [abs(angle - 90.0) > OBLIQUE_DEG for angle in cell[3:]]
+    return ("2/m11", "2/m", "112/m")[oblique.index(True)] if sum(oblique) == 1 else laue
+
+
+def _of_number(symbol: int, numbering: str) -> str:
     if numbering == "edax":
         return _of_text(str(symbol))
     if numbering == "oxford" and 1 <= symbol <= len(LAUE_GROUPS):

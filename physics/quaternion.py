@@ -109,8 +109,8 @@ def from_euler(euler: Tensor) -> Tensor:
 
     References
     ----------
-    Bunge, H.-J. (1982). Texture Analysis in Materials Science, section 2.1.2; Rowenhorst et al.
-    (2015). Modelling Simul. Mater. Sci. Eng. 23, 083501, equation A.5.
+    Bunge, H.-J. (1982). Texture Analysis in Materials Science, chapter 2; Rowenhorst, D. et al.
+    (2015). Modelling Simul. Mater. Sci. Eng. 23, 083501, appendix A.
     """
     phi1, phi, phi2 = euler.unbind(-1)
     total, difference = 0.5 * (phi1 + phi2), 0.5 * (phi1 - phi2)

@@ -272,6 +272,21 @@ def test_mean_of_nothing_is_refused(group):
         mean_orientation(random(len(group), rng()), "mmm", group=group)
 
 
+def test_mean_without_weight_is_refused():
+    with pytest.raises(ValueError, match="positive weight"):
+        mean_orientation(random(3, rng()), "mmm", weights=np.zeros(3))
+
+
+@pytest.mark.parametrize("laue_b", ["m-3m", "6/mmm"])
+def test_angle_can_be_differentiated(laue_b):
+    # a small turn between crystals is its own disorientation: the slope is 1
+    angle = torch.tensor([0.1, 0.2], dtype=torch.float64, requires_grad=True)
+    turned = from_axis_angle(torch.tensor([[0.3, 0.4, 0.5]] * 2, dtype=torch.float64), angle)
+    identity = torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    disorientation_angle(identity, turned, "m-3m", laue_b).sum().backward()
+    assert torch.allclose(angle.grad, torch.ones_like(angle), atol=1e-12)
+
+
 def test_the_kind_of_array_is_kept():
     q = random(10, rng())
     tensor = torch.from_numpy(q).float()

@@ -54,6 +54,14 @@ def test_settings_with_axes_elsewhere_are_told_apart(symbol, setting):
     assert laue_of(symbol) == setting
 
 
+def test_a_monoclinic_cell_tells_its_axis():
+    assert laue_of("2", cell=(5.1, 5.2, 5.3, 90, 99.2, 90)) == "2/m"
+    assert laue_of("2", cell=(5.1, 5.3, 5.2, 90, 90, 99.2)) == "112/m"
+    assert laue_of(2, "oxford", cell=(5.2, 5.1, 5.3, 99.2, 90, 90)) == "2/m11"
+    assert laue_of("2", cell=(5.1, 5.2, 5.3, 90, 90, 90)) == "2/m"
+    assert laue_of("3", cell=(5.0, 5.0, 5.0, 90, 90, 120)) == "-3"
+
+
 @pytest.mark.parametrize(
     ("symbol", "numbering"),
     [("7", "edax"), ("cubic", "space group"), (0, "space group"), (231, "space group"),

@@ -30,9 +30,9 @@ _FIELDS = {
 
 
 def sniff(path: Path, head: bytes) -> bool:
-    """Whether a file is one of the pair: a ``.cpr`` by content, a ``.crc`` by its neighbour."""
+    """Whether a file is one of the pair; a ``.crc`` that is text is the checksum of another."""
     if path.suffix.lower() == ".crc":
-        return _beside(path, ".cpr") is not None
+        return b"\0" in head or _beside(path, ".cpr") is not None
     return path.suffix.lower() == ".cpr" and b"[Job]" in head
 
 

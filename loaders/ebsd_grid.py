@@ -202,9 +202,9 @@ def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple
             f"header says {declared.step[0]:.6g} x {declared.step[1]:.6g}: the points are believed",
         )
     if _thinned(placed, declared):
+        every = round(declared.columns / (int(placed.column.max()) + 1))
         return (
-            f"{count} points of a grid of {declared.points}: every "
-            f"{round(declared.columns / (placed.column.max() + 1))}th point was kept",
+            f"{count} points of a grid of {declared.points}: one of {every} x {every} was kept",
         )
     if count < declared.points and _ragged(placed, declared):
         return (f"{count} of {declared.points} points of the grid: the others were not measured",)

@@ -83,7 +83,7 @@ def read(path: Path) -> RawMap:
                 found = layout.find(file)
                 if found:
                     return _with_others(layout.read(path.name, file[found[0]]), found)
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:120]
         raise UnreadableFileError(f"{path.name}: damaged HDF5 ({cause}); {AGAIN}") from None
     raise UnreadableFileError(

@@ -32,7 +32,8 @@ FAR = 1e4  # a corner this many critical stresses away means that the yield surf
 OPEN = 1e-3  # share of the strain that may be left undone before a grain is said to be locked
 SAME_CORNER = 1e-6  # of the critical stress: qhull gives a corner of many faces several times
 SPAN = 1e-9  # singular values of Schmid tensors below this are none
-CHUNK = 262_144  # grains x corners held at once, to stay in the cache
+ANYWHERE = np.sqrt([2.0, 3.0, 5.0, 7.0, 11.0])  # a direction across which no corner lies
+CHUNK = 65_536  # grains x corners held at once, to stay in the cache
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,17 @@ class YieldSurface:
     corners : (v, 5) deviatoric stresses, components of `_deviators`, unit of the critical stress
     open_ways : (w, 5) directions in which the polytope has no end: strains along them cannot be
         carried by any slip
+    symmetric : whether each corner has one opposite, that is, nothing twins
     """
 
     corners: np.ndarray
     open_ways: np.ndarray
+    symmetric: bool
+
+    @property
+    def needed(self) -> np.ndarray:
+        """One of each pair of opposite corners; all corners where something twins."""
+        return self.corners[self.corners @ ANYWHERE > 0.0] if self.symmetric else self.corners
 
 
 class SlipActivity(NamedTuple):
@@ -124,15 +132,22 @@ def _taylor(orientation: Tensor, strain: Tensor, surface: YieldSurface) -> Tenso
     size = equivalent_strain(strain)
     _check_strain(strain, size)
     vector = _strain_in_crystal(orientation, strain / size[..., None, None])  # (..., 5)
-    corners = torch.as_tensor(surface.corners).to(vector)
+    corners = torch.as_tensor(surface.needed).to(vector)
     open_ways = torch.as_tensor(surface.open_ways).to(vector)
     flat = vector.reshape(-1, 5)
     step = max(1, CHUNK // len(corners))
-    factor = torch.cat([(corners @ part.T).amax(dim=0) for part in flat.split(step)])
+    factor = torch.cat(
+        [_greatest(corners @ part.T, surface.symmetric) for part in flat.split(step)]
+    )
     if len(open_ways):
         locked = (flat @ open_ways.T).amax(dim=-1) > OPEN
         factor = torch.where(locked, torch.inf, factor)
     return factor.reshape(vector.shape[:-1])
+
+
+def _greatest(work: Tensor, symmetric: bool) -> Tensor:
+    """(n,) greatest work over corners (v, n); of either sign, if opposite corners are left out."""
+    return (work.abs() if symmetric else work).amax(dim=0)
 
 
 def _check_strain(strain: Tensor, size: Tensor) -> None:
@@ -184,10 +199,14 @@ def yield_surface(systems: SlipSystems) -> YieldSurface:
     halfspaces = np.concatenate([faces, box])
     halfspaces = np.column_stack([halfspaces, -np.ones(len(halfspaces))])
     corners = HalfspaceIntersection(halfspaces, np.zeros(rank)).intersections
-    corners = corners[np.unique(np.rint(corners / SAME_CORNER), axis=0, return_index=True)[1]]
+    corners = corners[np.unique(np.rint(corners / SAME_CORNER) + 0.0, axis=0, return_index=True)[1]]
     far = abs(corners).max(axis=1) > 0.5 * FAR
     ways = corners[far] / np.linalg.norm(corners[far], axis=1, keepdims=True)
-    return YieldSurface(unit * corners[~far] @ span, np.concatenate([ways @ span, closed, -closed]))
+    return YieldSurface(
+        unit * corners[~far] @ span,
+        np.concatenate([ways @ span, closed, -closed]),
+        symmetric=not systems.twin.any(),
+    )
 
 
 def slip_activity(

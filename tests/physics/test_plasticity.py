@@ -94,6 +94,28 @@ def test_corners_activate_six_or_eight_systems() -> None:
     assert dict(zip(loaded.tolist(), corners.tolist(), strict=True)) == {6: 32, 8: 24}
 
 
+@pytest.mark.parametrize("family", [*FAMILIES, *MODES])
+def test_half_of_the_corners_is_enough_where_nothing_twins(family: str) -> None:
+    surface = yield_surface(slip_systems(family, 1.0, MAGNESIUM))
+    assert surface.symmetric == ("twin" not in family)
+    if surface.symmetric:
+        assert len(surface.needed) == len(surface.corners) / 2
+        both = np.concatenate([surface.needed, -surface.needed])
+        apart = np.linalg.norm(surface.corners[:, None] - both, axis=-1).min(axis=1)
+        assert apart.max(initial=0.0) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("family", "independent"),
+    [("fcc", 5), ("bcc_110", 5), ("bcc_112", 5), ("rock_salt", 2), ("cube", 3), ("basal", 2),
+     ("prismatic", 2), ("pyramidal_a", 4), ("pyramidal_ca", 5), ("pyramidal_ca_2", 5)],
+)  # fmt: skip
+def test_independent_systems(family: str, independent: int) -> None:
+    """Groves & Kelly (1963), Phil. Mag. 8, 877; von Mises (1928) asks for five."""
+    schmid = slip_systems(family, 1.0, MAGNESIUM).schmid.reshape(-1, 9)
+    assert np.linalg.matrix_rank(schmid) == independent
+
+
 @pytest.mark.parametrize(
     ("family", "expected", "tolerance"),
     [

@@ -180,7 +180,7 @@ def pack(samples: Iterable[MechanicsSample]) -> dict[str, np.ndarray]:
     arrays["edges"] = np.concatenate([graph.edges for graph in graphs], axis=1)
     arrays["grain_start"] = np.cumsum([0, *(len(graph) for graph in graphs)])
     arrays["edge_start"] = np.cumsum([0, *(len(graph.area) for graph in graphs)])
-    arrays["period"] = np.stack([graph.period for graph in graphs])
+    arrays["period"] = np.array([graph.period for graph in graphs], float)
     arrays["index"] = np.array([sample.index for sample in samples])
     for name in _STRESSES:
         arrays[name] = np.concatenate([getattr(sample, name) for sample in samples], axis=1)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from xtalfuse.physics.quaternion import to_matrix
+
 ROOT2 = math.sqrt(2.0)
 
 
@@ -88,17 +90,6 @@ def mandel_rotation(matrix: Any) -> Tensor:
     return torch.einsum("aij,...bij->...ab", basis, turned)
 
 
-def rotation_matrix(orientation: Any) -> Tensor:
-    """(..., 3, 3) R with v_crystal = R v_specimen, of unit quaternions (..., 4), scalar first."""
-    w, x, y, z = torch.as_tensor(orientation).unbind(-1)
-    rows = (
-        (w * w + x * x - y * y - z * z, 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), w * w - x * x + y * y - z * z, 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z),
-    )
-    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
-
-
 def rotate_stiffness(stiffness: Any, orientation: Any) -> Tensor:
     """Stiffness (or compliance) of a crystal in the specimen frame.
 
@@ -114,7 +105,7 @@ def rotate_stiffness(stiffness: Any, orientation: Any) -> Tensor:
     orientation = torch.as_tensor(orientation)
     stiffness = torch.as_tensor(stiffness, device=orientation.device)
     dtype = torch.promote_types(stiffness.dtype, orientation.dtype)
-    turn = mandel_rotation(rotation_matrix(orientation.to(dtype)))
+    turn = mandel_rotation(to_matrix(orientation.to(dtype)))
     return turn.mT @ stiffness.to(dtype) @ turn
 
 

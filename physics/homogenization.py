@@ -20,8 +20,9 @@ from torch import Tensor
 from xtalfuse.physics.elasticity import isotropic_moduli
 
 Scheme = Literal["fourier", "rotated"]
+Fields = list[list[Tensor]]  # a (6, 6) tensor of arrays (X, Y, Z)
+VOXELS_AT_ONCE = 2**18  # voxels times loads; a volume of more goes load by load
 _PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))  # of Mandel components
-_ROWS = ((0, 5, 4), (5, 1, 3), (4, 3, 2))  # Mandel component at each place of a tensor
 
 
 class ConvergenceError(RuntimeError):
@@ -30,18 +31,20 @@ class ConvergenceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Homogenized:
-    """Answer of :func:`homogenize`; load j is a mean strain of one in Mandel component j.
+    """Answer of :func:`homogenize` under m loads; by default six, load j a mean strain of one
+    in Mandel component j.
 
     Parameters
     ----------
-    stiffness : (6, 6) effective stiffness, Mandel, in the unit of the input; differentiable
-        with respect to the stiffness of the labels
-    mean_stress : (n, 6, 6) mean stress of each label: ``mean_stress[g] @ mean_strain``; zero
-        of a label that no voxel has; not differentiable
+    stiffness : (m, m) effective stiffness seen by the loads, ``loads @ C @ loads.T``: (6, 6),
+        Mandel, by default; in the unit of the input; differentiable with respect to the
+        stiffness of the labels
+    mean_stress : (n, 6, m) mean stress of each label; by default ``mean_stress[g] @ strain`` is
+        that at any mean strain; zero of a label that no voxel has; not differentiable
     fraction : (n,) volume fraction of each label
     iterations : steps of conjugate gradients
     residual : largest imbalance left in any load, relative, as `tolerance`
-    strain, stress : (6, 6, X, Y, Z) component, load, voxel; None where not asked for
+    strain, stress : (6, m, X, Y, Z) component, load, voxel; None where not asked for
     """
 
     stiffness: Tensor
@@ -63,19 +66,21 @@ def homogenize(
     labels: Any,
     stiffness: Any,
     *,
+    loads: Any = None,
     step: tuple[float, float, float] = (1.0, 1.0, 1.0),
     scheme: Scheme = "fourier",
     tolerance: float = 1e-4,
     max_iterations: int = 2000,
     fields: bool = False,
 ) -> Homogenized:
-    """Effective stiffness of a periodic volume of voxels under six unit mean strains.
+    """Effective stiffness of a periodic volume of voxels.
 
     Parameters
     ----------
     labels : (X, Y, Z) int, 0 to n - 1; a section has Z = 1 and is uniform along z
     stiffness : (n, 6, 6) of each label in the specimen frame, Mandel; zeros for a void. Its
         dtype (float32, float64) and device are those of the computation
+    loads : (m, 6) mean strains, Mandel; the six unit strains if not given
     step : size of a voxel along x, y, z, any unit
     scheme : ``"fourier"`` differentiates the trigonometric polynomial; ``"rotated"`` takes
         differences on the diagonals of a voxel (Willot 2015) and is the one for voids
@@ -100,18 +105,19 @@ def homogenize(
     stiffness = torch.as_tensor(stiffness)
     labels = torch.as_tensor(labels, device=stiffness.device).long()
     _check(labels, stiffness, scheme)
-    options = (step, scheme, tolerance, max_iterations)
-    effective, mean_stress, strain, iterations, residual = _Solve.apply(stiffness, labels, options)
-    found = Homogenized(
-        effective,
-        mean_stress,
-        _fractions(labels, stiffness),
-        int(iterations),
-        float(residual),
-        strain if fields else None,
-        _stress(_spread(stiffness.detach(), labels), strain) if fields else None,
+    mean = torch.eye(6) if loads is None else torch.as_tensor(loads)
+    space = _CompatibleStrains(labels, stiffness.detach(), step, scheme)
+    problem = _Problem(space, labels, mean.to(stiffness).T, tolerance, max_iterations)
+    effective, mean_stress, numbers, iterations, residual = _Solve.apply(stiffness, problem)
+    strain = stress = None
+    if fields:
+        strain = space.strain(numbers) + problem.uniform
+        moduli = _spread(stiffness.detach(), labels)
+        stress = torch.stack([_stress(moduli, strain, i) for i in range(6)])
+    fraction = _fractions(labels, stiffness)
+    return Homogenized(
+        effective, mean_stress, fraction, int(iterations), float(residual), strain, stress
     )
-    return found
 
 
 def _check(labels: Tensor, stiffness: Tensor, scheme: str) -> None:
@@ -139,45 +145,101 @@ def _fractions(labels: Tensor, stiffness: Tensor) -> Tensor:
     return counts.to(stiffness.dtype) / labels.numel()
 
 
-class _Solve(torch.autograd.Function):
-    """The solution; the derivative of the effective stiffness needs no second solve.
+class _Problem:
+    """What is to be solved: strains of mean `mean` (6, loads) in equilibrium."""
 
-    It is stationary in the strain (Hill's lemma), so dC_eff[a, b] = <e_a : dC : e_b>.
+    def __init__(
+        self,
+        space: _CompatibleStrains,
+        labels: Tensor,
+        mean: Tensor,
+        tolerance: float,
+        max_iterations: int,
+    ) -> None:
+        self.space, self.labels, self.mean = space, labels, mean
+        self.tolerance, self.max_iterations = tolerance, max_iterations
+        self.uniform = mean[..., None, None, None]
+        together = max(1, VOXELS_AT_ONCE // labels.numel())
+        count = mean.shape[1]
+        self.parts = [slice(i, min(i + together, count)) for i in range(0, count, together)]
+
+    def imbalance(self, moduli: Fields, numbers: Tensor | None) -> Tensor:
+        """Imbalance of strain fluctuations; of the mean strains, if there are none."""
+        found = []
+        for part in self.parts:
+            if numbers is None:
+                strain = self.uniform[:, part].expand(-1, -1, *self.labels.shape)
+            else:
+                strain = self.space.strain(numbers[part])
+            found.append(self.space.imbalance(moduli, strain))
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+    def label_stress(self, moduli: Fields, numbers: Tensor, count: int) -> Tensor:
+        """(6, loads, count) sum of the stress over the voxels of each label."""
+        place = self.labels.flatten()
+        kind = _sum_dtype(numbers.real)
+        sums = torch.zeros(6, len(numbers), count, dtype=kind, device=numbers.device)
+        for part in self.parts:
+            strain = self.space.strain(numbers[part]).add_(self.uniform[:, part])
+            for i in range(6):
+                stress = _stress(moduli, strain, i).flatten(1)
+                sums[i, part].index_add_(-1, place, stress.to(kind))
+        return sums
+
+    def slope(self, numbers: Tensor, weight: Tensor, count: int) -> Tensor:
+        """(count, 6, 6) derivative of ``(weight * effective).sum()`` by each stiffness."""
+        place = self.labels.flatten()
+        kind = _sum_dtype(numbers.real)
+        sums = torch.zeros(6, 6, count, dtype=kind, device=numbers.device)
+        turned = torch.einsum("ab,a...->b...", weight.to(numbers.dtype), numbers)
+        mean = torch.einsum("ab,ia...->ib...", weight, self.uniform)
+        for part in self.parts:
+            first = self.space.strain(turned[part]).add_(mean[:, part])
+            second = self.space.strain(numbers[part]).add_(self.uniform[:, part])
+            for i in range(6):
+                for j in range(6):
+                    product = (first[i] * second[j]).sum(dim=0).flatten()
+                    sums[i, j].index_add_(0, place, product.to(kind))
+        return (sums.movedim(-1, 0) / len(place)).to(weight.dtype)
+
+
+def _sum_dtype(like: Tensor) -> torch.dtype:
+    """Millions of numbers are added in double precision, where the device has it."""
+    return like.dtype if like.device.type == "mps" else torch.float64
+
+
+class _Solve(torch.autograd.Function):
+    """The solution; the derivative of the effective stiffness needs no second one.
+
+    The energy is stationary in the strain (Hill's lemma), so dC_eff[a, b] = <e_a : dC : e_b>.
     """
 
     @staticmethod
-    def forward(ctx: Any, stiffness: Tensor, labels: Tensor, options: tuple) -> tuple:
-        step, scheme, tolerance, max_iterations = options
-        moduli = _spread(stiffness, labels)
-        voigt = torch.einsum("n,nij->ij", _fractions(labels, stiffness), stiffness)
-        space = _CompatibleStrains(tuple(labels.shape), step, scheme, voigt)
-        strain, iterations, residual = _conjugate_gradients(
-            space, moduli, voigt, tolerance, max_iterations
-        )
-        stress = _stress(moduli, strain)
-        flat = stress.flatten(2)
-        effective = torch.einsum("iav,ibv->ab", strain.flatten(2), flat) / labels.numel()
-        mean_stress = _label_means(flat, labels.flatten(), len(stiffness))
-        ctx.save_for_backward(strain, labels)
-        ctx.count = len(stiffness)
-        extras = torch.tensor(iterations), torch.tensor(residual)
-        ctx.mark_non_differentiable(mean_stress, strain, *extras)
-        return effective, mean_stress, strain, *extras
+    def forward(ctx: Any, stiffness: Tensor, problem: _Problem) -> tuple:
+        moduli = _spread(stiffness, problem.labels)
+        numbers, rest, iterations, residual = _conjugate_gradients(problem, moduli)
+        voxels, mean = problem.labels.numel(), problem.mean
+        sums = problem.label_stress(moduli, numbers, len(stiffness))
+        # <e_a : s_b> of strains not quite in equilibrium: its error is of second order
+        left = torch.stack([_dot(numbers, r.expand_as(numbers)) for r in rest], dim=1)
+        stress = (sums.sum(dim=-1) / voxels).to(mean.dtype)
+        effective = mean.T @ stress - left / voxels
+        effective = 0.5 * (effective + effective.T)
+        size = torch.bincount(problem.labels.flatten(), minlength=len(stiffness)).clamp(min=1)
+        mean_stress = (sums / size).movedim(-1, 0).to(stiffness.dtype)
+        ctx.problem, ctx.count = problem, len(stiffness)
+        ctx.save_for_backward(numbers)
+        extras = mean_stress, numbers, torch.tensor(iterations), torch.tensor(residual)
+        ctx.mark_non_differentiable(*extras)
+        return effective, *extras
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple:
-        strain, labels = ctx.saved_tensors
-        strain = strain.flatten(2)
-        turned = torch.einsum("ab,iav->ibv", gradients[0], strain)
-        place = labels.flatten()
-        out = strain.new_zeros(6, 6, ctx.count)
-        for i in range(6):
-            for j in range(6):
-                out[i, j].index_add_(0, place, (turned[i] * strain[j]).sum(dim=0))
-        return out.permute(2, 0, 1) / len(place), None, None
+        (numbers,) = ctx.saved_tensors
+        return ctx.problem.slope(numbers, gradients[0], ctx.count), None
 
 
-def _spread(stiffness: Tensor, labels: Tensor) -> list[list[Tensor]]:
+def _spread(stiffness: Tensor, labels: Tensor) -> Fields:
     """Stiffness of each voxel by component; 21 arrays, [i][j] is [j][i]."""
     fields: dict[tuple[int, int], Tensor] = {}
     for i in range(6):
@@ -187,23 +249,12 @@ def _spread(stiffness: Tensor, labels: Tensor) -> list[list[Tensor]]:
     return [[fields[i, j] for j in range(6)] for i in range(6)]
 
 
-def _stress_component(moduli: list[list[Tensor]], strain: Tensor, i: int) -> Tensor:
+def _stress(moduli: Fields, strain: Tensor, i: int) -> Tensor:
     """(loads, X, Y, Z) component i of the stress."""
     stress = moduli[i][0] * strain[0]
     for j in range(1, 6):
         stress.addcmul_(moduli[i][j], strain[j])
     return stress
-
-
-def _stress(moduli: list[list[Tensor]], strain: Tensor) -> Tensor:
-    return torch.stack([_stress_component(moduli, strain, i) for i in range(6)])
-
-
-def _label_means(values: Tensor, labels: Tensor, count: int) -> Tensor:
-    """(count, ...) means over the last axis of the voxels of each label."""
-    sums = values.new_zeros(*values.shape[:-1], count).index_add_(-1, labels, values)
-    size = torch.bincount(labels, minlength=count).clamp(min=1)
-    return (sums / size).movedim(-1, 0)
 
 
 class _CompatibleStrains:
@@ -214,17 +265,19 @@ class _CompatibleStrains:
 
     Parameters
     ----------
-    shape : of the grid
+    labels : (X, Y, Z) of the voxels
+    stiffness : (n, 6, 6) of the labels; the isotropic part of the mean is C0
     step : size of a voxel
     scheme : of differentiation
-    medium : (6, 6) stiffness whose isotropic part is C0
     """
 
-    def __init__(self, shape: tuple[int, ...], step: Any, scheme: Scheme, medium: Tensor) -> None:
+    def __init__(self, labels: Tensor, stiffness: Tensor, step: Any, scheme: Scheme) -> None:
+        medium = torch.einsum("n,nij->ij", _fractions(labels, stiffness), stiffness)
         moduli = isotropic_moduli(medium)
         if float(moduli.shear) <= 0:
             raise ValueError("no label has any stiffness: there is nothing to homogenize")
-        self.shape = shape
+        self.voigt = medium
+        self.shape = shape = tuple(labels.shape)
         # the axis that is halved comes last; a section is thin along z
         self.axes = (0, 1, 2) if shape[2] > 1 else (2, 0, 1)
         self.transverse = float(moduli.shear) ** -0.5
@@ -261,7 +314,7 @@ class _CompatibleStrains:
             out[component] = torch.fft.irfftn(part, s=sizes, dim=dims, norm="ortho")
         return out
 
-    def imbalance(self, moduli: list[list[Tensor]], strain: Tensor) -> Tensor:
+    def imbalance(self, moduli: Fields, strain: Tensor) -> Tensor:
         """(loads, 3, frequencies): the stress of a strain, seen by each basis strain."""
         dims = tuple(axis - 3 for axis in self.axes)
         loads = strain.shape[1]
@@ -270,7 +323,7 @@ class _CompatibleStrains:
             loads, 3, *self.normal.shape[1:], dtype=complex_dtype, device=strain.device
         )
         for component, (i, j) in enumerate(_PAIRS):
-            stress = _stress_component(moduli, strain, component)
+            stress = _stress(moduli, strain, component)
             part = torch.fft.rfftn(stress, dim=dims, norm="ortho")
             if i != j:
                 part *= math.sqrt(0.5)
@@ -303,49 +356,45 @@ def _directions(shape: tuple[int, ...], step: Any, scheme: Scheme, halved: int) 
     return torch.nn.functional.normalize(direction, dim=0)
 
 
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """(loads,) inner products of (loads, ...) complex arrays, real part."""
-    a, b = torch.view_as_real(a).flatten(1), torch.view_as_real(b).flatten(1)
-    return torch.linalg.vecdot(a, b)
-
-
-def _conjugate_gradients(
-    space: _CompatibleStrains,
-    moduli: list[list[Tensor]],
-    voigt: Tensor,
-    tolerance: float,
-    max_iterations: int,
-) -> tuple[Tensor, int, float]:
-    """Strain (6, loads, X, Y, Z) in equilibrium, steps taken, and what is left."""
-    mean = torch.eye(6, dtype=voigt.dtype, device=voigt.device).view(6, 6, 1, 1, 1)
-    uniform = mean.expand(6, 6, *space.shape)
-    residual = space.imbalance(moduli, uniform).neg_()
-    numbers = torch.zeros_like(residual)
-    search = residual.clone()
+def _conjugate_gradients(problem: _Problem, moduli: Fields) -> tuple[Tensor, Tensor, int, float]:
+    """Numbers of the strain fluctuation, the imbalance left, steps taken, largest left."""
+    residual = problem.imbalance(moduli, None).neg_()
+    numbers, search = torch.zeros_like(residual), residual.clone()
     square = _dot(residual, residual)
-    energy = voigt.diagonal() * math.prod(space.shape)  # of a uniform strain, all loads
-    left = math.inf
-    for iteration in range(max_iterations + 1):
-        left = float((square / energy.clamp(min=torch.finfo(energy.dtype).tiny)).max().sqrt())
-        if left <= tolerance:
-            return space.strain(numbers) + mean, iteration, left
-        if iteration == max_iterations:
+    mean = problem.mean
+    energy = (mean * (problem.space.voigt @ mean)).sum(dim=0) * problem.labels.numel()
+    tiny = torch.finfo(energy.dtype).tiny
+    for iteration in range(problem.max_iterations + 1):
+        left = float((square / energy.clamp(min=tiny)).max().sqrt())
+        if left <= problem.tolerance:
+            return numbers, residual, iteration, left
+        if iteration == problem.max_iterations:
             break
-        image = space.imbalance(moduli, space.strain(search))
+        image = problem.imbalance(moduli, search)
         curvature = _dot(search, image)
         length = torch.where(curvature > 0, square / curvature, 0.0)
         energy = energy - length * square
-        numbers += _each(length, numbers) * search
-        residual -= _each(length, residual) * image
+        _real(numbers).addcmul_(_each(length, numbers), _real(search))
+        _real(residual).addcmul_(_each(-length, residual), _real(image))
         before, square = square, _dot(residual, residual)
         ratio = torch.where(before > 0, square / before, 0.0)
-        search = residual + _each(ratio, search) * search
+        search.mul_(_each(ratio, search)[..., 0]).add_(residual)
     raise ConvergenceError(
-        f"no equilibrium after {max_iterations} steps: {left:.1e} is left, asked for "
-        f"{tolerance:.1e}; allow more steps or a larger tolerance, and use scheme='rotated' if "
-        "there are voids"
+        f"no equilibrium after {problem.max_iterations} steps: {left:.1e} is left, asked for "
+        f"{problem.tolerance:.1e}; allow more steps or a larger tolerance, and use "
+        "scheme='rotated' if there are voids"
     )
 
 
+_real = torch.view_as_real
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """(loads,) inner products of (loads, ...) complex arrays, real part."""
+    pairs = zip(_real(a).flatten(1), _real(b).flatten(1), strict=True)
+    return torch.stack([torch.linalg.vecdot(x, y) for x, y in pairs])
+
+
 def _each(factor: Tensor, like: Tensor) -> Tensor:
-    return factor.view(-1, *[1] * (like.ndim - 1))
+    """A factor (loads,) for each load of the real view of (loads, ...)."""
+    return factor.view(-1, *[1] * like.ndim)

@@ -250,8 +250,8 @@ def elastic_constants(
     if not isinstance(query, str):
         return _of_entry(query)
     records = elastic_records()
-    word = _plain(query)
-    named = [r for r in records if word in {_plain(n) for n in (r.id, r.name, *r.aliases)}]
+    words = {_plain(part) for part in (query, *query.split("/"))}  # EBSD: "ferrite/ferrite"
+    named = [r for r in records if words & {_plain(n) for n in (r.id, r.name, *r.aliases)}]
     named = named or [r for r in records if query in r.entries]
     named = named or [r for r in records if _same_formula(query, r.formula)]
     found = [r for r in named if _is_polymorph(r, laue, space_group)]

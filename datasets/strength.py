@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from math import hypot, sqrt
 from pathlib import Path
 
-from xtalfuse.datasets.elastic import elastic_constants
+from xtalfuse.datasets.elastic import ElasticRecord, elastic_constants
 
 TABLE = Path(__file__).parent / "hall_petch.toml"
+FAMILY_OF = {225: "fcc", 229: "bcc_pencil", 194: "hcp"}  # space groups of A1, A2 and A3
 
 
 @dataclass(frozen=True)
@@ -125,3 +127,19 @@ def yield_by_hall_petch(record: HallPetchRecord, grain_size_um: float) -> YieldE
             f"extrapolated: {grain_size_um:g} um is outside the {low:g} to {high:g} um measured"
         )
     return YieldEstimate(friction + slope, spread, tuple(assumptions))
+
+
+def slip_family(record: ElasticRecord) -> str | None:
+    """The family of slip systems that a metal is known for; None where there is no simple one.
+
+    ``"fcc"``, ``"bcc_pencil"`` or ``"hcp"`` of :func:`xtalfuse.physics.slip.slip_systems`, of
+    metals and their solid solutions. Ordered alloys, salts and ceramics have systems of their
+    own. The critical stresses of the modes of a hexagonal metal differ, and must be given.
+    """
+    import gemmi
+
+    symbols = re.findall(r"[A-Z][a-z]?", record.formula)
+    ordered = len(symbols) > 1 and "." not in record.formula  # whole numbers: Ti3Al
+    if ordered or not all(gemmi.Element(symbol).is_metal for symbol in symbols):
+        return None
+    return FAMILY_OF.get(record.space_group)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from xtalfuse.datasets.elastic import elastic_records
+from xtalfuse.datasets.elastic import elastic_constants, elastic_records
 from xtalfuse.datasets.strength import (
     hall_petch_constants,
     hall_petch_records,
+    slip_family,
     yield_by_hall_petch,
 )
 from xtalfuse.physics.plasticity import hall_petch
@@ -51,3 +52,13 @@ def test_iron_is_the_pure_metal_and_polymorphs_are_told_apart() -> None:
         hall_petch_constants("MgO")
     with pytest.raises(ValueError, match="greater than 0"):
         yield_by_hall_petch(hall_petch_constants("Cu"), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "family"),
+    [("copper", "fcc"), ("austenite", "fcc"), ("iron_alpha", "bcc_pencil"), ("zinc", "hcp"),
+     ("titanium_aluminide_ti3al", None), ("nickel_aluminide_nial", None), ("periclase", None),
+     ("graphite", None), ("tin_beta", None)],
+)  # fmt: skip
+def test_only_metals_and_solid_solutions_have_a_family_of_slip(phase, family) -> None:
+    assert slip_family(elastic_constants(phase)) == family

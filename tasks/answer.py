@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,11 @@ class Answer:
         plain = asdict(replace(self, curves=None, panels=()))
         del plain["curves"], plain["panels"]
         return plain
+
+
+def package_version() -> str:
+    """Version of xtalfuse that is installed, for the files it writes."""
+    try:
+        return version("xtalfuse")
+    except PackageNotFoundError:
+        return "unknown"

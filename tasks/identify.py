@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from xtalfuse.tasks.answer import (
     PhaseAnswer,
     UnexplainedPeak,
     Unknown,
+    package_version,
 )
 from xtalfuse.tasks.cautions import cautions
 from xtalfuse.tasks.phase import FoundPhase, PatternAnswer, analyse_pattern
@@ -33,6 +33,8 @@ from xtalfuse.tasks.search import gain, weight_fractions
 from xtalfuse.tasks.uncertainty import fit_uncertainty
 
 FREE_GAIN = 10.0  # from here on the pattern overrules the elements that spectra gave
+# In measurements of the microstructure no phase is looked for.
+_STRUCTURE = {Modality.EBSD: "an orientation map", Modality.CT: "a volume"}
 RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
 
 
@@ -381,25 +383,23 @@ def _answer(work: _Work, **parts: Any) -> Answer:
         elements=work.belief.to_dict(),
         warnings=tuple(dict.fromkeys(work.warnings)),
         seconds={},
-        version=_version(),
+        version=package_version(),
         **{"fit": {"r_wp": None, "gof": None}, **parts},
     )
 
 
 def _files(work: _Work) -> tuple[FileReport, ...]:
     """File reports of the record, with the files that turned out to have nothing to say."""
+    reasons = dict(work.reasons)
+    for f in work.record.files:
+        if f.used and f.modality in _STRUCTURE:
+            what = _STRUCTURE[Modality(f.modality)]
+            reasons[f.path] = f"{Path(f.path).name}: {what}, for `xtalfuse microstructure`"
     return tuple(
-        replace(f, used=False, reason=work.reasons[f.path]) if f.path in work.reasons else f
+        replace(f, used=False, reason=reasons[f.path]) if f.path in reasons else f
         for f in work.record.files
     )
 
 
 def _name(measurement: Measurement) -> str:
     return Path(measurement.provenance.path).name
-
-
-def _version() -> str:
-    try:
-        return version("xtalfuse")
-    except PackageNotFoundError:
-        return "unknown"

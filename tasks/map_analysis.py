@@ -1,0 +1,182 @@
+"""Grains of an orientation map, and the properties that follow from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from xtalfuse.encoders.grain_size import grain_size, phase_fractions
+from xtalfuse.encoders.map_grains import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
+from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.tasks.materials import materials_of
+from xtalfuse.tasks.mechanical import graph_stiffness, plastic_properties, strength_properties
+from xtalfuse.tasks.microstructure import Illustration, Microstructure
+from xtalfuse.tasks.properties import Property, elastic_properties
+from xtalfuse.tasks.stiffness_figure import modulus_figure
+
+FEW_GRAINS = 50
+
+
+def analyse_map(
+    measurement: Measurement,
+    phases: Sequence[str] | Mapping[str, str] = (),
+    *,
+    threshold_deg: float = THRESHOLD_DEG,
+    minimum_points: int = MINIMUM_POINTS,
+    smooth: int = 0,
+    twins: bool = False,
+) -> Microstructure:
+    """Grains and properties of an orientation map or of a stack of its sections.
+
+    Parameters
+    ----------
+    measurement : of modality EBSD
+    phases : which material each phase is, as :func:`xtalfuse.tasks.materials.materials_of`
+        takes it; phases that are not given are looked up by their name in the file
+    threshold_deg, minimum_points, smooth, twins : as for
+        :func:`xtalfuse.encoders.map_grains.segment`
+
+    Raises
+    ------
+    ValueError
+        If the measurement is no map, no grain is found, or a material is not known.
+    """
+    crystal_map = measurement.crystal_map
+    if measurement.modality is not Modality.EBSD or crystal_map is None:
+        raise ValueError(f"{measurement.provenance.path}: {measurement.modality} is no map")
+    materials = materials_of(crystal_map.phases, phases)
+    started = time.perf_counter()
+    segmentation = segment(
+        crystal_map,
+        threshold_deg,
+        minimum_points=minimum_points,
+        smooth=smooth,
+        twins=twins,
+    )
+    segmented = time.perf_counter()
+    graph = segmentation.graph
+    estimate, missing = graph_stiffness(segmentation, materials)
+    properties = [*geometry_properties(segmentation)]
+    if estimate is not None:
+        properties += elastic_properties(estimate)
+    properties += plastic_properties(graph, materials)
+    properties += strength_properties(segmentation, materials)
+    illustrations = _illustrations(segmentation)
+    if estimate is not None:
+        caption = f"Young's modulus by direction: {estimate.method}. {estimate.validity}."
+        illustrations.append(
+            Illustration("youngs_modulus", caption, lambda: modulus_figure(estimate))
+        )
+    return Microstructure(
+        measurement=measurement,
+        source=segmentation,
+        graph=graph,
+        materials=materials,
+        properties=tuple(properties),
+        stiffness=estimate,
+        warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
+        illustrations=tuple(illustrations),
+        grain_columns={"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)},
+        boundary_columns={"sigma": segmentation.sigma},
+        seconds={
+            "segmentation": segmented - started,
+            "properties": time.perf_counter() - segmented,
+        },
+    )
+
+
+def _illustrations(segmentation: Segmentation) -> list[Illustration]:
+    """Figures of the map, or of the middle section of a stack."""
+    from xtalfuse.tasks import map_figures as figures
+
+    drawn = [
+        Illustration(
+            "directions",
+            "Crystal directions along the axes of the specimen; colours as in the triangle.",
+            lambda: figures.direction_figure(segmentation),
+        ),
+        Illustration(
+            "grains",
+            "Grains. Colours only tell neighbours apart.",
+            lambda: figures.grain_figure(segmentation),
+        ),
+        Illustration(
+            "boundaries",
+            "Boundaries by disorientation, twins and boundaries of phases.",
+            lambda: figures.boundary_figure(segmentation),
+        ),
+        Illustration(
+            "bending",
+            "Kernel average misorientation: where the lattice is bent.",
+            lambda: figures.bending_figure(segmentation),
+        ),
+        Illustration(
+            "grain_size",
+            "Diameters of grains that the edge does not cut.",
+            lambda: figures.size_figure(segmentation, grain_size(segmentation)),
+        ),
+    ]
+    if len(segmentation.crystal_map.phases) > 1:
+        drawn.insert(
+            1,
+            Illustration("phases", "Phases.", lambda: figures.phase_figure(segmentation)),
+        )
+    return drawn
+
+
+def geometry_properties(segmentation: Segmentation) -> list[Property]:
+    """Phase fractions and grain size."""
+    graph = segmentation.graph
+    flat = graph.dimension == 2
+    properties = [
+        Property(
+            f"phase_fraction[{name}]",
+            share.value,
+            share.su,
+            "",
+            "share of the area of grains" if flat else "share of the volume of grains",
+            ("area fraction is volume fraction (Delesse 1847)",) if flat else (),
+            "points without a grain are left out",
+        )
+        for name, share in phase_fractions(segmentation).items()
+    ]
+    for number, phase in enumerate(graph.phases):
+        if not (graph.phase == number).any():
+            continue
+        size = grain_size(segmentation, number)
+        told = "; ".join(size.notes)
+        for name, value, unit, method in (
+            ("grain_diameter", size.diameter, "um", "mean diameter of the circle of equal area"),
+            ("lineal_intercept", size.intercept, "um", "mean intercept along rows and columns"),
+            ("astm_grain_size", size.astm_area, "", "ASTM E2627, from the mean area"),
+        ):
+            if value is None:
+                continue
+            if not flat:
+                method = method.replace("circle of equal area", "sphere of equal volume")
+            where = f"{name}[{phase.name}]"
+            properties.append(Property(where, value.value, value.su, unit, method, (), told))
+    return properties
+
+
+def _cautions(segmentation: Segmentation) -> list[str]:
+    told = []
+    count = len(segmentation.graph)
+    if count < FEW_GRAINS:
+        told.append(f"only {count} grains: what is said of the material is said of these grains")
+    clean = segmentation.clean_up
+    points = len(segmentation.grain)
+    repaired = clean.small_points + clean.not_indexed
+    if repaired > 0.1 * points:
+        told.append(
+            f"{repaired / points:.0%} of the points were not indexed or lay in grains too small "
+            "to count: look at the grain map"
+        )
+    if (graph := segmentation.graph).on_border.mean() > 0.5:
+        told.append(
+            f"the edge of the map cuts {int(graph.on_border.sum())} of {count} grains: "
+            "grain sizes are of the others and too small"
+        )
+    return told

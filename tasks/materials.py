@@ -1,0 +1,129 @@
+"""Which material each phase of a map or volume is: its elastic constants, slip and strength."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from xtalfuse.datasets.elastic import ElasticRecord, elastic_constants
+from xtalfuse.datasets.strength import HallPetchRecord, hall_petch_constants
+from xtalfuse.physics.crystal_map import MapPhase
+from xtalfuse.physics.point_group import standard_laue
+from xtalfuse.physics.slip import SlipSystems, slip_systems
+
+PORE = "pore"
+# a crystal with one of these is no metal whose slip is told by its lattice alone
+NON_METALS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se"})
+NON_METALS |= {"Br", "Sb", "Te", "I"}
+SLIP = {225: "fcc", 229: "bcc_pencil", 194: "hcp"}  # by space group
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is known of one phase.
+
+    Parameters
+    ----------
+    phase : of the map or volume
+    elastic : its elastic constants; None if none are known
+    strength : its Hall-Petch constants; None if none are known
+    found_by : how the constants were found, or why not
+    """
+
+    phase: MapPhase
+    elastic: ElasticRecord | None
+    strength: HallPetchRecord | None
+    found_by: str
+
+    @property
+    def slip(self) -> SlipSystems | None:
+        """Slip systems of a metal, all with one critical stress; None of anything else."""
+        record = self.elastic
+        if record is None or self.slip_family is None:
+            return None
+        cell = self.phase.cell
+        c_over_a = None if cell is None or self.slip_family != "hcp" else cell[2] / cell[0]
+        return slip_systems(self.slip_family, 1.0, c_over_a)
+
+    @property
+    def slip_family(self) -> str | None:
+        """``"fcc"``, ``"bcc_pencil"`` or ``"hcp"``; None where slip is not known."""
+        record = self.elastic
+        if record is None or set(re.findall(r"[A-Z][a-z]?", record.formula)) & NON_METALS:
+            return None
+        family = SLIP.get(record.space_group)
+        return None if family == "hcp" and self.phase.cell is None else family
+
+
+def materials_of(
+    phases: Sequence[MapPhase], chosen: Sequence[str] | Mapping[str, str] = ()
+) -> tuple[Material, ...]:
+    """The material of each phase.
+
+    Parameters
+    ----------
+    phases : of a map or volume
+    chosen : what the user says the phases are: names in the order of `phases`, or by the name
+        of a phase; ``"pore"`` for empty space. Phases that are not chosen are looked up by
+        their own name and formula.
+
+    Raises
+    ------
+    ValueError
+        If a name chosen is not known, there are more names than phases, or no phase has the
+        name that one is chosen for.
+    """
+    by_name = _by_name([phase.name for phase in phases], chosen)
+    return tuple(_material(phase, by_name.get(phase.name)) for phase in phases)
+
+
+def _by_name(names: list[str], chosen: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    there = ", ".join(repr(name) for name in names)
+    if not isinstance(chosen, Mapping):
+        if len(chosen) > len(names):
+            raise ValueError(f"{len(chosen)} materials for {len(names)} phases: {there}")
+        return dict(zip(names, chosen, strict=False))
+    missing = [name for name in chosen if name not in names]
+    if missing:
+        raise ValueError(f"no phase {missing[0]!r}; there are {there}")
+    return dict(chosen)
+
+
+def _material(phase: MapPhase, chosen: str | None) -> Material:
+    if chosen == PORE or (phase.pore and chosen is None):
+        return Material(replace(phase, laue=None, pore=True), None, None, "empty space")
+    laue = None if phase.laue is None else standard_laue(phase.laue)
+    if laue != phase.laue:
+        return Material(phase, None, None, f"elastic constants of {laue} in other axes only")
+    if chosen is not None:
+        record = elastic_constants(chosen, laue=laue)
+        how = f"{record.name}, as chosen"
+    else:
+        found = next(filter(None, (_lookup(text, laue) for text in _names(phase))), None)
+        if found is None:
+            return Material(phase, None, None, "no elastic constants under this name")
+        record, how = found, f"{found.name}, by name"
+    return Material(phase, record, _strength(chosen or record.name, record), how)
+
+
+def _names(phase: MapPhase) -> list[str]:
+    """What a phase may be called: its name, the parts of it, its formula."""
+    parts = [part.strip() for part in re.split(r"[/;,()\[\]]", phase.name)]
+    return list(dict.fromkeys(text for text in (phase.name, *parts, phase.formula) if text))
+
+
+def _lookup(name: str, laue: str | None) -> ElasticRecord | None:
+    try:
+        return elastic_constants(name, laue=laue)
+    except ValueError:
+        return None
+
+
+def _strength(name: str, record: ElasticRecord) -> HallPetchRecord | None:
+    for query in (name, record.id):
+        try:
+            return hall_petch_constants(query, laue=record.laue)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,165 @@
+"""Stiffness, Taylor factors and strength of the grains of a map or volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xtalfuse.datasets.strength import yield_by_hall_petch
+from xtalfuse.encoders.grain_size import grain_size
+from xtalfuse.encoders.map_grains import Segmentation
+from xtalfuse.physics.crystal_map import GridKind
+from xtalfuse.physics.elasticity import rotate_stiffness
+from xtalfuse.physics.grain_graph import GrainGraph
+from xtalfuse.physics.homogenization import ConvergenceError, homogenize
+from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
+from xtalfuse.tasks.materials import Material
+from xtalfuse.tasks.properties import (
+    Property,
+    StiffnessEstimate,
+    hill_estimate,
+    resampled_mean,
+)
+
+MOST_VOXELS = 64**3  # that are homogenized as they are: seconds on one core
+FRAME = "x, y, z are the specimen axes of the file's Euler angles"
+SECTION = "section: texture assumed uniform in depth"
+UPPER = "model: equal strain in all grains, an upper bound; never a measured yield stress"
+
+
+def graph_stiffness(
+    segmentation: Segmentation, materials: Sequence[Material]
+) -> tuple[StiffnessEstimate | None, list[str]]:
+    """Effective stiffness of the grains, or None and what is missing.
+
+    A stack of sections on a square grid is homogenized voxel by voxel; of a section, or of a
+    stack too large for that, Hill's average is taken.
+    """
+    graph = segmentation.graph
+    used = [material for k, material in enumerate(materials) if (graph.phase == k).any()]
+    missing = [m for m in used if m.elastic is None and not m.phase.pore]
+    if missing:
+        return None, [
+            f"no elastic properties: {material.phase.name}: {material.found_by}; say what it is, "
+            f"as --phases {material.phase.name!r}=nickel"
+            for material in missing
+        ]
+    stiffness = grain_stiffness(graph, materials)
+    middle, samples = hill_estimate(stiffness, graph.size)
+    constants = max(m.elastic.relative_uncertainty for m in used if m.elastic is not None)
+    samples = _scattered(samples, constants)
+    basis = (*constants_used(used), FRAME)
+    if graph.dimension == 2:
+        return StiffnessEstimate(
+            middle, samples, "Voigt-Reuss-Hill average over the grains", basis, SECTION
+        ), []
+    found = _homogenized(segmentation, stiffness, middle)
+    if found is None:
+        told = "the volume is a fair sample of the material"
+        method = "Voigt-Reuss-Hill average over the grains"
+        return StiffnessEstimate(middle, samples, method, basis, told), []
+    return StiffnessEstimate(
+        found,
+        found + samples - samples.mean(axis=0),
+        "FFT homogenization of the voxels",
+        (*basis, "the volume is repeated periodically"),
+        "the volume is a fair sample of the material",
+    ), []
+
+
+def constants_used(materials: Sequence[Material]) -> list[str]:
+    """Whose elastic constants stand for each phase, with the citation."""
+    return [
+        f"{material.phase.name}: constants of {material.elastic.name} ({material.elastic.citation})"
+        for material in materials
+        if material.elastic is not None
+    ]
+
+
+def grain_stiffness(graph: GrainGraph, materials: Sequence[Material]) -> np.ndarray:
+    """(n, 6, 6) Mandel stiffness of each grain in the specimen frame, GPa; zero of a pore."""
+    stiffness = np.zeros((len(graph), 6, 6))
+    for number, material in enumerate(materials):
+        inside = graph.phase == number
+        if material.elastic is not None and inside.any():
+            turned = rotate_stiffness(material.elastic.stiffness.copy(), graph.orientation[inside])
+            stiffness[inside] = np.asarray(turned)
+    return stiffness
+
+
+def _scattered(samples: np.ndarray, relative: float, seed: int = 1) -> np.ndarray:
+    """Samples with the uncertainty of the single-crystal constants, one factor for all."""
+    factor = np.random.default_rng(seed).normal(1.0, relative, len(samples))
+    return samples * factor[:, None, None]
+
+
+def _homogenized(
+    segmentation: Segmentation, stiffness: np.ndarray, rest: np.ndarray
+) -> np.ndarray | None:
+    """(6, 6) stiffness by FFT; points without a grain have the stiffness `rest`."""
+    points = segmentation.crystal_map
+    if points.grid is not GridKind.SQUARE or len(points.index) > MOST_VOXELS:
+        return None
+    labels = np.full(points.shape, len(stiffness))
+    grain = np.where(segmentation.grain < 0, len(stiffness), segmentation.grain)
+    labels[tuple(points.index.T)] = grain
+    labels = labels.transpose(2, 1, 0)  # x, y, z
+    moduli = np.concatenate([stiffness, rest[None]]).astype(np.float32)
+    try:
+        found = homogenize(labels, moduli, step=points.step)
+    except ConvergenceError:
+        return None
+    return np.asarray(found.stiffness, float)
+
+
+def plastic_properties(graph: GrainGraph, materials: Sequence[Material]) -> list[Property]:
+    """Mean Taylor factor of each metal for tension along the axes of the specimen."""
+    properties = []
+    for number, material in enumerate(materials):
+        inside = graph.phase == number
+        slip = material.slip
+        if slip is None or not inside.any():
+            continue
+        size = graph.size[inside]
+        for axis in "xyz":
+            factor = np.asarray(taylor_factor(graph.orientation[inside], axis, slip))
+            mean, spread = resampled_mean(factor, size)
+            properties.append(
+                Property(
+                    f"taylor_factor_{axis}[{material.phase.name}]",
+                    mean,
+                    spread,
+                    "",
+                    f"Bishop and Hill's corners, {material.slip_family} slip",
+                    ("full constraints", "one critical stress for all systems"),
+                    UPPER if graph.dimension == 3 else f"{UPPER}; {SECTION}",
+                )
+            )
+    return properties
+
+
+def strength_properties(
+    segmentation: Segmentation, materials: Sequence[Material]
+) -> list[Property]:
+    """Yield by Hall and Petch, and hardness by Tabor, of a specimen of one metal."""
+    graph = segmentation.graph
+    present = [k for k in range(len(materials)) if (graph.phase == k).any()]
+    record = materials[present[0]].strength if len(present) == 1 else None
+    intercept = grain_size(segmentation, present[0]).intercept if record is not None else None
+    if record is None or intercept is None:
+        return []
+    found = yield_by_hall_petch(record, intercept.value)
+    law = f"sigma_0 + k / sqrt(d), {record.citation}"
+    limits = "an empirical law of annealed metal: alloying, cold work and precipitates are not in"
+    return [
+        Property(
+            "yield_stress", found.value_mpa, found.uncertainty_mpa, "MPa", law,
+            found.assumptions, limits,
+        ),
+        Property(
+            "hardness", float(tabor_hardness(found.value_mpa)),
+            float(tabor_hardness(found.uncertainty_mpa)), "MPa", "Tabor: 3 times the yield stress",
+            (*found.assumptions, "no hardening under the indenter"), limits,
+        ),
+    ]  # fmt: skip

@@ -33,8 +33,6 @@ from xtalfuse.physics.units import radiation
 DESCRIPTIONS = ("specimen.yaml", "specimen.yml")
 MOST_FILES = 1000
 MOST_YAML_BYTES = 100_000
-# Measurements of the microstructure, in which no phase is looked for.
-_STRUCTURE = {Modality.EBSD: "an orientation map", Modality.CT: "a volume"}
 
 
 def check_elements(symbols: Iterable[str]) -> tuple[str, ...]:
@@ -264,10 +262,6 @@ def _read_one(file: Path, wavelength: str | float | None, findings: _Findings) -
     reader = measurement.provenance.reader
     if measurement.modality is Modality.OTHER:
         reason = f"{file.name}: readable, but of a kind that nothing here uses"
-        return FileReport(str(file), sha256, measurement.modality.value, reader, False, reason)
-    if measurement.modality in _STRUCTURE:
-        what = _STRUCTURE[measurement.modality]
-        reason = f"{file.name}: {what}, for `xtalfuse microstructure`"
         return FileReport(str(file), sha256, measurement.modality.value, reader, False, reason)
     findings.by_content[str(sha256)] = file.name
     findings.measurements.append(measurement)

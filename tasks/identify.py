@@ -33,9 +33,9 @@ from xtalfuse.tasks.search import gain, weight_fractions
 from xtalfuse.tasks.uncertainty import fit_uncertainty
 
 FREE_GAIN = 10.0  # from here on the pattern overrules the elements that spectra gave
+RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
 # In measurements of the microstructure no phase is looked for.
 _STRUCTURE = {Modality.EBSD: "an orientation map", Modality.CT: "a volume"}
-RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
 
 
 @dataclass

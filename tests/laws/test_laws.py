@@ -139,10 +139,18 @@ BLIND: dict[Modality, Callable[[Callable[..., Measurement]], Measurement]] = {
         Modality.DIFFRACTION, _noise(128, 128), "nothing.dm3"
     ),
     Modality.IMAGE: lambda powder: picture(Modality.IMAGE, _noise(64, 64), "grains.tif"),
+    Modality.EBSD: lambda powder: measurement(
+        Modality.EBSD, np.tile([1.0, 0.0, 0.0, 0.0], (50, 1)), "map.ang",
+        Axis("point", "", np.arange(50.0)), Axis("component", "", np.arange(4.0)),
+    ),
+    Modality.CT: lambda powder: measurement(
+        Modality.CT, _noise(8, 9, 10), "scan.tif",
+        *(Axis(n, "um", np.arange(float(k))) for n, k in zip("zyx", (8, 9, 10), strict=True)),
+    ),
     Modality.OTHER: lambda powder: measurement(
         Modality.OTHER, _noise(100), "current.txt", Axis("x", "", np.arange(100.0))
     ),
-}
+}  # fmt: skip
 
 
 def test_law_1_every_modality_has_its_blind_record():

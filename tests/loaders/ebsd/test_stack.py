@@ -13,8 +13,9 @@ from xtalfuse.cli import app
 from xtalfuse.loaders import UnreadableFileError, load, load_specimen
 from xtalfuse.loaders.checks import check_crystal_map
 from xtalfuse.loaders.ebsd_stack import series_of
-from xtalfuse.loaders.record import Calibration
+from xtalfuse.loaders.record import Calibration, Modality
 from xtalfuse.physics.crystal_map import CrystalMap, GridKind, MapPhase
+from xtalfuse.tasks.identify import identify
 
 
 @pytest.fixture
@@ -83,16 +84,20 @@ def test_the_real_sections_make_a_volume(real):
     assert found.crystal_map.step == (0.4, 0.4, 0.4)
 
 
-def test_identify_says_for_whom_a_map_is(made, points, tmp_path):
+def test_identify_says_for_whom_a_map_is(made, points, references, tmp_path):
     folder = tmp_path / "specimen"
     folder.mkdir()
     made.write(folder, "map.ang", made.ang(points))
     made.write_crc(folder, points, "other")
     record = load_specimen(folder)
-    assert record.measurements == ()
-    assert [file.used for file in record.files] == [False, False, False]
-    assert record.files[0].modality == "ebsd"
-    assert all("for `xtalfuse microstructure`" in file.reason for file in record.files)
+    assert [m.modality for m in record.measurements] == [Modality.EBSD, Modality.EBSD]
+    answer = identify(record, references)
+    assert answer.phases == ()
+    assert len(answer.files) == 3
+    for file in answer.files:
+        assert not file.used
+        assert file.modality == "ebsd"
+        assert "for `xtalfuse microstructure`" in file.reason
 
 
 def test_the_terminal_says_what_a_map_holds(made, points, tmp_path):

@@ -86,8 +86,8 @@ def _hexagons(where: np.ndarray, dx: float, dy: float) -> np.ndarray:
         distance = (x[None] - shift[:, None] - column) ** 2 + ((y - row) * dy / dx)[:, None] ** 2
         inside = (row >= 0)[:, None] & (row < rows)[:, None] & (column >= 0) & (column < columns)
         point = where[np.clip(row, 0, rows - 1)[:, None], np.clip(column, 0, columns - 1)]
-        better = inside & (distance < nearest)
-        found[better], nearest[better] = point[better], distance[better]
+        better = distance < nearest  # beyond the edge lie hexagons without a point
+        found[better], nearest[better] = np.where(inside, point, -1)[better], distance[better]
     return found
 
 

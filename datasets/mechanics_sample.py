@@ -56,7 +56,7 @@ class Variety:
     ----------
     grid : voxels along each edge
     grains : least and most
-    cv : least and most spread of the diameters
+    cv : least and most spread of the diameters; None for Voronoi cells of random points
     aspect : least and most length along z over that along x and y
     texture : one of `TEXTURES`; ``any`` draws one of the others
     seed : of the set
@@ -64,7 +64,7 @@ class Variety:
 
     grid: int = 32
     grains: tuple[int, int] = (100, 100)
-    cv: tuple[float, float] = (0.3, 0.3)
+    cv: tuple[float, float] | None = (0.3, 0.3)
     aspect: tuple[float, float] = (1.0, 1.0)
     texture: str = "random"
     seed: int = 0
@@ -102,13 +102,13 @@ def draw_spec(material: Material, variety: Variety, index: int) -> PolycrystalSp
     rng = stream(_series(material, variety), index, VARIETY)
     grains, cv, aspect = (
         np.exp(rng.uniform(*np.log(bounds)))
-        for bounds in (variety.grains, variety.cv, variety.aspect)
+        for bounds in (variety.grains, variety.cv or (1.0, 1.0), variety.aspect)
     )
     texture = _draw_texture(variety.texture, material.laue, rng)
     return PolycrystalSpec(
         shape=(variety.grid,) * 3,
         grains=round(float(grains)),
-        cv=float(cv),
+        cv=float(cv) if variety.cv else None,
         aspect=(1.0, 1.0, float(aspect)),
         phases=(PhaseSpec(MapPhase(material.name, material.laue), 1.0, texture),),
     )

@@ -260,6 +260,10 @@ def _range(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, Any]]:
     return read
 
 
+def _spread(text: str) -> tuple[float, float] | None:
+    return None if text == "voronoi" else _range(float)(text)
+
+
 def _materials(names: str) -> list[Material]:
     from xtalfuse.datasets.elastic import elastic_constants
 
@@ -281,7 +285,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=400, help="samples of each metal")
     parser.add_argument("--grid", type=int, default=32, help="voxels along an edge")
     parser.add_argument("--grains", type=_range(int), default=(100, 100), help="number, or 20:150")
-    parser.add_argument("--cv", type=_range(float), default=(0.3, 0.3), help="as 0.3 or 0.2:0.6")
+    parser.add_argument(
+        "--cv", type=_spread, default=(0.3, 0.3), help="of diameters, as 0.3, 0.2:0.6 or voronoi"
+    )
     parser.add_argument("--aspect", type=_range(float), default=(1.0, 1.0), help="as 1 or 0.5:2")
     parser.add_argument("--texture", choices=TEXTURES, default="random")
     parser.add_argument("--seed", type=int, default=0)

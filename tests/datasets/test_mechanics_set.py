@@ -80,6 +80,7 @@ def test_materials_and_indices_share_no_grains():
     first, second = draw_spec(COPPER, SMALL, 0), draw_spec(COPPER, SMALL, 1)
     assert (first.grains, first.cv, first.aspect) != (second.grains, second.cv, second.aspect)
     same = replace(SMALL, grains=(8, 8), texture="random")
+    assert draw_spec(COPPER, replace(same, cv=None), 0).cv is None
     copper, zinc = simulate(COPPER, same, 0), simulate(ZINC, same, 0)
     assert not np.allclose(copper.graph.orientation, zinc.graph.orientation)
 
@@ -161,3 +162,11 @@ def test_a_killed_run_loses_nothing_it_told_of(tmp_path):
         samples = MechanicsSet(tmp_path / "set")
         assert len(samples) >= 2 * acknowledged
         assert [sample.index for sample in samples] == list(range(len(samples)))
+
+
+def test_the_command_makes_a_set(tmp_path):
+    wanted = "--metals Cu,Zn --count 2 --grid 8 --grains 6:9 --cv voronoi --texture rolled"
+    mechanics_set.main(["--out", str(tmp_path), *wanted.split()])
+    samples = MechanicsSet(tmp_path)
+    assert samples.materials == ("Cu", "Cu", "Zn", "Zn")
+    assert {len(sample.graph) for sample in samples} <= {6, 7, 8, 9}

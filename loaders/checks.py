@@ -147,27 +147,26 @@ def _poor_map(found: CrystalMap) -> tuple[str, ...]:
     if indexed == 0.0:
         return ("no point of the map is indexed",)
     told = (f"only {indexed:.0%} of the points are indexed",) if indexed < 0.5 else ()
-    tail = _empty_tail(found)
-    if tail:
-        told += (f"the last {tail} points are empty: the measurement was stopped or the file cut",)
+    empty = _empty_points(found)
+    if empty > max(2, 0.002 * len(found.phase)):
+        told += (f"{empty} points are empty: the measurement was stopped or the file is damaged",)
     damaged = [key for key, values in found.quality.items() if not np.isfinite(values).all()]
     if damaged:
         told += (f"values that are not finite in {', '.join(damaged)}",)
     return told
 
 
-def _empty_tail(found: CrystalMap) -> int:
-    """Points at the end that are not indexed and whose every quality is exactly zero.
+def _empty_points(found: CrystalMap) -> int:
+    """Points that are not indexed and whose every quality is exactly zero.
 
-    A pattern that cannot be indexed still has a contrast; none at all is that of no pattern.
+    A pattern that cannot be indexed still has a contrast or an error; zeros are no pattern.
     """
+    if not found.quality:
+        return 0
     empty = found.phase == NOT_INDEXED
     for values in found.quality.values():
         empty &= values == 0
-    if not found.quality or empty.all():
-        return 0
-    run = len(empty) - 1 - int(np.flatnonzero(~empty)[-1])
-    return run if run > max(2, 0.002 * len(empty)) else 0
+    return int(empty.sum())
 
 
 def check_hdf5(path: str | Path, *, most_gb: float = 4.0) -> None:

@@ -1,0 +1,144 @@
+"""Train the grain network on labelled polycrystals.
+
+    python -m xtalfuse.tasks.train_grains --data DIR [DIR ...] --out grains.safetensors
+
+Runs on any device, alone or under ``torchrun``; goes on from its checkpoint when called again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.utils import scatter
+
+from xtalfuse.datasets.mechanics_sample import Material, MechanicsSample
+from xtalfuse.datasets.mechanics_set import MechanicsSet
+from xtalfuse.encoders.grain_pairs import grain_stiffness, pair_data
+from xtalfuse.encoders.grains import GrainNetwork, GrainNetworkConfig
+from xtalfuse.encoders.weights import save_weights
+from xtalfuse.fusion.device import world
+from xtalfuse.fusion.train import TrainConfig, train
+from xtalfuse.tasks.calibrate_grains import calibrate, open_example
+from xtalfuse.tasks.mechanics import grain_kinds
+
+logger = logging.getLogger(__name__)
+
+CALIBRATION_SEED = 1_000_000  # of volumes that no set holds
+
+
+def example(sample: MechanicsSample) -> Data:
+    """What the network reads of a sample, and what it shall reproduce; float64.
+
+    Besides ``pair_data``: ``stress`` (n, 6, 6), GPa, [grain, component, mean strain of 1 in
+    this component]; ``share`` (n,) of the volume; ``spread`` (1,), the mean squared distance
+    of ``stress`` from the effective stiffness, GPa^2; ``kind`` of each grain.
+    """
+    data = pair_data(sample.graph, grain_stiffness(sample.graph, [sample.crystal_stiffness]))
+    stress = torch.as_tensor(sample.stress, dtype=torch.float64).permute(1, 2, 0)
+    share = data.volume / data.volume.sum()
+    away = stress - torch.einsum("n,nab->ab", share, stress)
+    data.stress, data.share, data.kind = stress, share, grain_kinds(sample.graph)
+    data.spread = torch.einsum("n,nab->", share, away**2)[None]
+    return data
+
+
+def stress_loss(model: nn.Module, batch: Data) -> Tensor:
+    """Mean squared error of the stress of the grains over the spread of the true stresses."""
+    error = batch.stiffness @ model(batch).concentration - batch.stress
+    each = scatter(batch.share[:, None, None] * error**2, batch.batch, 0, len(batch.spread))
+    return (each.sum(dim=(-1, -2)) / batch.spread).mean()
+
+
+def chosen_samples(
+    folders: Sequence[Path], without: Sequence[str], begin: int, end: int
+) -> Iterator[MechanicsSample]:
+    """Samples number `begin` to `end` of each metal in each folder of a set."""
+    for folder in folders:
+        samples, seen = MechanicsSet(folder), Counter[str]()
+        for number, metal in enumerate(samples.materials):
+            if metal not in without and begin <= seen[metal] < end:
+                yield samples[number]
+            seen[metal] += 1
+
+
+def _opened(samples: Sequence[MechanicsSample], count: int, seed: int) -> list[Data]:
+    """Open volumes of the metals of the samples, in turn."""
+    metals = {}
+    for sample in samples:
+        rows = tuple(tuple(row) for row in sample.crystal_stiffness.tolist())
+        metals[sample.material] = Material(sample.material, str(sample.graph.phases[0].laue), rows)
+    order = [metals[name] for name in sorted(metals)]
+    return [open_example(order[k % len(order)], k, seed=seed) for k in range(count)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train and write weights."""
+    given = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = given.data, [name for name in given.without.split(",") if name]
+    metals, examples = Counter[str](), []
+    for sample in chosen_samples(*chosen, 0, given.limit):
+        metals[sample.material] += 1
+        data = example(sample)
+        del data.kind
+        examples.append(data.apply(lambda each: each.float() if each.is_floating_point() else each))
+    logger.info("%d examples: %s", len(examples), dict(metals))
+    size = GrainNetworkConfig(hidden=given.hidden)
+    config = TrainConfig(given.steps, given.batch, given.learning_rate, seed=given.seed)
+    torch.manual_seed(given.seed)
+    model = GrainNetwork(size)
+    with world(given.device) as here:
+
+        def loss(network: nn.Module, numbers: Sequence[int]) -> Tensor:
+            batch = Batch.from_data_list([examples[number] for number in numbers])
+            return stress_loss(network, batch.to(here.device))
+
+        history = train(model, loss, len(examples), config, world=here, checkpoint=given.checkpoint)
+        if not here.first:
+            return
+    model.cpu()
+    held = list(chosen_samples(*chosen, given.limit, given.limit + given.calibrate))
+    opened = _opened(held, len(held), seed=CALIBRATION_SEED + given.seed)
+    about = {
+        "command": "python -m xtalfuse.tasks.train_grains "
+        + " ".join(map(str, arguments or sys.argv[1:])),
+        "seed": given.seed,
+        "network": asdict(size),
+        "training": asdict(config),
+        "examples": dict(sorted(metals.items())),
+        "final_loss": sum(history.loss[-50:]) / len(history.loss[-50:]),
+        "calibration": calibrate(
+            model.double().requires_grad_(False), [example(sample) for sample in held], opened
+        ),
+    }
+    save_weights(given.out, model.float().state_dict(), about)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Train the grain network.")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sets")
+    parser.add_argument("--out", type=Path, required=True, help="name.safetensors")
+    parser.add_argument("--without", default="", help="metals to leave out, as in Zn,Pb")
+    parser.add_argument("--limit", type=int, default=100, help="examples of each metal and set")
+    parser.add_argument("--calibrate", type=int, default=20, help="the next ones, to calibrate on")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=5e-3)
+    parser.add_argument("--hidden", type=int, default=48)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps or xpu")
+    parser.add_argument("--checkpoint", type=Path, help="to go on from, if it is there")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

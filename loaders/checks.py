@@ -13,6 +13,7 @@ from xtalfuse.physics.crystal_map import NOT_INDEXED, CrystalMap
 
 MOST_OBJECTS = 100_000  # groups and datasets in one HDF5 file
 MOST_EXPANSION = 1_000  # declared bytes for each stored byte
+MOST_EMPTY = 100  # places of an orientation map for each point of it
 EXPORT_AGAIN = "copy or export the file again from the instrument"
 
 
@@ -129,8 +130,10 @@ def check_crystal_map(found: CrystalMap, *, name: str) -> tuple[str, ...]:
         raise refuse("places outside the map")
     shape = np.array(found.shape, dtype=np.int64)
     place = (found.index[:, 0] * shape[1] + found.index[:, 1]) * shape[2] + found.index[:, 2]
-    if np.unique(place).size != count:
+    if not np.diff(np.sort(place)).all():
         raise refuse("two points at one place")
+    if shape.prod() > MOST_EMPTY * count + 1e6:
+        raise refuse(f"{count} points scattered over {' x '.join(map(str, shape))} places")
     _check_steps(found, refuse)
     return _poor_map(found)
 

@@ -72,19 +72,21 @@ def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndar
     UnreadableFileError
         If there is no point, or a line is no row of finite numbers.
     """
-    rows = [line.replace(",", ".").split() for line in lines if line.strip()]
+    rows = [line for line in lines if line.strip()]
     if not rows:
         raise UnreadableFileError(f"{name}: a header without points; {_AGAIN}")
-    width = width or len(rows[0])
+    if any("," in row for row in rows[:3]):
+        rows = [row.replace(",", ".") for row in rows]
+    width = width or len(rows[0].split())
     try:
-        table = np.array(rows, dtype=float)
+        table = np.loadtxt(rows, comments=None, ndmin=2)
         if table.shape[1] != width:
             raise ValueError
     except ValueError:
-        wrong = next(i for i, row in enumerate(rows) if not _is_row(row, width))
+        wrong = next((i for i, row in enumerate(rows) if not _is_row(row, width)), 0)
         raise UnreadableFileError(
             f"{name}: point {wrong + 1} of {len(rows)} is no row of {width} numbers "
-            f"({' '.join(rows[wrong])[:60]!r}); {_AGAIN}"
+            f"({rows[wrong].strip()[:60]!r}); {_AGAIN}"
         ) from None
     bad = int((~np.isfinite(table)).any(axis=1).sum())
     if bad:
@@ -92,9 +94,9 @@ def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndar
     return table
 
 
-def _is_row(parts: list[str], width: int) -> bool:
+def _is_row(line: str, width: int) -> bool:
     try:
-        return len([float(part) for part in parts]) == width
+        return len([float(part) for part in line.split()]) == width
     except ValueError:
         return False
 

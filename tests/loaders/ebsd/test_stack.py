@@ -130,6 +130,7 @@ BAD = {
     "without points": {
         "orientation": np.empty((0, 4)), "phase": np.empty(0, int), "index": np.empty((0, 3), int),
     },
+    "scattered over": {"index": GOOD.index * (1, 3000, 3000)},
     "outside the map": {"index": GOOD.index - 1},
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xtalfuse import library_cli
+from xtalfuse import library_cli, microstructure_cli
 from xtalfuse.terminal import (
     JsonOption,
     LibraryOption,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="xtalfuse",
-    help="Which phases a specimen holds, from whatever its instruments recorded.",
+    help="Phases, grains and properties of a specimen, from whatever its instruments recorded.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -164,6 +164,9 @@ def _as_document(outcome: Outcome) -> dict[str, Any]:
     if outcome.answer is None:
         return {"specimen": str(outcome.job.path), "error": outcome.error}
     return {**outcome.answer.to_dict(), "report": str(outcome.report)}
+
+
+app.command()(microstructure_cli.microstructure)
 
 
 @app.command()

@@ -94,6 +94,25 @@ def parse_voxel_size(text: str | None) -> float | tuple[float, float, float] | N
         ) from None
 
 
+def parse_materials(text: str | None) -> tuple[str, ...] | dict[str, str]:
+    """Materials from ``"pore,gold"`` or ``"Ferrite=iron_alpha,Austenite=austenite"``.
+
+    Raises
+    ------
+    UsageError
+        If a name is empty, or some materials are given by name of a phase and some are not.
+    """
+    parts = [part.strip() for part in (text or "").split(",") if text]
+    pairs = [tuple(side.strip() for side in part.rsplit("=", 1)) for part in parts]
+    named = {len(pair) for pair in pairs}
+    if len(named) > 1 or any(not side for pair in pairs for side in pair):
+        raise UsageError(
+            f"--phases: {text!r}; write materials in order, as pore,gold, or each with the name of "
+            "its phase, as Ferrite=iron,Austenite=austenite"
+        )
+    return dict(pairs) if named == {2} else tuple(parts)
+
+
 def make_folder(path: Path) -> None:
     """Make the folder for results, so that a wrong place is told before any work.
 

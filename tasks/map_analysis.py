@@ -147,17 +147,19 @@ def geometry_properties(segmentation: Segmentation) -> list[Property]:
             continue
         size = grain_size(segmentation, number)
         told = "; ".join(size.notes)
-        for name, value, unit, method in (
-            ("grain_diameter", size.diameter, "um", "mean diameter of the circle of equal area"),
-            ("lineal_intercept", size.intercept, "um", "mean intercept along rows and columns"),
-            ("astm_grain_size", size.astm_area, "", "ASTM E2627, from the mean area"),
+        body = "circle of equal area" if flat else "sphere of equal volume"
+        method = (
+            f"diameter of the {body} and ASTM E2627, of grains that the edge does not cut; "
+            "intercept along rows and columns"
+        )
+        for name, value, unit in (
+            ("grain_diameter", size.diameter, "um"),
+            ("lineal_intercept", size.intercept, "um"),
+            ("astm_grain_size", size.astm_area, ""),
         ):
-            if value is None:
-                continue
-            if not flat:
-                method = method.replace("circle of equal area", "sphere of equal volume")
-            where = f"{name}[{phase.name}]"
-            properties.append(Property(where, value.value, value.su, unit, method, (), told))
+            if value is not None:
+                where = f"{name}[{phase.name}]"
+                properties.append(Property(where, value.value, value.su, unit, method, (), told))
     return properties
 
 

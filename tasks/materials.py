@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xtalfuse.datasets.elastic import ElasticRecord, elastic_constants
-from xtalfuse.datasets.strength import HallPetchRecord, hall_petch_constants
+from xtalfuse.datasets.strength import HallPetchRecord, hall_petch_constants, slip_family
 from xtalfuse.physics.crystal_map import MapPhase
 from xtalfuse.physics.point_group import standard_laue
 from xtalfuse.physics.slip import SlipSystems, slip_systems
 
 PORE = "pore"
-# a crystal with one of these is no metal whose slip is told by its lattice alone
-NON_METALS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se"})
-NON_METALS |= {"Br", "Sb", "Te", "I"}
-SLIP = {225: "fcc", 229: "bcc_pencil", 194: "hcp"}  # by space group
 
 
 @dataclass(frozen=True)
@@ -37,23 +33,18 @@ class Material:
     found_by: str
 
     @property
-    def slip(self) -> SlipSystems | None:
-        """Slip systems of a metal, all with one critical stress; None of anything else."""
-        record = self.elastic
-        if record is None or self.slip_family is None:
-            return None
-        cell = self.phase.cell
-        c_over_a = None if cell is None or self.slip_family != "hcp" else cell[2] / cell[0]
-        return slip_systems(self.slip_family, 1.0, c_over_a)
-
-    @property
     def slip_family(self) -> str | None:
         """``"fcc"``, ``"bcc_pencil"`` or ``"hcp"``; None where slip is not known."""
-        record = self.elastic
-        if record is None or set(re.findall(r"[A-Z][a-z]?", record.formula)) & NON_METALS:
-            return None
-        family = SLIP.get(record.space_group)
+        family = None if self.elastic is None else slip_family(self.elastic)
         return None if family == "hcp" and self.phase.cell is None else family
+
+    @property
+    def slip(self) -> SlipSystems | None:
+        """Slip systems of a metal, all with one critical stress; None of anything else."""
+        if self.slip_family is None:
+            return None
+        cell = self.phase.cell
+        return slip_systems(self.slip_family, 1.0, cell[2] / cell[0] if cell else None)
 
 
 def materials_of(

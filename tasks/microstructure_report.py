@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,14 @@ def title(item: Property) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def grouped(properties: Iterable[Property]) -> list[list[Property]]:
+    """Properties that follow each other and were found in one way, together."""
+    return [
+        list(items)
+        for _, items in groupby(properties, lambda p: (p.method, p.assumptions, p.validity))
+    ]
+
+
 def _page(found: Microstructure, pictures: list[Picture]) -> str:
     stiffness = found.property_named("stiffness_voigt")
     return render_page(
@@ -152,7 +161,7 @@ def _page(found: Microstructure, pictures: list[Picture]) -> str:
         files=(_file(found),),
         seconds=found.seconds,
         version=package_version(),
-        properties=[item for item in found.properties if item is not stiffness],
+        groups=grouped([item for item in found.properties if item is not stiffness]),
         stiffness=stiffness,
         materials=found.materials,
         pictures=pictures,

@@ -318,9 +318,10 @@ def test_labels_are_told_from_grey_values(tmp_path, grey):
     label = grains.repeat(8, 0).repeat(8, 1).repeat(8, 2).astype(np.uint16)
     smooth = (label // 3 + np.random.default_rng(2).integers(0, 9, label.shape)).astype(np.uint16)
     clipped = np.where(smooth > 700, smooth, 0).astype(np.uint16)  # background set to zero
+    calm = (label // 40 + (np.random.default_rng(2).random(label.shape) < 0.1)).astype(np.uint8)
     for values, unit in (
-        (grey, "arbitrary"), (label, "label"), (smooth, "arbitrary"), (clipped, "arbitrary"),
-        (label > 900, "label"), (label.astype(np.float32), "arbitrary"),
+        (grey, "arbitrary"), (label, "label"), (calm, "arbitrary"), (smooth, "arbitrary"),
+        (clipped, "arbitrary"), (label > 900, "label"), (label.astype(np.float32), "arbitrary"),
     ):  # fmt: skip
         np.save(tmp_path / "v.npy", values)
         m = load(tmp_path / "v.npy")

@@ -12,8 +12,9 @@ import numpy as np
 def fill_holes(label: np.ndarray, pairs: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Give points without a grain to the grain that most of their neighbours belong to.
 
-    The filling goes inwards, layer by layer. What a disc of `depth` points around fits into is
-    no gap in the data but a hole in the specimen, or matter that gave no pattern: it stays.
+    The filling goes inwards, layer by layer; a neighbour has two votes, a neighbour of a
+    neighbour one for each way to it. What a disc of `depth` points around fits into is no gap
+    in the data but a hole in the specimen, or matter that gave no pattern: it stays.
 
     Parameters
     ----------
@@ -29,22 +30,32 @@ def fill_holes(label: np.ndarray, pairs: np.ndarray, depth: int) -> tuple[np.nda
     empty = label < 0
     fillable = empty & ~_opened(empty, pairs, depth)
     label = label.copy()
-    both = np.concatenate([pairs, pairs[::-1]], axis=1)
-    both = both[:, fillable[both[0]]]
+    point, other, votes = _ballots(np.flatnonzero(fillable), pairs, len(label))
     grains = int(label.max(initial=0)) + 1
-    while both.shape[1]:
-        voting = label[both[1]] >= 0
-        if not voting.any():
-            break
-        point, vote = both[0, voting], label[both[1, voting]]
-        ballot, votes = np.unique(point.astype(np.int64) * grains + vote, return_counts=True)
-        point, vote = np.divmod(ballot, grains)
-        order = np.lexsort((-vote, votes, point))  # of equal votes the lower number wins
-        last = np.append(point[order][1:] != point[order][:-1], True)
+    while (reached := (label < 0) & fillable & _beside(label >= 0, pairs)).any():
+        voting = reached[point] & (label[other] >= 0)
+        ballot = point[voting].astype(np.int64) * grains + label[other[voting]]
+        names, which = np.unique(ballot, return_inverse=True)
+        voter, grain = np.divmod(names, grains)
+        total = np.bincount(which, votes[voting])
+        order = np.lexsort((-grain, total, voter))  # of equal votes the lower number wins
+        last = np.append(voter[order][1:] != voter[order][:-1], True)
         winner = order[last]
-        label[point[winner]] = vote[winner]
-        both = both[:, label[both[0]] < 0]
+        label[voter[winner]] = grain[winner]
     return label, fillable & (label >= 0)
+
+
+def _ballots(
+    points: np.ndarray, pairs: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For some points, (k,) each: the point, who votes on it, and with how many votes."""
+    from scipy.sparse import coo_array
+
+    both = np.concatenate([pairs, pairs[::-1]], axis=1)
+    near = coo_array((np.ones(both.shape[1]), (both[0], both[1])), shape=(size, size)).tocsr()
+    direct = near[points]
+    votes = (2.0 * direct + direct @ near).tocoo()
+    return points[votes.row], votes.col, votes.data
 
 
 def _opened(mask: np.ndarray, pairs: np.ndarray, depth: int) -> np.ndarray:

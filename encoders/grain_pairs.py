@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Data
 
-NEAR, FAR = 1.75, 4.0  # largest distance of the centroids of a pair, mean grain diameters
+NEAR = 1.75  # largest distance of the centroids of a pair over the sum of the grains' radii
+FAR = 4.0  # largest distance of any pair, mean grain diameters
 PAIRS = 500_000  # of a large graph at most, roughly: FAR shrinks until it holds
 DIGITS = 2.0**-36  # of the largest stiffness: see `grain_stiffness`
 
@@ -79,11 +80,12 @@ def pair_data(graph: GrainGraph, stiffness: torch.Tensor) -> Data:
 
     unit = float(np.mean(np.cbrt(6.0 * graph.size / np.pi)))
     pairs, vector = _pairs(graph, unit)
-    near = np.linalg.norm(vector, axis=1) <= NEAR * unit
-    new = near & ~_is_boundary(graph, pairs, vector, unit)
+    radii = np.cbrt(graph.size * (3.0 / (4.0 * np.pi)))[pairs].sum(axis=0)
+    near = np.linalg.norm(vector, axis=1) <= NEAR * radii
+    boundary = _is_boundary(graph, pairs, vector, unit)
+    new, far = near & ~boundary, ~near & ~boundary
     index = np.concatenate([graph.edges, pairs[:, new]], axis=1)
     vectors = np.concatenate([graph.vectors(), vector[new]]) / unit
-    far = ~near & ~_is_boundary(graph, pairs, vector, unit)
     volume = torch.as_tensor(graph.size / unit**3, dtype=torch.float64)
     far_index, far_tensor = _far(pairs[:, far], vector[far] / unit, volume)
     without = np.zeros(int(new.sum()))
@@ -109,7 +111,7 @@ def _pairs(graph: GrainGraph, unit: float) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (2, m) of grains and images of grains within reach, each once, and (m, 3) vectors."""
     from scipy.spatial import cKDTree
 
-    reach = unit * min(FAR, max(NEAR, np.cbrt(PAIRS / (4.0 * max(len(graph), 1)))))
+    reach = unit * min(FAR, np.cbrt(PAIRS / (4.0 * max(len(graph), 1))))
     period = np.zeros(3) if graph.period is None else np.asarray(graph.period, float)
     times = [int(reach // p) + 1 if p > 0 else 0 for p in period]
     shifts = np.array(list(product(*(range(-k, k + 1) for k in times))), float) * period

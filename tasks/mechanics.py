@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COVERAGE = 0.9  # of the intervals
 NORMAL_QUANTILE = 1.6448536269514722  # half width of such an interval per standard deviation
 SAMPLES = 200
+LARGEST_RESIDUAL = 0.02  # change of the strains in the last round
 CONTRAST_MARGIN = 1.1  # beyond the strongest contrast of the calibration the network is not asked
 HILL = "Hill average"
 SPHERES = "isolated spheres in Hill's medium (Eshelby)"
@@ -271,6 +272,8 @@ class _Body:
                 f"the grains differ by {contrast:.2f} from their mean, more than the "
                 f"{calibration.contrast:.2f} that the network was tested on"
             )
+        if not float(found.residual) < LARGEST_RESIDUAL:
+            return "the rounds of the network did not converge for grains of these shapes"
         return found, calibration
 
 

@@ -149,7 +149,9 @@ def _poor_map(found: CrystalMap) -> tuple[str, ...]:
     indexed = float(np.mean(found.phase != NOT_INDEXED))
     if indexed == 0.0:
         return ("no point of the map is indexed",)
-    told = (f"only {indexed:.0%} of the points are indexed",) if indexed < 0.5 else ()
+    told: tuple[str, ...] = ()
+    if indexed < 0.5:
+        told = (f"only {indexed:.0%} of the points are indexed",)
     empty = _empty_points(found)
     if empty > max(2, 0.002 * len(found.phase)):
         told += (f"{empty} points are empty: the measurement was stopped or the file is damaged",)

@@ -1,11 +1,11 @@
 """Orientation maps (EBSD): file -> Measurement, whatever instrument or program wrote it.
 
 Orientations are relative to the specimen axes of the file (its Euler angles), positions to the
-axes of its map. Whether and how the two differ depends on settings of the acquisition that
-most files do not hold: nothing is turned here. What a file says of it is kept in the metadata;
-the usual relations are x_specimen = y_map (EDAX, z into the map) and a turn of 180 degrees
-about x or z (Oxford Instruments), see Britton et al. (2016), Materials Characterization 117,
-113.
+axes of its map: x along rows, y along columns, as the file counts them. How the two lie to each
+other depends on the maker and on settings of the acquisition, and most files do not tell it:
+nothing is turned here, and what a file says of it is kept in the metadata. Scalars of the map
+do not depend on it; an IPF map of a direction in the plane does (Britton et al. 2016, Materials
+Characterization 117, 113).
 """
 
 from __future__ import annotations

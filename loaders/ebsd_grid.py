@@ -14,7 +14,7 @@ import numpy as np
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal_map import GridKind
 
-_OFF_GRID = 0.2  # of a step: further away, a point belongs to no node
+_OFF_GRID = 0.2  # of a step: further away, a point belongs to no node; few digits print 0.15
 _SAME_STEP = 0.02  # relative difference up to which two steps are one, printed with few digits
 _AGAIN = "copy or export the map again from the instrument"
 
@@ -107,10 +107,10 @@ def place(
     """
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise UnreadableFileError(f"{name}: positions that are no numbers; {_AGAIN}")
-    step_y = _step(y) or (declared.step[1] if declared and declared.step else 0.0)
-    row = _nodes(name, "y", y, step_y)
-    step_x = _step_in_rows(x, row) or (declared.step[0] if declared and declared.step else 0.0)
-    column, grid = _columns(name, x, row, step_x)
+    row, step_y = _nodes(name, "y", y, _step(np.unique(y)), _OFF_GRID)
+    column, grid, step_x = _columns(name, x, row)
+    if declared and declared.step:  # of a single row or column
+        step_x, step_y = step_x or declared.step[0], step_y or declared.step[1]
     if grid is GridKind.SQUARE and declared and declared.grid is GridKind.HEXAGONAL and row.max():
         raise UnreadableFileError(
             f"{name}: declared hexagonal, but its rows are not shifted by half a step; {_AGAIN}"
@@ -130,12 +130,12 @@ def _digits(step: float) -> float:
     return float(f"{step:.7g}")
 
 
-def _step(values: np.ndarray) -> float:
-    """Distance of neighbouring levels of a coordinate; 0 where there is only one level.
+def _step(levels: np.ndarray) -> float:
+    """Distance of neighbours among sorted values; 0 where there is only one.
 
     Printed coordinates are rounded, so the mean of single steps is taken, not one of them.
     """
-    gaps = np.diff(np.unique(values))
+    gaps = np.diff(levels)
     gaps = gaps[gaps > 1e-4 * gaps.max(initial=0.0)]
     if not gaps.size:
         return 0.0
@@ -146,44 +146,48 @@ def _step_in_rows(x: np.ndarray, row: np.ndarray) -> float:
     """Distance of neighbours in a row: rows of a hexagonal grid are shifted to each other."""
     order = np.lexsort((x, row))
     gaps = np.diff(x[order])[np.diff(row[order]) == 0]
-    gaps = gaps[gaps > 1e-4 * gaps.max(initial=0.0)]
-    if not gaps.size:
-        return 0.0
-    return float(gaps[gaps < 1.5 * np.median(gaps)].mean())
+    return _step(np.concatenate([[0.0], np.cumsum(gaps)]))
 
 
-def _nodes(name: str, axis: str, values: np.ndarray, step: float) -> np.ndarray:
-    """(n,) int: which node of a regular axis each value is, counted from the lowest."""
+def _nodes(
+    name: str, axis: str, values: np.ndarray, step: float, tolerance: float
+) -> tuple[np.ndarray, float]:
+    """(n,) int: which node of a regular axis each value is, from the lowest; the step, fitted.
+
+    Nodes are counted from value to value, so that a step known to few digits does not matter
+    at the far end.
+    """
     if step <= 0:
-        return np.zeros(values.shape, dtype=np.int64)
-    steps = (values - values.min()) / step
-    nodes = np.rint(steps).astype(np.int64)
-    far = int((np.abs(steps - nodes) > _OFF_GRID).sum())
-    if far:
-        raise UnreadableFileError(
-            f"{name}: {far} of {values.size} points lie on no grid of step {step:g} um in "
-            f"{axis}; {_AGAIN}, with the grid of the measurement"
-        )
-    return nodes
+        return np.zeros(values.shape, dtype=np.int64), 0.0
+    levels, which = np.unique(values, return_inverse=True)
+    nodes = np.concatenate([[0.0], np.cumsum(np.rint(np.diff(levels) / step))])
+    if nodes[-1] > 0:
+        step, first = (float(x) for x in np.polyfit(nodes, levels, 1))
+        far = np.abs(levels - first - step * nodes) > tolerance * step
+        if far.any():
+            raise UnreadableFileError(
+                f"{name}: {int(far[which].sum())} of {values.size} points lie on no grid of step "
+                f"{step:.6g} um in {axis}; {_AGAIN}, with the grid of the measurement"
+            )
+    return nodes.astype(np.int64)[which], step
 
 
-def _columns(name: str, x: np.ndarray, row: np.ndarray, step: float) -> tuple[np.ndarray, GridKind]:
-    """Columns and kind of grid: hexagonal where every second row is shifted by half a step.
+def _columns(name: str, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, GridKind, float]:
+    """Columns, kind of grid and step: hexagonal where every second row is shifted by half one.
 
     `CrystalMap` has odd rows shifted to the right; where a file shifts the even ones, these
     begin at column 1.
     """
-    if step <= 0:
-        return np.zeros(x.shape, dtype=np.int64), GridKind.SQUARE
-    halves = _nodes(name, "x", x, step / 2)
+    in_rows = _step_in_rows(x, row) or _step(np.unique(x))
+    halves, half = _nodes(name, "x", x, in_rows / 2, 2 * _OFF_GRID)
     odd = row % 2 == 1
     shifted = halves % 2 == 1
     if not shifted.any():
-        return halves // 2, GridKind.SQUARE
+        return halves // 2, GridKind.SQUARE, 2 * half
     if (shifted == odd).all():
-        return halves // 2, GridKind.HEXAGONAL
+        return halves // 2, GridKind.HEXAGONAL, 2 * half
     if (shifted != odd).all():
-        return (halves + 1) // 2, GridKind.HEXAGONAL
+        return (halves + 1) // 2, GridKind.HEXAGONAL, 2 * half
     raise UnreadableFileError(
         f"{name}: some rows are shifted by half a step, but not every second one; {_AGAIN}"
     )
@@ -195,12 +199,7 @@ def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple
     if declared is None:
         return _unfinished(name, placed)
     if count == declared.points or count == _hexagonal_points(placed, declared):
-        if declared.step is None or _alike(placed.step, declared.step):
-            return ()
-        return (
-            f"the points lie {placed.step[0]:.6g} x {placed.step[1]:.6g} um apart where the "
-            f"header says {declared.step[0]:.6g} x {declared.step[1]:.6g}: the points are believed",
-        )
+        return _as_declared(name, placed, declared)
     if _thinned(placed, declared):
         every = round(declared.columns / (int(placed.column.max()) + 1))
         return (
@@ -212,6 +211,24 @@ def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple
         f"{name}: {count} points where {declared.points} are declared ({declared.rows} rows of "
         f"{declared.columns}): the file is cut or its header is of another map; {_AGAIN}, or "
         "correct the header if the measurement was stopped early"
+    )
+
+
+def _as_declared(name: str, placed: Placed, declared: Declared) -> tuple[str, ...]:
+    """Warnings for a map of the declared number of points; an error where one lies outside."""
+    rows, columns = int(placed.row.max()) + 1, int(placed.column.max()) + 1
+    shifted = placed.grid is GridKind.HEXAGONAL  # the first row may begin at column 1
+    if rows != declared.rows or not 0 <= columns - declared.columns <= shifted:
+        told = f"the points fill {rows} rows of {columns} where {declared.rows} of "
+        told += f"{declared.columns} are declared"
+        if not _full(placed):
+            raise UnreadableFileError(f"{name}: {told}; {_AGAIN}")
+        return (f"{told}: the points are believed",)
+    if declared.step is None or _alike(placed.step, declared.step):
+        return ()
+    return (
+        f"the points lie {placed.step[0]:.6g} x {placed.step[1]:.6g} um apart where the "
+        f"header says {declared.step[0]:.6g} x {declared.step[1]:.6g}: the points are believed",
     )
 
 

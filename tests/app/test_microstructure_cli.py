@@ -1,0 +1,97 @@
+"""The command for maps and volumes: what it writes, and the code it ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from xtalfuse import cli
+from xtalfuse.options import UsageError, parse_materials
+
+run = CliRunner()
+
+HEAD = """# TEM_PIXperUM 1.000000
+# Phase 1
+# MaterialName  {name}
+# Formula {name}
+# Symmetry 43
+# LatticeConstants 3.615 3.615 3.615 90.000 90.000 90.000
+# GRID: SqrGrid
+# XSTEP: 0.5
+# YSTEP: 0.5
+# NCOLS_ODD: 20
+# NCOLS_EVEN: 20
+# NROWS: 20
+"""
+
+
+@pytest.fixture
+def ang(tmp_path: Path) -> Path:
+    """A map of two crystals, left and right."""
+    lines = []
+    for row in range(20):
+        for column in range(20):
+            angles = (0.3, 0.2, 0.1) if column < 10 else (1.1, 0.7, 0.4)
+            numbers = (*angles, 0.5 * column, 0.5 * row, 100.0, 0.9, 1, 1)
+            lines.append(" ".join(f"{number:.5f}" for number in numbers))
+    path = tmp_path / "map.ang"
+    path.write_text(HEAD.format(name="Copper") + "\n".join(lines) + "\n")
+    return path
+
+
+def test_a_map_becomes_a_report(ang, tmp_path):
+    result = run.invoke(cli.app, ["microstructure", str(ang), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert "2 grains of Copper" in result.output
+    assert (tmp_path / "out" / "map.ang" / "report.html").is_file()
+
+
+def test_json_is_one_document(ang, tmp_path):
+    options = ["--json", "--phases", "nickel", "--out", str(tmp_path / "out")]
+    result = run.invoke(cli.app, ["microstructure", str(ang), *options])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["grains"] == 2
+    assert document["phases"][0]["material"] == "nickel"
+    assert np.isfinite(document["properties"]["youngs_modulus"]["value"])
+
+
+def test_one_bad_file_never_costs_the_others(ang, tmp_path):
+    bad = tmp_path / "bad.ang"
+    bad.write_text(HEAD.format(name="Copper") + "not numbers\n")
+    paths = [str(bad), str(ang)]
+    result = run.invoke(cli.app, ["microstructure", *paths, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 3, result.output
+    assert (tmp_path / "out" / "map.ang" / "properties.json").is_file()
+    alone = run.invoke(cli.app, ["microstructure", str(bad), "--out", str(tmp_path / "out")])
+    assert alone.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--threshold", "-1"],
+        ["--phases", "pore,"],
+        ["--phases", "a=copper,nickel"],
+        ["--section-step", "0"],
+        ["--voxel-size", "big"],
+        ["missing.ang"],
+    ],
+)
+def test_wrong_use_ends_with_2_before_any_work(ang, tmp_path, options):
+    out = tmp_path / "out"
+    result = run.invoke(cli.app, ["microstructure", str(ang), *options, "--out", str(out)])
+    assert result.exit_code == 2, result.output
+    assert not out.exists()
+
+
+def test_materials_by_order_and_by_name():
+    assert parse_materials(None) == ()
+    assert parse_materials("pore, gold") == ("pore", "gold")
+    assert parse_materials("a b=iron,c=pore") == {"a b": "iron", "c": "pore"}
+    with pytest.raises(UsageError, match="Ferrite=iron"):
+        parse_materials("=iron")

@@ -1,0 +1,128 @@
+"""From a map to properties and files, on simulated maps whose truth is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from xtalfuse.datasets.elastic import elastic_constants
+from xtalfuse.datasets.grains import load_graph
+from xtalfuse.datasets.map_simulation import MapSpec, simulate_map
+from xtalfuse.datasets.polycrystal import PhaseSpec, PolycrystalSpec
+from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.physics.crystal_map import CrystalMap, MapPhase
+from xtalfuse.physics.elasticity import youngs_modulus
+from xtalfuse.tasks.microstructure import Microstructure, analyse
+from xtalfuse.tasks.microstructure_report import write_microstructure
+
+COPPER = MapPhase("Copper", "m-3m", (3.615, 3.615, 3.615, 90.0, 90.0, 90.0))
+SECRET = MapPhase("phase 7", "m-3m")
+
+
+def measured(points: CrystalMap, name: str = "map.ang") -> Measurement:
+    count = np.arange(len(points.phase), dtype=float)
+    axes = (Axis("point", "", count), Axis("component", "", np.arange(4.0)))
+    source = Provenance(name, "00" * 32, "simulation")
+    return Measurement(
+        Modality.EBSD, points.orientation, axes, "", Calibration.KNOWN, source, crystal_map=points
+    )
+
+
+def section_of(*phases: MapPhase, sections: int = 1) -> CrystalMap:
+    solid = PolycrystalSpec(
+        shape=(48, 48, 12), grains=60, phases=tuple(PhaseSpec(phase) for phase in phases)
+    )
+    return simulate_map(5, 0, MapSpec(solid, noise_deg=0.3, sections=sections)).crystal_map
+
+
+@pytest.fixture(scope="module")
+def copper() -> Microstructure:
+    return analyse(measured(section_of(COPPER)))
+
+
+def test_a_section_of_copper_has_the_properties_of_copper(copper):
+    young = copper.property_named("youngs_modulus")
+    # Ledbetter & Naimon (1974), J. Phys. Chem. Ref. Data 3, 897: copper, E = 128 GPa
+    assert young.value == pytest.approx(128.0, abs=3.0 * young.uncertainty)
+    assert "section" in young.validity
+    taylor = copper.property_named("taylor_factor_x[Copper]")
+    # random fcc: 3.067 (Taylor 1938; Bishop & Hill 1951); some 30 grains scatter by 0.07
+    assert taylor.value == pytest.approx(3.067, abs=0.25)
+    assert "never a measured yield" in taylor.validity
+    assert copper.property_named("phase_fraction[Copper]").value == 1.0
+    assert copper.property_named("yield_stress").uncertainty > 0.0
+
+
+def test_one_crystal_is_as_stiff_as_its_direction():
+    points = section_of(COPPER)
+    one = np.tile(points.orientation[0], (len(points.phase), 1))
+    found = analyse(
+        measured(CrystalMap(one, points.phase, points.index, points.phases, points.grid,
+                            points.step))
+    )  # fmt: skip
+    assert len(found.graph) == 1
+    turn = found.graph.orientation[0]
+    from xtalfuse.physics.quaternion import rotate
+
+    along = np.asarray(rotate(turn, np.array([1.0, 0.0, 0.0])))
+    known = float(youngs_modulus(elastic_constants("copper").stiffness.copy(), along))
+    assert found.property_named("youngs_modulus_x").value == pytest.approx(known, rel=1e-6)
+    assert any("only 1 grain" in text for text in found.warnings)
+
+
+def test_a_phase_that_is_not_known_costs_only_what_needs_it():
+    found = analyse(measured(section_of(COPPER, SECRET)))
+    assert found.stiffness is None
+    assert found.property_named("youngs_modulus") is None
+    assert found.property_named("taylor_factor_x[Copper]") is not None
+    assert found.property_named("grain_diameter[phase 7]") is not None
+    assert any("--phases 'phase 7'=" in text for text in found.warnings)
+    named = analyse(measured(section_of(COPPER, SECRET)), {"phase 7": "nickel"})
+    assert named.property_named("youngs_modulus") is not None
+
+
+def test_a_stack_of_sections_is_homogenized():
+    found = analyse(measured(section_of(COPPER, sections=10)))
+    assert found.graph.dimension == 3
+    bulk = found.property_named("bulk_modulus")
+    assert "FFT" in bulk.method
+    # the bulk modulus of a cubic polycrystal is that of the crystal, (c11 + 2 c12) / 3;
+    # single precision and a tolerance of 1e-4
+    assert bulk.value == pytest.approx((168.4 + 2 * 121.4) / 3, rel=1e-4)
+
+
+def test_everything_is_written_and_can_be_read_again(copper, tmp_path):
+    drawn = []
+    report = write_microstructure(copper, tmp_path, lambda *told: drawn.append(told))
+    names = {path.name for path in tmp_path.iterdir()}
+    figures = {f"{illustration.name}.png" for illustration in copper.illustrations}
+    assert names == figures | {
+        "grains.csv", "boundaries.csv", "graph.h5", "report.html", "properties.json"
+    }  # fmt: skip
+    assert len(drawn) == len(figures)
+    document = json.loads((tmp_path / "properties.json").read_text())
+    young = document["properties"]["youngs_modulus"]
+    assert set(young) == {"value", "uncertainty", "unit", "method", "assumptions", "validity"}
+    assert np.array(document["properties"]["stiffness_voigt"]["value"]).shape == (6, 6)
+    assert document["grains"] == len(load_graph(tmp_path / "graph.h5")) == len(copper.graph)
+    page = report.read_text(encoding="utf-8")
+    assert "GPa" in page
+    assert "http" not in page.replace("http-equiv", "")  # needs no other file
+
+
+def test_names_from_a_file_cannot_write_into_the_page(tmp_path):
+    hostile = MapPhase("<script>alert(1)</script>", "m-3m")
+    found = analyse(measured(section_of(hostile), "<b>.ang"))
+    page = write_microstructure(found, tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<b>.ang" not in page
+
+
+def test_a_pattern_is_no_map():
+    axis = (Axis("two_theta", "deg", np.arange(3.0)),)
+    source = Provenance("scan.xy", "00" * 32, "simulation")
+    pattern = Measurement(Modality.XRD, np.ones(3), axis, "counts", Calibration.KNOWN, source)
+    with pytest.raises(ValueError, match=r"scan\.xy: a xrd record shows no grains"):
+        analyse(pattern)

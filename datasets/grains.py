@@ -94,7 +94,7 @@ def load_graph(path: str | Path) -> GrainGraph:
 def _phase(entry: Mapping[str, Any]) -> MapPhase:
     values = dict(entry)
     cell = values.pop("cell")
-    return MapPhase(**values, cell=None if cell is None else tuple(cell))  # type: ignore[arg-type]
+    return MapPhase(**values, cell=None if cell is None else tuple(cell))
 
 
 def _check_shapes(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -86,7 +86,7 @@ def voxel_faces(labels: np.ndarray, steps: np.ndarray, repeats: np.ndarray) -> F
         np.concatenate(direction),
         vectors,
         np.concatenate(cells, axis=2),
-        labels.shape,  # type: ignore[arg-type]
+        labels.shape,
         tuple(bool(r) for r in repeats),  # type: ignore[arg-type]
     )
 

@@ -217,6 +217,8 @@ def from_map(
     count = int(labels.max(initial=-1)) + 1
     _check(count, orientation, phase, crystal_map.phases)
     volume = crystal_map.shape[0] > 1
+    if volume and not crystal_map.step[2] > 0.0:
+        raise ValueError("a stack of sections needs their distance: the third step of the map")
     vectors = cell_faces(crystal_map.grid, crystal_map.step)
     dx, dy, dz = crystal_map.step
     there = labels >= 0

@@ -55,8 +55,8 @@ def moments(
     second -= first[:, None] * first[None]
     centroid = middle + first.T
     if period is not None:
-        for a in np.flatnonzero(period):
-            centroid[:, a] %= period[a]
+        for axis in np.flatnonzero(period):
+            centroid[:, axis] %= period[axis]
     return centroid, np.moveaxis(second, -1, 0)
 
 

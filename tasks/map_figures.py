@@ -130,29 +130,49 @@ def boundary_figure(segmentation: Segmentation, section: int | None = None) -> F
 
 
 def _boundary_classes(segmentation: Segmentation) -> list[tuple[str, str, float, np.ndarray]]:
-    """Name, colour, line width and pairs of points of each kind of boundary, top kind last."""
-    from xtalfuse.physics.csl import CUBIC, brandon_limit, csl_match, csl_table
-    from xtalfuse.physics.orientation import conjugate, multiply
+    """Name, colour, line width and pairs of points of each kind of boundary, top kind last.
 
-    points, pairs = segmentation.crystal_map, segmentation.pairs
-    degrees = np.degrees(segmentation.pair_angle)
-    cubic = np.array([phase.laue == CUBIC for phase in points.phases] + [False])
-    twin = csl_table()[0]
-    near = np.abs(segmentation.pair_angle - twin.angle) < brandon_limit(twin.sigma)
-    near = np.flatnonzero(near & cubic[points.phase[pairs[0]]])
+    Between grains the disorientation is that of their means, inside a grain that of the points.
+    """
+    graph, pairs = segmentation.graph, segmentation.pairs
+    ends = np.sort(segmentation.grain[pairs], axis=0)
+    number = len(graph)
+    edge = np.searchsorted(graph.edges[0] * number + graph.edges[1], ends[0] * number + ends[1])
+    between = np.flatnonzero((ends[0] >= 0) & (ends[0] != ends[1]))
+    inside = (ends[0] == ends[1]) & np.isfinite(segmentation.grod[pairs]).all(axis=0)
+
+    degrees = np.where(inside, np.degrees(segmentation.pair_angle), np.nan)
     is_twin = np.zeros(len(degrees), bool)
-    if len(near):
-        a, b = points.orientation[pairs[:, near]]
-        match = csl_match(multiply(b, conjugate(a)), sigma_max=int(TWIN))[0]
-        is_twin[near] = match == 0
+    is_twin[inside] = _are_twins(segmentation, np.flatnonzero(inside))
+    degrees[between] = np.degrees(graph.misorientation[edge[between]])
+    is_twin[between] = segmentation.sigma[edge[between]] == TWIN
+    phase = np.zeros(len(degrees), bool)
+    phase[between] = graph.phase[ends[0, between]] != graph.phase[ends[1, between]]
+
     found = [
         (name, colour, width, pairs[:, (degrees >= low) & (degrees < high) & ~is_twin])
         for low, high, name, colour, width in CLASSES
     ]
-    one, other = points.phase[pairs]
-    between = (one >= 0) & (other >= 0) & (one != other)
-    found.append(("between phases", PHASE_COLOUR, 0.9, pairs[:, between]))
+    found.append(("between phases", PHASE_COLOUR, 0.9, pairs[:, phase]))
     found.append(("Σ3", TWIN_COLOUR, 1.1, pairs[:, is_twin]))
+    return found
+
+
+def _are_twins(segmentation: Segmentation, chosen: np.ndarray) -> np.ndarray:
+    """(k,) bool: which of the chosen pairs of points meet at a twin boundary."""
+    from xtalfuse.physics.csl import CUBIC, brandon_limit, csl_match, csl_table
+    from xtalfuse.physics.orientation import conjugate, multiply
+
+    points = segmentation.crystal_map
+    twin = csl_table()[0]
+    angle = segmentation.pair_angle[chosen]
+    cubic = np.array([phase.laue == CUBIC for phase in points.phases] + [False])
+    near = np.abs(angle - twin.angle) < brandon_limit(twin.sigma)
+    near &= cubic[points.phase[segmentation.pairs[0, chosen]]]
+    found = np.zeros(len(chosen), bool)
+    if near.any():
+        a, b = points.orientation[segmentation.pairs[:, chosen[near]]]
+        found[near] = csl_match(multiply(b, conjugate(a)), sigma_max=twin.sigma)[0] == 0
     return found
 
 
@@ -197,7 +217,7 @@ def size_figure(segmentation: Segmentation, size: GrainSize) -> Figure:
         if len(diameter):
             low, high = np.log(diameter.min()) - 0.05, np.log(diameter.max()) + 0.05
             bins = np.linspace(low, high, int(np.clip(2.0 * np.cbrt(len(diameter)), 5, 40)) + 1)
-            axes.hist(diameter, np.exp(bins), color="#9CC4E4", edgecolor="white", lw=0.6)
+            axes.hist(diameter, np.exp(bins).tolist(), color="#9CC4E4", edgecolor="white", lw=0.6)
             if size.log_normal is not None and size.log_normal[1] > 0:
                 mean, spread = size.log_normal
                 at = np.linspace(low, high, 200)

@@ -283,6 +283,18 @@ def test_labels_that_make_no_graph_are_refused() -> None:
         from_labels(np.zeros((2, 2, 2), int), np.eye(4)[:1], np.ones(1, int), (COPPER,))
 
 
+def test_a_stack_needs_the_distance_of_its_sections() -> None:
+    index = np.indices((2, 4, 4)).reshape(3, -1).T
+    points = CrystalMap(
+        np.tile([1.0, 0, 0, 0], (32, 1)), np.zeros(32, int), index, (PORE,), GridKind.SQUARE,
+        (1.0, 1.0, 0.0),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="distance"):
+        from_map(points, np.zeros(32, int), np.eye(4)[:1], np.zeros(1, int))
+    with pytest.raises(ValueError, match="32 points"):
+        from_map(points, np.zeros(31, int), np.eye(4)[:1], np.zeros(1, int))
+
+
 def test_diameter_is_that_of_circle_or_sphere() -> None:
     ball = graph(np.zeros((2, 2, 2), int), step=1.0)
     assert_allclose(ball.diameter, np.cbrt(6 * 8 / np.pi))

@@ -72,7 +72,7 @@ def read(path: Path) -> RawMap:
     euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
     x, y = column.pop("x"), column.pop("y")
     phase = _whole(path.name, column.pop("phase", np.zeros(len(x))))
-    indexed: np.ndarray = ~(euler >= NOT_INDEXED_ANGLE).all(axis=1)
+    indexed = np.any(euler < NOT_INDEXED_ANGLE, axis=1)
     if "ci" in column:
         indexed &= ~(column["ci"] <= -1.0)
     phase, indexed = _phase_numbers(path.name, phase, indexed, header)

@@ -1,7 +1,7 @@
 """Orientation maps in HDF5: which layout a file has, and how its values are taken out.
 
 The layouts are in `ebsd_h5_vendors` (Oxford Instruments, EDAX, Bruker) and `ebsd_h5_programs`
-(EMsoft, orix and kikuchipy). A file is known by the groups it holds.
+(EMsoft, orix and kikuchipy, DREAM.3D). A file is known by the groups it holds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xtalfuse.physics.crystal_map import MapPhase
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 AGAIN = "copy or export the map again from the instrument"
-_OWN_SUFFIXES = (".h5oina", ".oh5", ".edaxh5", ".h5ebsd")
+_OWN_SUFFIXES = (".h5oina", ".oh5", ".edaxh5", ".h5ebsd", ".dream3d")
 _MOST_POINTS = 200_000_000
 _MOST_GB = 500.0  # patterns may lie beside the map; they are not read
 

@@ -1,4 +1,4 @@
-"""Orientation maps in HDF5 of EMsoft and of orix (and kikuchipy)."""
+"""Orientation maps in HDF5 of EMsoft, orix (and kikuchipy) and DREAM.3D."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from xtalfuse.loaders.ebsd_h5 import (
     text,
 )
 from xtalfuse.loaders.ebsd_map import RawMap
-from xtalfuse.loaders.ebsd_symmetry import laue
+from xtalfuse.loaders.ebsd_symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
-from xtalfuse.physics.crystal_map import GridKind
+from xtalfuse.physics.crystal_map import GridKind, MapPhase
 
 _LATTICE = ("a", "b", "c", "alpha", "beta", "gamma")
 _MICROMETRE = {"um": 1.0, "µm": 1.0, "\u03bcm": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3}
@@ -159,7 +159,76 @@ def _orix_symmetry(entry: Any) -> str | None:
     return laue(text(entry, "point_group"))
 
 
+# DREAM.3D numbers the Laue groups so.
+_DREAM3D_LAUE = {
+    0: "6/mmm", 1: "m-3m", 2: "6/m", 3: "m-3", 4: "-1", 5: "2/m", 6: "mmm", 7: "4/m", 8: "4/mmm",
+    9: "-3", 10: "-3m",
+}  # fmt: skip
+
+
+def _find_dream3d(file: Any) -> list[str]:
+    return groups_with(
+        file,
+        "_SIMPL_GEOMETRY/DIMENSIONS",
+        "CellData/EulerAngles",
+        "CellData/Phases",
+        "CellEnsembleData/CrystalStructures",
+    )
+
+
+def _read_dream3d(name: str, group: Any) -> RawMap:
+    """A volume, z slowest; phase 0 is none; lengths have no unit and are taken for micrometre."""
+    geometry, data = group["_SIMPL_GEOMETRY"], group["CellData"]
+    columns, rows, sections = (int(n) for n in column(name, geometry, "DIMENSIONS"))
+    step = [float(x) for x in column(name, geometry, "SPACING")]
+    number_of = column(name, data, "Phases").astype(np.int64)
+    euler = column(name, data, "EulerAngles").astype(float)
+    if not number_of.size == euler.size // 3 == columns * rows * sections or len(step) != 3:
+        raise UnreadableFileError(
+            f"{name}: {euler.size // 3} orientations and {number_of.size} phases for {columns} x "
+            f"{rows} x {sections} points; {AGAIN}"
+        )
+    used = ("EulerAngles", "Phases", "IPFColor", "Quats")
+    quality = {
+        key.lower(): np.asarray(data[key][()]).ravel()
+        for key in data
+        if key not in used and data[key].size == number_of.size and data[key].dtype.kind in "iufb"
+    }
+    return RawMap(
+        name=name,
+        reader="xtalfuse/dream3d",
+        euler=euler.reshape(-1, 3),
+        phase=number_of,
+        indexed=number_of > 0,
+        phases=_dream3d_phases(name, group["CellEnsembleData"]),
+        declared=Declared(GridKind.SQUARE, rows, columns, columns, (step[0], step[1])),
+        quality=quality,
+        warnings=("lengths without a unit, taken for micrometre",),
+        calibration=Calibration.ASSUMED,
+        frame=CrystalFrame.UNKNOWN,
+        sections=sections,
+        section_step=step[2] if sections > 1 else 0.0,
+    )
+
+
+def _dream3d_phases(name: str, ensemble: Any) -> dict[int, MapPhase]:
+    """Phases from 1; the row of phase 0 stands for what has none."""
+    numbers = column(name, ensemble, "CrystalStructures").astype(int)
+    titles = ensemble["MaterialName"][()].ravel() if "MaterialName" in ensemble else []
+    cells = None
+    if "LatticeConstants" in ensemble:
+        cells = column(name, ensemble, "LatticeConstants").reshape(len(numbers), 6)
+    phases = {}
+    for i in range(1, len(numbers)):
+        title = titles[i] if i < len(titles) else f"phase {i}"
+        title = title.decode("utf-8", "replace") if isinstance(title, bytes) else str(title)
+        cell = (0.0,) * 6 if cells is None else cells[i]
+        phases[i] = phase(name, title.strip(), _DREAM3D_LAUE.get(int(numbers[i])), cell)
+    return phases
+
+
 LAYOUTS = (
     Layout("emsoft", _find_emsoft, _read_emsoft),
     Layout("orix", _find_orix, _read_orix),
+    Layout("dream3d", _find_dream3d, _read_dream3d),
 )

@@ -21,7 +21,7 @@ _AGAIN = "copy or export the map again from the instrument"
 
 @dataclass(frozen=True)
 class RawMap:
-    """One section as a file holds it.
+    """One section, or a full stack of sections, as a file holds it.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ class RawMap:
     frame : crystal axes to which the orientations refer
     complete : whether the container itself makes sure that no point is missing
     measured : (n,) bool; False where a grid without positions was not measured
+    sections : number of sections; of more than one, points come section by section, all alike
+    section_step : micrometre, of more than one section
     """
 
     name: str
@@ -58,6 +60,8 @@ class RawMap:
     frame: CrystalFrame = CrystalFrame.OWN
     complete: bool = False
     measured: np.ndarray | None = None
+    sections: int = 1
+    section_step: float = 0.0
 
 
 def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndarray:
@@ -119,7 +123,7 @@ def from_bunge(euler: np.ndarray) -> np.ndarray:
 
 
 def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
-    """(the map, warnings) of one section.
+    """(the map, warnings) of what a file holds.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
     """
     count = len(raw.euler)
     _same_length(raw, count)
-    placed = _placed(raw, count)
+    placed = _placed(raw, count // raw.sections)
     _check_angles(raw)
     phase, phases, notes = _phases(raw)
     orientation = np.zeros((count, 4))
@@ -137,10 +141,12 @@ def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
     orientation[raw.indexed] = from_bunge(raw.euler[raw.indexed])
     if raw.frame is CrystalFrame.OXFORD:
         orientation = _in_own_frame(orientation, phase, phases)
-    index = np.stack([np.zeros(count, dtype=np.int64), placed.row, placed.column], axis=1)
+    places = [np.tile(part, raw.sections) for part in (placed.row, placed.column)]
+    section = np.repeat(np.arange(raw.sections), count // raw.sections)
+    index = np.stack([section, *places], axis=1)
     keep = slice(None) if raw.measured is None else raw.measured
     quality = {name: values[keep] for name, values in raw.quality.items()}
-    step = (*placed.step, 0.0)
+    step = (*placed.step, raw.section_step)
     found = CrystalMap(
         orientation[keep], phase[keep], index[keep], phases, placed.grid, step, quality
     )
@@ -154,8 +160,10 @@ def _same_length(raw: RawMap, count: int) -> None:
             raise UnreadableFileError(
                 f"{raw.name}: {len(values)} values of {column!r} for {count} points; {_AGAIN}"
             )
-    if not count:
-        raise UnreadableFileError(f"{raw.name}: a map without points; {_AGAIN}")
+    if not count or count % raw.sections:
+        raise UnreadableFileError(
+            f"{raw.name}: {count} points in {raw.sections} sections; {_AGAIN}"
+        )
 
 
 def _placed(raw: RawMap, count: int) -> Placed:
@@ -205,7 +213,7 @@ def _frame_doubts(raw: RawMap, phases: tuple[MapPhase, ...]) -> tuple[str, ...]:
     """A warning where the crystal frame matters and the file does not tell it."""
     if raw.frame is not CrystalFrame.UNKNOWN:
         return ()
-    oblique = [p.name for p in phases if p.cell and any(abs(x - 90.0) > 0.01 for x in p.cell[3:])]
+    oblique = [p.name for p in phases if p.laue and not ebsd_symmetry.right_angled(p.laue)]
     if not oblique:
         return ()
     return (f"{', '.join(oblique)}: crystal axes are {raw.frame}",)

@@ -58,6 +58,11 @@ def laue(symbol: str | int, numbering: str = "space group") -> str | None:
         return None
 
 
+def right_angled(laue: str) -> bool:
+    """Whether crystals of a Laue group have axes at right angles, so that all frames are one."""
+    return standard_laue(laue) in ("mmm", "4/m", "4/mmm", "m-3", "m-3m")
+
+
 def fits(laue: str, cell: Cell) -> bool:
     """Whether a cell can have a symmetry, within 2 % and 1 degree."""
     a, b, c, alpha, beta, gamma = cell

@@ -303,6 +303,26 @@ def write_emsoft(folder: Path, points: Points, refined: bool = False) -> Path:
     return path
 
 
+def write_dream3d(folder: Path, points: Points, sections: int = 3) -> Path:
+    """DREAM.3D volume: the same section several times, each turned by its number."""
+    import h5py
+
+    path = folder / "map.dream3d"
+    shape = (sections, points.rows, points.columns)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("DataContainers/ImageDataContainer")
+        size = (points.columns, points.rows, sections)
+        group["_SIMPL_GEOMETRY/DIMENSIONS"] = np.array(size, "u8")
+        group["_SIMPL_GEOMETRY/SPACING"] = np.array((*points.step, 0.25), "f4")
+        euler = np.stack([points.euler + np.array([0.1 * i, 0, 0]) for i in range(sections)])
+        group["CellData/EulerAngles"] = euler.reshape(*shape, 3).astype("f4")
+        group["CellData/Phases"] = np.tile(points.phase, sections).reshape(*shape, 1)
+        group["CellData/Confidence Index"] = np.full((*shape, 1), 0.5, "f4")
+        group["CellEnsembleData/CrystalStructures"] = np.array([[999], [1], [0]], "u4")
+        group["CellEnsembleData/MaterialName"] = [b"Invalid", b"Copper", b"Titanium"]
+    return path
+
+
 @pytest.fixture(scope="session")
 def made() -> ModuleType:
     """The functions of this file."""

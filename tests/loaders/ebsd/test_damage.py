@@ -10,7 +10,7 @@ import pytest
 from xtalfuse.loaders import UnreadableFileError, load
 
 TEXT = ("ang", "ctf")
-KINDS = ("ang", "ctf", "crc", "osc", "h5oina", "edax", "bruker", "emsoft")
+KINDS = ("ang", "ctf", "crc", "osc", "h5oina", "edax", "bruker", "emsoft", "dream3d")
 
 
 @pytest.fixture

@@ -101,6 +101,23 @@ def test_orix_gives_the_unit_of_length(points, tmp_path, unit):
     assert ours.crystal_map.step[0] == pytest.approx(0.5 * {"nm": 1e-3}.get(unit, 1.0))
 
 
+def test_a_volume_of_dream3d(made, points, tmp_path):
+    found = registry.read(made.write_dream3d(tmp_path, points))
+    crystal_map = found.crystal_map
+    assert crystal_map.shape == (3, 7, 9)
+    assert crystal_map.step == pytest.approx((0.5, 0.5, 0.25))
+    assert np.array_equal(crystal_map.phase, np.tile(points.phase - 1, 3))
+    assert np.allclose(crystal_map.position[63:126, :2], np.stack([points.x, points.y], 1))
+    second = from_bunge(points.euler + np.array([0.1, 0, 0]))[points.phase > 0]
+    ours = found.values[63:126][points.phase > 0]
+    assert np.abs(np.sum(second * ours, axis=1)).min() > 1 - 1e-9
+    assert [(p.name, p.laue) for p in crystal_map.phases] == [
+        ("Copper", "m-3m"), ("Titanium", "6/mmm"),
+    ]  # fmt: skip
+    assert found.calibration is Calibration.ASSUMED
+    assert any("Titanium: crystal axes" in text for text in found.provenance.warnings)
+
+
 def _set(path, where, value):
     with h5py.File(path, "r+") as file:
         del file[where]
@@ -121,9 +138,12 @@ WRONG = {
     "no symmetry": ("write_edax", "Scan 1/EBSD/Header/Phase/1", None),
     "another number of points": ("write_bruker", "Scan/EBSD/Header/NPoints", 62),
     "another grid": ("write_bruker", "Scan/EBSD/Header/Grid Type", b"hexagonal"),
+    "voxels missing": (
+        "write_dream3d", "DataContainers/ImageDataContainer/CellData/Phases", np.ones((2, 7, 9, 1)),
+    ),
     "matches outside": ("write_emsoft", "Scan 1/EBSD/Data/TopMatchIndices", np.full((63, 3), 99)),
     "matches missing": ("write_emsoft", "Scan 1/EBSD/Data/TopMatchIndices", np.ones((50, 3))),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -131,7 +151,7 @@ def test_what_cannot_be_trusted_is_refused(made, points, tmp_path, wrong):
     writer, where, value = WRONG[wrong]
     path = getattr(made, writer)(tmp_path, points)
     _set(path, where, value)
-    with pytest.raises(UnreadableFileError, match=r"map\.h5.*: .+; .+"):
+    with pytest.raises(UnreadableFileError, match=r"map\.\w+: .+; .+"):
         ebsd.read(path)
 
 

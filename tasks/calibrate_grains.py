@@ -30,14 +30,16 @@ from xtalfuse.tasks.mechanics import COVERAGE, grain_kinds
 MARGIN = 4  # voxels cut from each side of a periodic volume to make an open one
 
 
-def open_example(material: Material, index: int, *, grid: int = 32, seed: int = 0) -> Data:
+def open_example(
+    material: Material, index: int, *, grid: int = 32, grains: int = 200, seed: int = 0
+) -> Data:
     """A volume cut from a larger one: its outer grains are cut, what lies beyond is not known.
 
     Parameters
     ----------
     material : of the grains
-    index, seed : of the volume, cubic with 64 to 125 grains before it is cut
-    grid : voxels along an edge before it is cut
+    index, seed : of the volume
+    grid, grains : voxels along an edge and number of grains before it is cut
 
     Returns
     -------
@@ -51,7 +53,7 @@ def open_example(material: Material, index: int, *, grid: int = 32, seed: int = 
     from xtalfuse.physics.homogenization import effective_stiffness
 
     phases = (PhaseSpec(MapPhase(material.name, material.laue)),)
-    spec = PolycrystalSpec((grid,) * 3, grains=64 + 20 * (index % 4), phases=phases)
+    spec = PolycrystalSpec((grid,) * 3, grains=grains, phases=phases)
     whole = polycrystal(seed, index, spec)
     crystal = torch.tensor(material.stiffness, dtype=torch.float64)
     turned = rotate_stiffness(crystal, torch.as_tensor(whole.orientation)).float()

@@ -1,0 +1,34 @@
+"""Labelled polycrystals for the mechanics benchmarks, made once and kept in a folder.
+
+Seeds differ from those of all training sets, so that no volume was seen in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xtalfuse.datasets.elastic import elastic_constants
+from xtalfuse.datasets.mechanics_sample import Material, MechanicsSample, Variety
+from xtalfuse.datasets.mechanics_set import MechanicsSet, generate
+
+FIT_SEED, TEST_SEED = 501, 502  # of volumes that ridges are fitted to, and of test volumes
+
+
+def samples_of(
+    folder: Path, name: str, metals: Sequence[str], count: int, variety: Variety
+) -> dict[str, list[MechanicsSample]]:
+    """`count` samples of each metal, generated where they are not there yet."""
+    place = folder / f"{name}-{variety.seed}"
+    materials = []
+    for metal in metals:
+        record = elastic_constants(metal)
+        rows = tuple(tuple(float(value) for value in row) for row in record.stiffness)
+        materials.append(Material(metal, record.laue, rows, record.citation))
+    generate(place, materials, count, variety, shard_size=10)
+    samples = MechanicsSet(place)
+    found: dict[str, list[MechanicsSample]] = {metal: [] for metal in metals}
+    for number, metal in enumerate(samples.materials):
+        if metal in found and len(found[metal]) < count:
+            found[metal].append(samples[number])
+    return found

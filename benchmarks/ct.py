@@ -1,0 +1,323 @@
+"""CT volumes: time and memory, what is found through noise, what the reader makes of files.
+
+Run ``python -m benchmarks.ct [--json FILE] [--real FOLDER]``. Volumes are simulated with seeds
+that no development used (1000 and above). The zero model is what most scripts do: Otsu's
+threshold of the volume as it is, and connected components. Times are CPU seconds of one
+thread in a process of its own, memory its highest resident size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.datasets.ct_simulation import ScanSpec, as_measurement, balls, foam, scan
+from xtalfuse.encoders.volume_grains import VolumeSegmentation, segment_volume
+from xtalfuse.loaders import UnreadableFileError, load
+from xtalfuse.loaders.record import Measurement
+
+SEED = 1000
+SIDE = 96
+NOISE = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+REPEATS = 3
+SPECIMENS = {
+    "balls that touch": "(radius 5-9, surfaces overlap by 1 voxel)",
+    "foam": "(one wavelength of 16 voxels)",
+    "three phases": "(balls in a coarse foam)",
+}
+SPEC = ScanSpec(grey=(60.0, 160.0), blur=0.8, periodic=True)
+LARGE = {"particles": 256, "foam": 256}
+
+
+def truth(kind: str, index: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray | None]:
+    """(phase of each voxel, ball of each voxel or None) of a simulated specimen."""
+    shape = (side, side, side)
+    if kind == "foam":
+        return foam(SEED, index, shape, 0.35 + 0.1 * (index % 3)).astype(int), None
+    gap = 3.0 if kind == "three phases" else -1.0
+    labels, _ = balls(SEED, index, shape, 0.3, (5.0, 9.0), gap)
+    if kind == "three phases":
+        around = foam(SEED, 500 + index, shape, 0.5, 32.0)
+        return np.where(labels >= 0, 2, around.astype(int)), labels
+    return (labels >= 0).astype(int), labels
+
+
+def seen(phase: np.ndarray, index: int, **changes: Any) -> Measurement:
+    """The specimen in a scanner."""
+    grey = (40.0, 110.0, 200.0)[: phase.max() + 1] if phase.max() > 1 else SPEC.grey
+    spec = ScanSpec(**{**vars(SPEC), "grey": grey, **changes})
+    return as_measurement(scan(phase, spec, SEED, index), 1.0)
+
+
+def accuracy(kind: str, index: int, **changes: Any) -> dict[str, float]:
+    """How well one specimen is segmented, and how well the zero model does it."""
+    phase, labels = truth(kind, index)
+    volume = seen(phase, index, **changes)
+    began = time.process_time()
+    found = segment_volume(volume, periodic=True)
+    seconds = time.process_time() - began
+    phases = len(found.phases)
+    if phases != phase.max() + 1:  # the rest is judged with the number given
+        found = segment_volume(volume, phases=int(phase.max()) + 1, periodic=True)
+    own = found.phase.transpose(2, 1, 0)
+    zero = zero_phases(volume.values, int(phase.max()) + 1).transpose(2, 1, 0)
+    figures = {
+        "right number of phases": float(phases == phase.max() + 1),
+        "dice": dice(own, phase),
+        "zero dice": dice(zero, phase),
+        "fraction error": float(np.mean(own == phase.max()) / np.mean(phase == phase.max()) - 1),
+        "zero fraction error": float(
+            np.mean(zero == phase.max()) / np.mean(phase == phase.max()) - 1
+        ),
+        "seconds": seconds,
+    }
+    if labels is not None:
+        figures |= bodies(found, zero, phase, labels)
+    return figures
+
+
+def zero_phases(values: np.ndarray, phases: int) -> np.ndarray:
+    """Phases by multi-Otsu of the volume as it is."""
+    from skimage.filters import threshold_multiotsu
+
+    return np.searchsorted(threshold_multiotsu(values, phases), values)
+
+
+def dice(found: np.ndarray, phase: np.ndarray) -> float:
+    """Dice's coefficient of the worst phase."""
+    return min(
+        2.0
+        * float(((found == k) & (phase == k)).sum())
+        / float((found == k).sum() + (phase == k).sum())
+        for k in range(int(phase.max()) + 1)
+    )
+
+
+def bodies(
+    found: VolumeSegmentation, zero: np.ndarray, phase: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    """Particles against the balls: adjusted Rand index, and their number.
+
+    The index is over voxels whose phase is right: those missed are in Dice's coefficient.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    from xtalfuse.encoders.volume_objects import components, sizes
+
+    brightest = int(phase.max())
+    solid = found.phase.transpose(2, 1, 0) == brightest
+    inside, zero_inside = (labels >= 0) & solid, (labels >= 0) & (zero == brightest)
+    true = int(labels.max()) + 1
+    own = found.labels.transpose(2, 1, 0)
+    plain, count = components(zero == brightest, periodic=True)
+    large = int((sizes(plain, count) >= 8).sum())
+    return {
+        "rand index": float(adjusted_rand_score(labels[inside], own[inside])),
+        "zero rand index": float(adjusted_rand_score(labels[zero_inside], plain[zero_inside])),
+        "number": float((found.label_phase == brightest).sum() / true),
+        "zero number": large / true,
+    }
+
+
+def over_noise() -> dict[str, dict[str, dict[str, float]]]:
+    """Means over specimens, for each kind and strength of noise, and with artefacts."""
+    conditions: dict[str, dict[str, Any]] = {f"noise {n}": {"noise": n} for n in NOISE}
+    conditions["noise 0.2, rings 0.2"] = {"noise": 0.2, "rings": 0.2}
+    conditions["noise 0.2, cupping 10 %"] = {"noise": 0.2, "cupping": 0.1}
+    conditions["noise 0.2, blur 1.5"] = {"noise": 0.2, "blur": 1.5}
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for kind in SPECIMENS:
+        results[kind] = {}
+        for name, changes in conditions.items():
+            each = [accuracy(kind, index, **changes) for index in range(REPEATS)]
+            results[kind][name] = {key: float(np.mean([e[key] for e in each])) for key in each[0]}
+    return results
+
+
+def large(kind: str) -> dict[str, float]:
+    """Time and memory of a large volume; runs in a process of its own."""
+    side = LARGE[kind]
+    name = "foam" if kind == "foam" else "balls that touch"
+    phase, _ = truth(name, 900, side)
+    volume = seen(phase, 900, noise=0.3)
+    volume.values[...] = np.rint(volume.values)
+    del phase
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, wall = time.process_time(), time.perf_counter()
+    found = segment_volume(volume)
+    labelled = time.process_time() - began
+    graph = found.graph()
+    return {
+        "voxels": float(side**3),
+        "labels s": labelled,
+        "labels and graph s": time.process_time() - began,
+        "wall s": time.perf_counter() - wall,
+        "peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "GB before": before / 1e6,
+        "bodies": float(len(graph)),
+        "boundaries": float(graph.edges.shape[1]),
+    }
+
+
+def in_child(kind: str) -> dict[str, float]:
+    """`large` in a fresh process on one thread."""
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ct", "--large", kind],
+        env={**os.environ, **threads}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def write_files(folder: Path) -> list[Path]:
+    """The same small volume in every format."""
+    import h5py
+    import tifffile
+
+    phase, _ = truth("foam", 0, 32)
+    values = seen(phase, 0, noise=0.2).values.astype(np.uint16)
+    tifffile.imwrite(folder / "stack.tif", values, imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(folder / "packed.tif", values, compression="zlib")
+    np.save(folder / "volume.npy", values)
+    np.savez_compressed(folder / "volume.npz", values)
+    with h5py.File(folder / "volume.h5", "w") as file:
+        file.create_dataset("recon/data", data=values, chunks=(8, 32, 32), compression="gzip")
+    with h5py.File(folder / "plain.h5", "w") as file:
+        file["recon/data"] = values
+    head = bytearray(1024)
+    head[:16] = np.array([32, 32, 32, 6], "<i4").tobytes()
+    head[88:92] = np.array([1], "<i4").tobytes()
+    head[208:216] = b"MAP \x44\x44\0\0"
+    (folder / "volume.mrc").write_bytes(bytes(head) + values.tobytes())
+    return sorted(folder.iterdir())
+
+
+def damaged(copies: int = 20) -> dict[str, Any]:
+    """What becomes of copies that were cut or had bits flipped."""
+    rng = np.random.default_rng(SEED)
+    verdicts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in write_files(folder):
+            content, whole = path.read_bytes(), load(path).values
+            for number in range(copies):
+                spoilt = bytearray(content)
+                cut = number % 2 == 0
+                if cut:
+                    spoilt = spoilt[: int(len(content) * rng.uniform(0.02, 0.98))]
+                else:
+                    for place in rng.integers(0, len(content), 5):
+                        spoilt[place] ^= 1 << int(rng.integers(8))
+                path.write_bytes(bytes(spoilt))
+                verdicts[f"{'cut' if cut else 'bits flipped'}: {_verdict(path, whole)}"] += 1
+    return dict(sorted(verdicts.items()))
+
+
+def _verdict(path: Path, whole: np.ndarray) -> str:
+    try:
+        values = load(path).values
+    except UnreadableFileError:
+        return "refused"
+    except Exception as error:
+        return f"CRASHED ({type(error).__name__})"
+    if values.shape != whole.shape:
+        return "read as another shape"
+    changed = float(np.mean(values != whole))
+    if changed == 0.0:
+        return "whole"
+    return "a few values changed" if changed < 1e-3 else "MANY VALUES CHANGED"
+
+
+def real_files(real: Path) -> dict[str, str]:
+    """The files of the collection: right, refused with a reason, or wrong."""
+    told: dict[str, str] = {}
+    gold = real / "ct" / "nanoporous_gold.npz"
+    with np.load(gold, allow_pickle=False) as file:
+        packed = file["volumes_packed"]
+    right = 0
+    began = time.perf_counter()
+    for index in range(len(packed)):
+        values = load(f"{gold}#{index}").values
+        right += np.array_equal(values.ravel(), np.unpackbits(packed[index])[: values.size])
+    told[gold.name] = f"{right} of {len(packed)} volumes right"
+    told[gold.name] += f", {1e3 * (time.perf_counter() - began) / len(packed):.0f} ms each"
+    for path in (gold, *sorted((real / "ct" / "nxtomo").rglob("*"))):
+        if path.suffix not in (".npz", ".nxs", ".h5"):
+            continue
+        try:
+            shape = load(path).values.shape
+            told[f"{path.name}, nothing chosen"] = f"READ as {shape}"
+        except UnreadableFileError as error:
+            told[f"{path.name}, nothing chosen"] = f"refused: {error}"
+    return told
+
+
+def table(results: dict[str, Any]) -> str:
+    """The figures as text."""
+    lines = []
+    for kind, figures in results["large"].items():
+        listed = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+        lines.append(f"256^3 {kind}: {listed}")
+    for kind, conditions in results["accuracy"].items():
+        lines.append(f"\n{kind} {SPECIMENS[kind]}; in brackets the zero model")
+        lines.append(f"{'':26} phases   dice (zero)     fraction % (zero)   Rand (zero)    number")
+        for name, f in conditions.items():
+            row = (
+                f"{name:26} {f['right number of phases']:5.2f}   {f['dice']:.3f} "
+                f"({f['zero dice']:.3f})   {100 * f['fraction error']:+6.1f} "
+                f"({100 * f['zero fraction error']:+6.1f})  "
+            )
+            if "rand index" in f:
+                row += (
+                    f"    {f['rand index']:.3f} ({f['zero rand index']:.3f})  {f['number']:.2f} "
+                    f"({f['zero number']:.2f})"
+                )
+            lines.append(row)
+    lines.append(
+        "\ndamaged copies: " + ", ".join(f"{k} {v}" for k, v in results["damaged"].items())
+    )
+    lines += [f"{name}: {verdict}" for name, verdict in results["real"].items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, and write what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--real",
+        type=Path,
+        default=os.environ.get(
+            "XTALFUSE_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"
+        ),
+        help="folder of real instrument files",
+    )
+    parser.add_argument("--large", choices=LARGE, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.large:
+        print(json.dumps(large(options.large)))
+        return
+    results = {
+        "large": {kind: in_child(kind) for kind in LARGE},
+        "accuracy": over_noise(),
+        "damaged": damaged(),
+        "real": real_files(Path(options.real)) if Path(options.real).is_dir() else {},
+    }
+    print(table(results))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

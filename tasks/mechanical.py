@@ -38,13 +38,9 @@ def graph_stiffness(
     """
     graph = segmentation.graph
     used = [material for k, material in enumerate(materials) if (graph.phase == k).any()]
-    missing = [m for m in used if m.elastic is None and not m.phase.pore]
+    missing = missing_constants(used)
     if missing:
-        return None, [
-            f"no elastic properties: {material.phase.name}: {material.found_by}; say what it is, "
-            f"as --phases {material.phase.name!r}=nickel"
-            for material in missing
-        ]
+        return None, missing
     stiffness = grain_stiffness(graph, materials)
     middle, samples = hill_estimate(stiffness, graph.size)
     constants = max(m.elastic.relative_uncertainty for m in used if m.elastic is not None)
@@ -66,6 +62,16 @@ def graph_stiffness(
         (*basis, "the volume is repeated periodically"),
         "the volume is a fair sample of the material",
     ), []
+
+
+def missing_constants(materials: Sequence[Material]) -> list[str]:
+    """What to say of each phase whose elastic constants are not known."""
+    return [
+        f"no elastic properties: {material.phase.name}: {material.found_by}; say what it is, as "
+        f"--phases {material.phase.name!r}=nickel"
+        for material in materials
+        if material.elastic is None and not material.phase.pore
+    ]
 
 
 def constants_used(materials: Sequence[Material]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.datasets.grains import boundary_table, grain_table, save_graph, write_table
-from xtalfuse.loaders.record import FileReport
+from xtalfuse.loaders.record import FileReport, Modality
 from xtalfuse.tasks.answer import package_version
 from xtalfuse.tasks.figure import png_bytes
 from xtalfuse.tasks.microstructure import Microstructure
@@ -33,9 +33,9 @@ TITLES = {
     "taylor_factor": "Taylor factor",
     "yield_stress": "Yield stress (Hall-Petch)",
     "hardness": "Hardness (Tabor)",
-    "porosity": "Porosity",
     "open_porosity": "Open porosity",
     "specific_surface": "Specific surface",
+    "body_diameter": "Mean diameter of bodies",
 }
 UNITS = {"um": "µm", "1/um": "1/µm"}
 
@@ -118,7 +118,8 @@ def headline(found: Microstructure) -> str:
     """The answer in one sentence."""
     graph = found.graph
     names = [m.phase.name for k, m in enumerate(found.materials) if (graph.phase == k).any()]
-    text = f"{len(graph)} grains of {' and '.join(names)}"
+    kind = "grains" if found.measurement.modality is Modality.EBSD else "bodies"
+    text = f"{len(graph)} {kind} of {' and '.join(names)}"
     young = found.property_named("youngs_modulus")
     if young is not None:
         text += f"; Young's modulus {in_words(young)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -90,6 +91,7 @@ def analyse_map(
 def _illustrations(segmentation: Segmentation) -> list[Illustration]:
     """Figures of the map, or of the middle section of a stack."""
     from xtalfuse.tasks import map_figures as figures
+    from xtalfuse.tasks.pole_figures import pole_figures
 
     drawn = [
         Illustration(
@@ -118,7 +120,17 @@ def _illustrations(segmentation: Segmentation) -> list[Illustration]:
             lambda: figures.size_figure(segmentation, grain_size(segmentation)),
         ),
     ]
-    if len(segmentation.crystal_map.phases) > 1:
+    graph = segmentation.graph
+    drawn += [
+        Illustration(
+            f"poles_{number}",
+            f"Pole figures of {phase.name}: density of plane normals, upper half, equal area.",
+            partial(pole_figures, segmentation, number),
+        )
+        for number, phase in enumerate(graph.phases)
+        if phase.laue is not None and (graph.phase == number).any()
+    ]
+    if len(graph.phases) > 1:
         drawn.insert(
             1,
             Illustration("phases", "Phases.", lambda: figures.phase_figure(segmentation)),

@@ -1,4 +1,4 @@
-"""xtalfuse: which phases a specimen holds, from whatever its instruments recorded.
+"""xtalfuse: phases, grains and properties of a specimen, from whatever its instruments recorded.
 
 >>> import xtalfuse
 >>> record = xtalfuse.load_specimen("specimen/")  # doctest: +SKIP
@@ -15,19 +15,32 @@ if TYPE_CHECKING:
     from xtalfuse.datasets.library import Library
     from xtalfuse.loaders import load, load_specimen
     from xtalfuse.tasks.identify import identify
+    from xtalfuse.tasks.microstructure import analyse
+    from xtalfuse.tasks.microstructure_report import write_microstructure
     from xtalfuse.tasks.report import write_report
 
     __version__: str
 
-__all__ = ["Library", "__version__", "identify", "load", "load_specimen", "write_report"]
+__all__ = [
+    "Library",
+    "__version__",
+    "analyse",
+    "identify",
+    "load",
+    "load_specimen",
+    "write_microstructure",
+    "write_report",
+]
 
 # Public name -> module that holds it. Each is imported when it is first asked for, so that
 # `import xtalfuse` and `xtalfuse --help` do not wait for torch, HyperSpy or matplotlib.
 _HOMES = {
     "Library": "xtalfuse.datasets.library",
+    "analyse": "xtalfuse.tasks.microstructure",
     "identify": "xtalfuse.tasks.identify",
     "load": "xtalfuse.loaders",
     "load_specimen": "xtalfuse.loaders",
+    "write_microstructure": "xtalfuse.tasks.microstructure_report",
     "write_report": "xtalfuse.tasks.report",
 }
 

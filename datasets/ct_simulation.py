@@ -196,6 +196,6 @@ def as_measurement(
         for axis, n in zip("zyx", values.shape, strict=True)
     )
     calibration = Calibration.UNKNOWN if step_um is None else Calibration.KNOWN
-    sha256 = hashlib.sha256(values).hexdigest()
+    sha256 = hashlib.sha256(values.tobytes()).hexdigest()
     source = Provenance(name, sha256, "simulation")
     return Measurement(Modality.CT, values, axes, "arbitrary", calibration, source)

@@ -68,10 +68,9 @@ class VolumeSegmentation:
     @property
     def fractions(self) -> np.ndarray:
         """(k,) share of each phase in the volume."""
-        counts = sum(
-            np.bincount(self.phase[part].ravel(), minlength=len(self.phases))
-            for part in slabs(len(self.phase))
-        )
+        counts = np.zeros(len(self.phases))
+        for part in slabs(len(self.phase)):
+            counts += np.bincount(self.phase[part].ravel(), minlength=len(self.phases))
         return counts / self.phase.size
 
     @property

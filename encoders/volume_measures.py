@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 
 import numpy as np
 
 from xtalfuse.encoders.volume_objects import (
+    HALF,
     NOTHING,
     Periodic,
     axes_that_repeat,
@@ -18,7 +18,7 @@ from xtalfuse.encoders.volume_objects import (
 )
 
 Step = float | tuple[float, float, float]
-_DIRECTIONS = [o for o in product((-1, 0, 1), repeat=3) if o > (0, 0, 0)]
+_DIRECTIONS = HALF
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def specific_surface(mask: np.ndarray, step: Step = 1.0, periodic: Periodic = Fa
         crossings = pairs = 0
         for here, there in neighbours(mask.shape, offset, repeats):
             pairs += mask[here].size
-            crossings += np.count_nonzero(mask[here] != mask[there])
+            crossings += int(np.count_nonzero(mask[here] != mask[there]))
         length = float(np.linalg.norm(np.array(offset) * (z, y, x)))
         total += weight * crossings / (pairs * length)
     return 2.0 * total

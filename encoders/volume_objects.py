@@ -15,7 +15,9 @@ import numpy as np
 from xtalfuse.encoders.volume_phases import slabs
 
 NOTHING = -1
-_HALF = [o for o in product((-1, 0, 1), repeat=3) if o > (0, 0, 0)]  # 13 of 26 neighbours
+HALF: tuple[tuple[int, int, int], ...] = tuple(
+    (z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z, y, x) > (0, 0, 0)
+)  # 13 of 26 neighbours
 _LEAST_DEPTH = 1.0  # voxels: a neck less deep than this is the roughness of a digital surface
 _SLAB = 2  # slices worked on at once: six arrays of them stay in the processor's cache
 _STEPS, _BITS = 32.0, 18  # depths of passes in steps of 1/32 voxel, up to 8,192 voxels
@@ -47,8 +49,11 @@ def components(
     """
     import cc3d
 
+    whole = np.ascontiguousarray(mask, np.uint8)
     labels = cc3d.connected_components(
-        np.ascontiguousarray(mask, np.uint8), connectivity=connectivity, out_dtype=np.uint32
+        whole,
+        connectivity=connectivity,
+        out_dtype=np.uint32,  # type: ignore[call-overload]
     ).view(np.int32)
     labels -= 1
     count = int(labels.max(initial=NOTHING)) + 1
@@ -212,16 +217,16 @@ def neighbours(
 
 
 def _uphill(depth: np.ndarray, repeats: tuple[bool, bool, bool]) -> np.ndarray:
-    """(Z, Y, X) int64: index of the top that the steepest way up from each voxel leads to.
+    """(Z, Y, X) int: index of the top that the steepest way up from each voxel leads to.
 
     On a plateau the way leads to the voxel of the highest index, so that none goes round.
     """
-    index = np.arange(depth.size, dtype=np.int32 if depth.size < 2**31 else np.int64)
-    index = index.reshape(depth.shape)
+    kind = np.int32 if depth.size < 2**31 else np.int64
+    index: np.ndarray = np.arange(depth.size, dtype=kind).reshape(depth.shape)
     target, best = index.copy(), depth.copy()  # the slope to where a voxel points, as a height
-    for offset in (*_HALF, *(tuple(-o for o in half) for half in _HALF)):
+    for offset in (*HALF, *((-z, -y, -x) for z, y, x in HALF)):
         length = np.float32(np.sqrt(np.count_nonzero(offset)))
-        for here, there in neighbours(depth.shape, offset, repeats):  # type: ignore[arg-type]
+        for here, there in neighbours(depth.shape, offset, repeats):
             _steeper(depth[here], depth[there], index[there], length, best[here], target[here])
     return _followed(target.ravel()).reshape(depth.shape)
 
@@ -256,8 +261,8 @@ def _saddles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """((m, 2) basins that touch, (m,) depth of the highest pass between them)."""
     found = [np.empty(0, np.int64)]  # pair of basins and depth in one number, quick to sort
-    for offset in _HALF:
-        for here, there in neighbours(depth.shape, offset, repeats):  # type: ignore[arg-type]
+    for offset in HALF:
+        for here, there in neighbours(depth.shape, offset, repeats):
             for part in slabs(depth[here].shape[0], _SLAB):
                 one, other = labels[here][part], labels[there][part]
                 border = one != other

@@ -167,8 +167,7 @@ def is_slices(folder: Path) -> bool:
 def companions(path: Path) -> tuple[Path, ...]:
     """Files beside `path` that are read together with it."""
     if path.suffix.lower() == ".mhd":
-        beside = path.with_suffix(".raw")
-        return (beside,) if beside.is_file() else ()
+        return ct_raw.data_of(path)
     beside_raw = ct_raw.sidecar(path)
     # a .mhd is the file itself, and its raw data the companion
     return (beside_raw,) if beside_raw and beside_raw.suffix.lower() != ".mhd" else ()
@@ -219,7 +218,7 @@ def read(path: str | Path, wanted: Wanted | None = None) -> Measurement | Spoole
         head = file.read(_HEAD_BYTES)
     for is_this, reader in (*_FORMATS, *_IF_ASKED):
         if is_this(path, head):
-            return _measurement(path, lambda place, part, r=reader: r(place, part), wanted)
+            return _measurement(path, reader, wanted)
     raise UnreadableFileError(
         f"{path.name}: no known format of a volume; save it as a multipage .tif, .npy, .h5, or "
         "raw data with a .json beside it"

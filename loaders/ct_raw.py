@@ -46,10 +46,10 @@ class Sidecar(BaseModel):
     @classmethod
     def _plain_number(cls, value: str) -> str:
         try:
-            kind = np.dtype(value).kind
+            number = np.dtype(value).kind in "buif"
         except TypeError:
-            kind = ""
-        if kind not in "buif":
+            number = False
+        if not number:
             raise ValueError(f"{value!r} is no type of number; write uint8, uint16 or float32")
         return value
 
@@ -88,8 +88,7 @@ def raw(path: Path, part: str | None) -> Source:
     step = (size, size, size) if isinstance(size, float) else size
     if step is not None and min(step) <= 0:
         raise UnreadableFileError(f"{beside.name}: voxel_size_um: not positive; correct the value")
-    order = "<" if said.byte_order == "little" else ">"
-    dtype = np.dtype(said.dtype).newbyteorder(order)
+    dtype = np.dtype(said.dtype).newbyteorder(said.byte_order)
     return _raw_source(path, said.shape, dtype, said.offset, step, False, said.label)
 
 
@@ -115,6 +114,15 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableFileError(f"{path.name}: no text; write it as UTF-8") from None
+
+
+def data_of(header: Path) -> tuple[Path, ...]:
+    """The raw data that a ``.mhd`` file names, if they are beside it."""
+    named = re.search(r"(?m)^ElementDataFile\s*=\s*(\S+)\s*$", _text(header))
+    if named is None or Path(named.group(1)).name != named.group(1):
+        return ()
+    data = header.with_name(named.group(1))
+    return (data,) if data.is_file() else ()
 
 
 def _read_sidecar(path: Path) -> Sidecar:

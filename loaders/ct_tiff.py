@@ -31,14 +31,14 @@ def is_stack(path: Path, head: bytes) -> bool:
     try:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
-            page = tiff.pages[0]
+            tags = tiff.pages.first.tags
             return (
                 len(tiff.series) == 1
                 and len(series.shape) == 3
                 and series.axes[0] in _SLICE_AXES
                 and series.axes[1:] == "YX"
                 and min(series.shape) >= SHORTEST
-                and not any(tag in page.tags for tag in _ELECTRON_TAGS)
+                and not any(tag in tags for tag in _ELECTRON_TAGS)
             )
     except Exception:  # damaged: the reader of pictures will say how
         return False

@@ -186,6 +186,13 @@ def test_bodies_meet_across_faces_only_where_the_box_repeats():
     assert objects.components(mask, periodic=True, connectivity=6)[1] == 3
 
 
+def test_distances_agree_with_scipy():
+    from scipy.ndimage import distance_transform_edt
+
+    mask = foam(18, 0, (20, 22, 24), 0.6)
+    np.testing.assert_allclose(objects.distance(mask), distance_transform_edt(mask), rtol=1e-6)
+
+
 def test_distances_reach_round_a_periodic_box():
     mask = np.ones((20, 20, 20), bool)
     mask[0, 0, 0] = False

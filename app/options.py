@@ -110,7 +110,7 @@ def parse_materials(text: str | None) -> tuple[str, ...] | dict[str, str]:
             f"--phases: {text!r}; write materials in order, as pore,gold, or each with the name of "
             "its phase, as Ferrite=iron,Austenite=austenite"
         )
-    return dict(pairs) if named == {2} else tuple(parts)
+    return {pair[0]: pair[1] for pair in pairs} if named == {2} else tuple(parts)
 
 
 def make_folder(path: Path) -> None:

@@ -223,8 +223,9 @@ def disorientation(
     a and b are not switched.
     """
     m = multiply(b, conjugate(a))
-    same = laue_b is None or laue_b == laue
-    after = laue_operators(laue if same else laue_b, m)
+    other = laue if laue_b is None else laue_b
+    same = other == laue
+    after = laue_operators(other, m)
     before = torch.eye(4, dtype=m.dtype, device=m.device)[:1] if same else laue_operators(laue, m)
     triangle = laue if same else None
     return _in_rows(lambda rows: _smallest(rows, after, before, triangle), m)

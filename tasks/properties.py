@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,13 @@ from xtalfuse.physics.elasticity import (
 
 RESAMPLES = 200
 PLACE_SPREAD = 0.07  # of the effective stiffness between Reuss (0) and Voigt (1), standard
+# isotropic moduli and their units
+MODULI = {
+    "bulk_modulus": "GPa",
+    "shear_modulus": "GPa",
+    "youngs_modulus": "GPa",
+    "poisson_ratio": "",
+}
 AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
 
@@ -120,29 +128,23 @@ def elastic_properties(estimate: StiffnessEstimate) -> list[Property]:
 
     properties = [found("stiffness_voigt", voigt_from_mandel)]
     for axis, direction in AXES.items():
-        along = np.array(direction)
-        properties.append(found(f"youngs_modulus_{axis}", lambda c, d=along: youngs_modulus(c, d)))
-    for index, (name, unit) in enumerate(
-        [
-            ("bulk_modulus", "GPa"),
-            ("shear_modulus", "GPa"),
-            ("youngs_modulus", "GPa"),
-            ("poisson_ratio", ""),
-        ]
-    ):
-        properties.append(found(name, lambda c, i=index: _middle_moduli(c)[i], unit))
+        along = partial(youngs_modulus, direction=np.array(direction))
+        properties.append(found(f"youngs_modulus_{axis}", along))
+    for name, unit in MODULI.items():
+        properties.append(found(name, partial(_middle_modulus, name), unit))
     properties.append(found("universal_anisotropy", universal_anisotropy, ""))
     return properties
 
 
-def _middle_moduli(stiffness: np.ndarray) -> tuple[float, float, float, float]:
-    """K, G, E, nu of the mean over all directions of an anisotropic body, Hill's between bounds."""
+def _middle_modulus(name: str, stiffness: np.ndarray) -> float:
+    """One of `MODULI` of the mean over all directions of an anisotropic body, Hill's of bounds."""
     high = isotropic_moduli(stiffness)
     soft = isotropic_moduli(np.linalg.inv(stiffness))
     bulk = 0.5 * (float(high.bulk) + 1.0 / (9.0 * float(soft.bulk)))
     shear = 0.5 * (float(high.shear) + 1.0 / (4.0 * float(soft.shear)))
     total = 3.0 * bulk + shear
-    return bulk, shear, 9.0 * bulk * shear / total, (1.5 * bulk - shear) / total
+    moduli = bulk, shear, 9.0 * bulk * shear / total, (1.5 * bulk - shear) / total
+    return dict(zip(MODULI, moduli, strict=True))[name]
 
 
 def resampled_mean(

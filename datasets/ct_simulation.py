@@ -181,7 +181,7 @@ def foam(
     kz = np.fft.rfftfreq(shape[2])
     k = np.sqrt(kx[:, None, None] ** 2 + ky[None, :, None] ** 2 + kz**2)
     field *= np.exp(-0.5 * ((k * wavelength - 1.0) / 0.1) ** 2)  # a shell in reciprocal space
-    waves = np.fft.irfftn(field, shape)
+    waves = np.fft.irfftn(field, shape, axes=(0, 1, 2))
     return waves > np.quantile(waves, 1.0 - fraction)
 
 

@@ -228,20 +228,21 @@ def _uphill(depth: np.ndarray, repeats: tuple[bool, bool, bool]) -> np.ndarray:
     index = np.arange(depth.size, dtype=kind).reshape(depth.shape)
     target, best = index.copy(), depth.copy()  # the slope to where a voxel points, as a height
     for offset in (*HALF, *((-z, -y, -x) for z, y, x in HALF)):
-        length = np.float32(np.sqrt(np.count_nonzero(offset)))
+        share = np.float32(1.0 / np.sqrt(np.count_nonzero(offset)))  # of the rise, per length
         for here, there in neighbours(depth.shape, offset, repeats):
-            _steeper(depth[here], depth[there], index[there], length, best[here], target[here])
+            _steeper(depth[here], depth[there], index[there], share, best[here], target[here])
     return _followed(target.ravel()).reshape(depth.shape)
 
 
 def _steeper(
-    own: np.ndarray, other: np.ndarray, index: np.ndarray, length: np.float32,
+    own: np.ndarray, other: np.ndarray, index: np.ndarray, share: np.float32,
     best: np.ndarray, target: np.ndarray,
 ) -> None:  # fmt: skip
     """Point to the other voxel where the way up to it is steeper than the best so far."""
     for part in slabs(len(own), _SLAB):
         rise = other[part] - own[part]
-        rise /= length
+        if share < 1.0:
+            rise *= share
         rise += own[part]
         better = rise > best[part]
         flat = (rise == best[part]) & (index[part] > target[part])

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
-from benchmarks.grain_ridge import Ridge, features, fit_ridge
+from benchmarks.grain_ridge import LEVELS, Ridge, features, fit_ridge
 from benchmarks.grain_sets import FIT_SEED, TEST_SEED, samples_of
 from xtalfuse.datasets.mechanics_sample import MechanicsSample, Variety
 from xtalfuse.encoders.grain_pairs import grain_stiffness, pair_data
@@ -94,7 +94,7 @@ def network_stress(network: GrainNetwork, graph: GrainGraph, stiffness: torch.Te
         return stiffness @ network(pair_data(graph, stiffness)).concentration
 
 
-def ridge_table(fit: Sequence[Case], level: str, given: str) -> Ridge:
+def fit_level(fit: Sequence[Case], level: str, given: str) -> Ridge:
     """A ridge of one level of neighbourhood, fitted to three loads on each volume."""
     x, y = [], []
     for each in fit:
@@ -153,48 +153,58 @@ def coverage(test: Sequence[Case]) -> float:
 
 
 def measure(
-    metal: str, fit: Sequence[Case], relatives: Sequence[Case], test: Sequence[Case], retrain: int
+    fit: Sequence[Case], relatives: Sequence[Case], test: Sequence[Case], retrain: int
 ) -> dict[str, float]:
-    """All figures of one metal."""
-    trained, _ = load_network()
-    untrained = GrainNetwork(trained.config).double().requires_grad_(False)
-    mixed = retrained_on_shuffled(fit, retrain) if retrain and fit else None
+    """All figures of one metal; ridges only where there are volumes to fit them to."""
+    stresses = network_stresses(fit, test, retrain)
     found: dict[str, float] = {}
     for given in LOADS:
-        tell = f"{given}: "
         truth = [along(each.truth, each.share, given) for each in test]
-
-        def score(stress: Any, truth: list[np.ndarray] = truth, given: str = given) -> float:
-            return r2(truth, [along(stress(k, e), e.share, given) for k, e in enumerate(test)])
-
-        found[tell + "Hill (every grain the mean)"] = r2(truth, [np.ones_like(t) for t in truth])
-        for level in ("own", "mean", "directional") if fit else ():
-            ridge = ridge_table(fit, level, given)
-            found[tell + f"ridge, {level}"] = ridge_r2(ridge, test, level, given)
-        if fit:
-            found[tell + "ridge, directional, shuffled"] = ridge_r2(
-                ridge_table(fit, "directional", given), test, "directional", given, mix=True
+        ridges = {level: fit_level(fit, level, given) for level in LEVELS} if fit else {}
+        figures = {"Hill (every grain the mean)": r2(truth, [np.ones_like(t) for t in truth])}
+        for level, ridge in ridges.items():
+            figures[f"ridge, {level}"] = ridge_r2(ridge, test, level, given)
+        if ridges:
+            last = ridges["directional"]
+            figures["ridge, directional, shuffled"] = ridge_r2(
+                last, test, "directional", given, mix=True
             )
         if relatives:
-            ridge = ridge_table(relatives, "directional", given)
-            found[tell + "ridge of its relatives"] = ridge_r2(ridge, test, "directional", given)
-        found[tell + "isolated spheres"] = score(
-            lambda k, e: e.stiffness @ isolated_spheres(e.stiffness, e.share)
-        )
-        found[tell + "interacting spheres, untrained"] = score(
-            lambda k, e: network_stress(untrained, e.sample.graph, e.stiffness)
-        )
-        found[tell + "grain network"] = score(
-            lambda k, e: network_stress(trained, e.sample.graph, e.stiffness)
-        )
-        found[tell + "grain network, shuffled"] = score(
-            lambda k, e: network_stress(trained, shuffled(e.sample.graph, k), e.stiffness)
-        )
-        if mixed is not None:
-            found[tell + "retrained on shuffled"] = score(
-                lambda k, e: network_stress(mixed, shuffled(e.sample.graph, 900 + k), e.stiffness)
+            ridge = fit_level(relatives, "directional", given)
+            figures["ridge of its relatives, directional"] = ridge_r2(
+                ridge, test, "directional", given
             )
+        for name, stress in stresses.items():
+            told = [along(each, case.share, given) for each, case in zip(stress, test, strict=True)]
+            figures[name] = r2(truth, told)
+        found |= {f"{given}: {name}": value for name, value in figures.items()}
     found["coverage of 90 % intervals"] = coverage(test)
+    return found
+
+
+def network_stresses(
+    fit: Sequence[Case], test: Sequence[Case], retrain: int
+) -> dict[str, list[torch.Tensor]]:
+    """Stress of the grains of the test volumes after the network and what it is made of."""
+    trained, _ = load_network()
+    untrained = GrainNetwork(trained.config).double().requires_grad_(False)
+
+    def of(network: GrainNetwork, *, mix: int | None = None) -> list[torch.Tensor]:
+        graphs = [each.sample.graph for each in test]
+        if mix is not None:
+            graphs = [shuffled(graph, mix + k) for k, graph in enumerate(graphs)]
+        pairs = zip(graphs, test, strict=True)
+        return [network_stress(network, graph, each.stiffness) for graph, each in pairs]
+
+    found = {
+        "isolated spheres": [e.stiffness @ isolated_spheres(e.stiffness, e.share) for e in test],
+        "interacting spheres, untrained": of(untrained),
+        "grain network": of(trained),
+        "grain network, shuffled neighbours": of(trained, mix=900),
+    }
+    if retrain and fit:
+        mixed = retrained_on_shuffled(fit, retrain)
+        found["the same, retrained on shuffled"] = of(mixed, mix=900)
     return found
 
 
@@ -221,7 +231,7 @@ def main() -> None:
         for metal, samples in tests.items():
             relatives = [each for name in RELATIVES.get(metal, ()) for each in cases[name]]
             fit = cases[metal] if metal in BARS else []
-            found = measure(metal, fit, relatives, [case(s) for s in samples], given.retrain)
+            found = measure(fit, relatives, [case(s) for s in samples], given.retrain)
             print(f"\n{kind}, {metal}" + (f" (bar {BARS[metal]})" if metal in BARS else ""))
             for name, value in found.items():
                 print(f"  {name:48s} {value:7.3f}", flush=True)

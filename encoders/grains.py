@@ -34,6 +34,9 @@ from xtalfuse.physics.interaction import (
     with_trace,
 )
 
+LARGEST_WEIGHT = 3.0  # of a learned tensor; those of two spheres have 0.6 and 0.24
+CONCENTRIC = 0.7  # of the distance of touching spheres: nearer grains lie around each other
+
 
 @dataclass(frozen=True)
 class GrainNetworkConfig:
@@ -52,7 +55,7 @@ class GrainNetworkConfig:
 class PairTensor(nn.Module):
     """B of near pairs per volume of the acting grain, (m, 15); the same in both directions."""
 
-    scalars, tensors = 12, 14
+    scalars, tensors = 14, 14
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -60,30 +63,35 @@ class PairTensor(nn.Module):
 
     def forward(self, data: Data) -> Tensor:
         i, j = data.edge_index
-        radius, shape = _radius_and_shape(data)
-        apart = torch.linalg.vector_norm(data.edge_vector, dim=-1)
+        radius, shape, _ = _outlines(data)
+        apart = torch.linalg.vector_norm(data.edge_vector, dim=-1).clamp(min=1e-9)
         # spheres that would overlap are taken to touch
         touching = torch.maximum(apart, radius[i] + radius[j])
         n = data.edge_vector / apart[:, None]
         base = two_spheres(n * touching[:, None], radius[i], radius[j])
-        weights = self.weigh(self._scalars(data, n, apart, radius, shape))
+        weights = _bounded(self.weigh(self._scalars(data, n, apart)))
         learned = torch.einsum("mb,mbk->mk", weights, self._tensors(data, n, shape))
-        return (base + learned) / touching[:, None] ** 3
+        # a grain around another has no direction from it
+        fade = (apart / (CONCENTRIC * touching)).clamp(max=1.0) ** 2
+        return (fade / touching**3)[:, None] * (base + learned)
 
     @staticmethod
-    def _scalars(data: Data, n: Tensor, apart: Tensor, radius: Tensor, shape: Tensor) -> Tensor:
-        """(m, 12) numbers that no rotation changes, the same for (i, j) and (j, i)."""
+    def _scalars(data: Data, n: Tensor, apart: Tensor) -> Tensor:
+        """(m, 14) numbers that no rotation changes, the same for (i, j) and (j, i)."""
         i, j = data.edge_index
+        radius, shape, excess = _outlines(data)
         one, other = radius[i], radius[j]
-        gap = apart / (one + other)
-        ratio = torch.log(one / other)
-        area = data.edge_area / (one * other)
+        gap = (apart / (one + other)).clamp(min=0.3)
+        ratio = torch.log(one / other).abs()
+        # of the surface of the smaller one
+        area = (data.edge_area / (4.0 * math.pi * torch.minimum(one, other) ** 2)).clamp(max=1.5)
         long_one, long_other = _along(shape[i], n) - 1.0, _along(shape[j], n) - 1.0
+        smaller = (long_one - long_other) * torch.tanh(torch.log(one / other))
         columns = [
-            torch.log(gap), 1.0 / gap - 1.0, ratio.abs(), ratio**2, area, area.sqrt(),
-            long_one + long_other, long_one * long_other, (long_one - long_other) ** 2,
-            (long_one - long_other) * ratio, _along(data.edge_normal, n),
-            (data.edge_normal**2).sum(dim=(-1, -2)),
+            torch.log(gap), 1.0 / gap - 1.0, torch.tanh(ratio), torch.tanh(ratio) ** 2, area,
+            area.sqrt(), long_one + long_other, long_one * long_other,
+            (long_one - long_other) ** 2, smaller, _along(data.edge_normal, n),
+            (data.edge_normal**2).sum(dim=(-1, -2)), excess[i] + excess[j], excess[i] * excess[j],
         ]  # fmt: skip
         return torch.stack(columns, dim=-1)
 
@@ -119,14 +127,16 @@ class SelfTensor(nn.Module):
         self.weigh = _perceptron(self.scalars, hidden, self.tensors)
 
     def forward(self, data: Data) -> Tensor:
-        radius, shape = _radius_and_shape(data)
+        radius, shape, excess = _outlines(data)
         ends = torch.cat([data.edge_index[0], data.edge_index[1]])
         faces = (data.edge_area[:, None, None] * data.edge_normal).repeat(2, 1, 1)
-        surface = scatter(faces, ends, 0, len(radius)) / (4.0 * math.pi * radius**2)[:, None, None]
+        surface = scatter(faces, ends, 0, len(radius))
+        total = _trace(surface)
+        surface = surface * (3.0 / total.clamp(min=1e-12))[:, None, None]
         scalars = torch.stack(
             [
-                _trace(shape) - 3.0, _trace(surface) - 1.0, _trace(shape @ shape) - 3.0,
-                3.0 * _trace(shape @ surface) - 3.0,
+                excess, torch.log1p(total / (4.0 * math.pi * radius**2)).clamp(max=2.0),
+                _trace(shape @ shape) / 3.0 - 1.0, _trace(shape @ surface) / 3.0 - 1.0,
             ],
             dim=-1,
         )  # fmt: skip
@@ -135,7 +145,8 @@ class SelfTensor(nn.Module):
             traceless(symmetric_product(shape, shape)),
             traceless(symmetric_product(surface, surface)),
         ]
-        learned = torch.einsum("nb,nbk->nk", self.weigh(scalars), torch.stack(tensors, dim=1))
+        weights = _bounded(self.weigh(scalars))
+        learned = torch.einsum("nb,nbk->nk", weights, torch.stack(tensors, dim=1))
         return sphere().to(shape) + learned
 
 
@@ -250,20 +261,28 @@ class _Medium:
 
 def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Two hidden layers; it starts at zero, that is with the physics of spheres alone."""
-    net = nn.Sequential(
-        nn.Linear(inputs, hidden), nn.SiLU(),
-        nn.Linear(hidden, hidden), nn.SiLU(),
-        nn.Linear(hidden, outputs),
+    last = nn.Linear(hidden, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
     )  # fmt: skip
-    nn.init.zeros_(net[-1].weight)
-    nn.init.zeros_(net[-1].bias)
-    return net
 
 
-def _radius_and_shape(data: Data) -> tuple[Tensor, Tensor]:
-    """Radius (n,) of the sphere of the same volume; second moment (n, 3, 3), 1 of a sphere."""
+def _bounded(weights: Tensor) -> Tensor:
+    """Weights that no input drives out of reach: Gamma is a projection, its norm is bounded."""
+    return LARGEST_WEIGHT * torch.tanh(weights / LARGEST_WEIGHT)
+
+
+def _outlines(data: Data) -> tuple[Tensor, Tensor, Tensor]:
+    """Radius (n,) of the sphere of the same volume; shape (n, 3, 3) of trace 3; excess (n,).
+
+    The excess is the logarithm of the second moment over that of the sphere, at most 2.
+    """
     radius = torch.pow(data.volume * (3.0 / (4.0 * math.pi)), 1.0 / 3.0)
-    return radius, data.shape / (0.2 * radius**2)[:, None, None]
+    size = _trace(data.shape) / 3.0
+    excess = torch.log(size / (0.2 * radius**2)).clamp(-1.0, 2.0)
+    return radius, data.shape / size[:, None, None], excess
 
 
 def _along(tensor: Tensor, n: Tensor) -> Tensor:

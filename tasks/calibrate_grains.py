@@ -66,9 +66,15 @@ def open_example(
     parts[inner] = count + cut
     _, stress = effective_stiffness(parts, torch.cat([turned, turned[torch.as_tensor(kept)]]))
     data = pair_data(graph, grain_stiffness(graph, [crystal.numpy()]))
-    data.stress = stress[count:].double()
-    data.share = data.volume / data.volume.sum()
-    data.kind = grain_kinds(graph)
+    return with_truth(data, stress[count:].double(), grain_kinds(graph))
+
+
+def with_truth(data: Data, stress: torch.Tensor, kinds: list[str]) -> Data:
+    """Add ``stress`` (n, 6, 6) GPa, ``share`` (n,), ``spread`` (1,) GPa^2 and ``kind``."""
+    share = data.volume / data.volume.sum()
+    away = stress - torch.einsum("n,nab->ab", share, stress)
+    data.stress, data.share, data.kind = stress, share, kinds
+    data.spread = torch.einsum("n,nab->", share, away**2)[None]
     return data
 
 

@@ -3,6 +3,12 @@
     python -m xtalfuse.tasks.train_grains --data DIR [DIR ...] --out grains.safetensors
 
 Runs on any device, alone or under ``torchrun``; goes on from its checkpoint when called again.
+The weights that come with the package say in ``encoders/weights/grains.json`` how they were
+trained, on these sets:
+
+    python -m xtalfuse.datasets.mechanics_set --out sets/varied --metals Cu,Ti,Li,Ni,Mg \\
+        --count 48 --grains 20:150 --cv 0.15:0.6 --aspect 0.4:2.5 --texture any --seed 11
+    python -m xtalfuse.datasets.mechanics_set --out sets/random100 --metals Cu,Ti --count 48
 """
 
 from __future__ import annotations
@@ -27,12 +33,12 @@ from xtalfuse.encoders.grains import GrainNetwork, GrainNetworkConfig
 from xtalfuse.encoders.weights import save_weights
 from xtalfuse.fusion.device import world
 from xtalfuse.fusion.train import TrainConfig, train
-from xtalfuse.tasks.calibrate_grains import calibrate, open_example
+from xtalfuse.tasks.calibrate_grains import calibrate, open_example, with_truth
 from xtalfuse.tasks.mechanics import grain_kinds
 
 logger = logging.getLogger(__name__)
 
-CALIBRATION_SEED = 1_000_000  # of volumes that no set holds
+OPEN_SEED, CALIBRATION_SEED = 1_000_000, 2_000_000  # of open volumes; no set holds them
 
 
 def example(sample: MechanicsSample) -> Data:
@@ -44,14 +50,10 @@ def example(sample: MechanicsSample) -> Data:
     """
     data = pair_data(sample.graph, grain_stiffness(sample.graph, [sample.crystal_stiffness]))
     stress = torch.as_tensor(sample.stress, dtype=torch.float64).permute(1, 2, 0)
-    share = data.volume / data.volume.sum()
-    away = stress - torch.einsum("n,nab->ab", share, stress)
-    data.stress, data.share, data.kind = stress, share, grain_kinds(sample.graph)
-    data.spread = torch.einsum("n,nab->", share, away**2)[None]
-    return data
+    return with_truth(data, stress, grain_kinds(sample.graph))
 
 
-def stress_loss(model: nn.Module, batch: Data) -> Tensor:
+def stress_loss(model: nn.Module, batch: Batch) -> Tensor:
     """Mean squared error of the stress of the grains over the spread of the true stresses."""
     error = batch.stiffness @ model(batch).concentration - batch.stress
     each = scatter(batch.share[:, None, None] * error**2, batch.batch, 0, len(batch.spread))
@@ -68,6 +70,10 @@ def chosen_samples(
             if metal not in without and begin <= seen[metal] < end:
                 yield samples[number]
             seen[metal] += 1
+
+
+def _single(data: Data) -> Data:
+    return data.apply(lambda each: each.float() if each.is_floating_point() else each)
 
 
 def _opened(samples: Sequence[MechanicsSample], count: int, seed: int) -> list[Data]:
@@ -90,8 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metals[sample.material] += 1
         data = example(sample)
         del data.kind
-        examples.append(data.apply(lambda each: each.float() if each.is_floating_point() else each))
-    logger.info("%d examples: %s", len(examples), dict(metals))
+        examples.append(_single(data))
+    held = list(chosen_samples(*chosen, given.limit, given.limit + given.calibrate))
+    for data in _opened(held, given.open * len(metals), OPEN_SEED + given.seed):
+        del data.kind
+        examples.append(_single(data))
+    logger.info("%d examples: %s and open ones", len(examples), dict(metals))
     size = GrainNetworkConfig(hidden=given.hidden)
     config = TrainConfig(given.steps, given.batch, given.learning_rate, seed=given.seed)
     torch.manual_seed(given.seed)
@@ -106,7 +116,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not here.first:
             return
     model.cpu()
-    held = list(chosen_samples(*chosen, given.limit, given.limit + given.calibrate))
     opened = _opened(held, len(held), seed=CALIBRATION_SEED + given.seed)
     about = {
         "command": "python -m xtalfuse.tasks.train_grains "
@@ -114,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seed": given.seed,
         "network": asdict(size),
         "training": asdict(config),
-        "examples": dict(sorted(metals.items())),
+        "examples": {**dict(sorted(metals.items())), "open": given.open * len(metals)},
         "final_loss": sum(history.loss[-50:]) / len(history.loss[-50:]),
         "calibration": calibrate(
             model.double().requires_grad_(False), [example(sample) for sample in held], opened
@@ -129,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="name.safetensors")
     parser.add_argument("--without", default="", help="metals to leave out, as in Zn,Pb")
     parser.add_argument("--limit", type=int, default=100, help="examples of each metal and set")
+    parser.add_argument("--open", type=int, default=10, help="open volumes of each metal")
     parser.add_argument("--calibrate", type=int, default=20, help="the next ones, to calibrate on")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=4)

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(folder: Path, out: Path, *more: str) -> list[str]:
-    return ["--data", str(folder), "--out", str(out), "--limit", "2", "--calibrate", "1",
+    return ["--data", str(folder), "--out", str(out), "--limit", "2", "--calibrate", "1", "--open", "1",
             "--batch", "2", "--hidden", "8", "--device", "cpu", *more]  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def test_training_lowers_the_loss_and_writes_weights_that_predict(folder: Path, 
     out = tmp_path / "net.safetensors"
     main(arguments(folder, out, "--steps", "40", "--without", "Zn"))
     state, about = load_weights(out)
-    assert about["examples"] == {"Cu": 2}
+    assert about["examples"] == {"Cu": 2, "open": 1}
     assert set(about["calibration"]["stress"]) == {"border", "inside", "periodic"}
     assert json.loads(out.with_suffix(".json").read_text())["command"].endswith("--without Zn")
     sample = MechanicsSet(folder)[0]

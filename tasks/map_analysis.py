@@ -58,13 +58,17 @@ def analyse_map(
     )
     segmented = time.perf_counter()
     graph = segmentation.graph
-    estimate, missing = graph_stiffness(segmentation, materials)
+    estimate, solution, missing = graph_stiffness(segmentation, materials)
     properties = [*geometry_properties(segmentation)]
     if estimate is not None:
         properties += elastic_properties(estimate)
     properties += plastic_properties(graph, materials)
     properties += strength_properties(segmentation, materials)
     illustrations = _illustrations(segmentation)
+    columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
+    if solution is not None:
+        field, columns["stress_xx_relative"] = solution.tension()
+        illustrations.append(_stress_illustration(segmentation, field))
     if estimate is not None:
         caption = f"Young's modulus by direction: {estimate.method}. {estimate.validity}."
         illustrations.append(
@@ -79,7 +83,7 @@ def analyse_map(
         stiffness=estimate,
         warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
         illustrations=tuple(illustrations),
-        grain_columns={"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)},
+        grain_columns=columns,
         boundary_columns={"sigma": segmentation.sigma},
         seconds={
             "segmentation": segmented - started,
@@ -136,6 +140,18 @@ def _illustrations(segmentation: Segmentation) -> list[Illustration]:
             Illustration("phases", "Phases.", lambda: figures.phase_figure(segmentation)),
         )
     return drawn
+
+
+def _stress_illustration(segmentation: Segmentation, field: np.ndarray) -> Illustration:
+    from xtalfuse.tasks.map_figures import stress_figure
+
+    grains = "columns along z" if segmentation.graph.dimension == 2 else "a periodic volume"
+    return Illustration(
+        "stress",
+        f"Stress along x under tension along x, relative to its mean: elastic, grains as {grains}, "
+        "specimen axes taken for those of the map.",
+        lambda: stress_figure(segmentation, field),
+    )
 
 
 def geometry_properties(segmentation: Segmentation) -> list[Property]:

@@ -204,6 +204,24 @@ def bending_figure(segmentation: Segmentation, section: int | None = None) -> Fi
     return figure
 
 
+def stress_figure(
+    segmentation: Segmentation, field: np.ndarray, section: int | None = None
+) -> Figure:
+    """A stress (p,) at each point, relative to its mean: blue below, red above."""
+    picture = MapPicture.of(segmentation.crystal_map, section)
+    figure, (axes,) = _canvas(picture, 1)
+    reach = float(np.nanpercentile(np.abs(field - 1.0), 99)) or 1.0
+    shown = draw_image(
+        axes, picture, picture.spread(field), cmap="RdBu_r", vmin=1.0 - reach, vmax=1.0 + reach
+    )
+    lines = boundary_lines(segmentation.crystal_map, _grain_pairs(segmentation), picture.section)
+    _draw_lines(axes, lines, INK, 0.35)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.8, extend="both")
+    bar.set_label("stress along x / mean")
+    bar.outline.set_visible(False)
+    return figure
+
+
 def size_figure(segmentation: Segmentation, size: GrainSize) -> Figure:
     """Histogram of the diameters of whole grains, its log-normal fit, and ASTM numbers."""
     import matplotlib

@@ -9,10 +9,8 @@ import numpy as np
 from xtalfuse.datasets.strength import yield_by_hall_petch
 from xtalfuse.encoders.grain_size import grain_size
 from xtalfuse.encoders.map_grains import Segmentation
-from xtalfuse.physics.crystal_map import GridKind
 from xtalfuse.physics.elasticity import rotate_stiffness
 from xtalfuse.physics.grain_graph import GrainGraph
-from xtalfuse.physics.homogenization import ConvergenceError, homogenize
 from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
 from xtalfuse.tasks.materials import Material
 from xtalfuse.tasks.properties import (
@@ -21,47 +19,42 @@ from xtalfuse.tasks.properties import (
     hill_estimate,
     resampled_mean,
 )
+from xtalfuse.tasks.stress import MapSolution, solve
 
-MOST_VOXELS = 64**3  # that are homogenized as they are: seconds on one core
 FRAME = "x, y, z are the specimen axes of the file's Euler angles"
 SECTION = "section: texture assumed uniform in depth"
+FAIR = "the volume is a fair sample of the material"
 UPPER = "model: equal strain in all grains, an upper bound; never a measured yield stress"
 
 
 def graph_stiffness(
     segmentation: Segmentation, materials: Sequence[Material]
-) -> tuple[StiffnessEstimate | None, list[str]]:
-    """Effective stiffness of the grains, or None and what is missing.
+) -> tuple[StiffnessEstimate | None, MapSolution | None, list[str]]:
+    """Effective stiffness of the grains, the fields behind it, and what is missing for it.
 
     A stack of sections on a square grid is homogenized voxel by voxel; of a section, or of a
-    stack too large for that, Hill's average is taken.
+    stack too large for that, Hill's average is taken: a section shows no more than columns.
     """
     graph = segmentation.graph
     used = [material for k, material in enumerate(materials) if (graph.phase == k).any()]
     missing = missing_constants(used)
-    if missing:
-        return None, missing
+    if missing or all(material.elastic is None for material in used):
+        return None, None, missing
     stiffness = grain_stiffness(graph, materials)
     middle, samples = hill_estimate(stiffness, graph.size)
     constants = max(m.elastic.relative_uncertainty for m in used if m.elastic is not None)
     samples = _scattered(samples, constants)
+    solution = solve(segmentation, stiffness, middle)
     basis = (*constants_used(used), FRAME)
-    if graph.dimension == 2:
-        return StiffnessEstimate(
-            middle, samples, "Voigt-Reuss-Hill average over the grains", basis, SECTION
-        ), []
-    found = _homogenized(segmentation, stiffness, middle)
-    if found is None:
-        told = "the volume is a fair sample of the material"
-        method = "Voigt-Reuss-Hill average over the grains"
-        return StiffnessEstimate(middle, samples, method, basis, told), []
-    return StiffnessEstimate(
-        found,
-        found + samples - samples.mean(axis=0),
-        "FFT homogenization of the voxels",
-        (*basis, "the volume is repeated periodically"),
-        "the volume is a fair sample of the material",
-    ), []
+    if graph.dimension == 2 or solution is None:
+        holds = SECTION if graph.dimension == 2 else FAIR
+        hill = "Voigt-Reuss-Hill average over the grains"
+        return StiffnessEstimate(middle, samples, hill, basis, holds), solution, []
+    found = np.asarray(solution.homogenized.stiffness, float)
+    around = samples - samples.mean(axis=0)
+    basis = (*basis, "the volume is repeated periodically")
+    method = "FFT homogenization of the voxels"
+    return StiffnessEstimate(found, found + around, method, basis, FAIR), solution, []
 
 
 def missing_constants(materials: Sequence[Material]) -> list[str]:
@@ -98,25 +91,6 @@ def _scattered(samples: np.ndarray, relative: float, seed: int = 1) -> np.ndarra
     """Samples with the uncertainty of the single-crystal constants, one factor for all."""
     factor = np.random.default_rng(seed).normal(1.0, relative, len(samples))
     return samples * factor[:, None, None]
-
-
-def _homogenized(
-    segmentation: Segmentation, stiffness: np.ndarray, rest: np.ndarray
-) -> np.ndarray | None:
-    """(6, 6) stiffness by FFT; points without a grain have the stiffness `rest`."""
-    points = segmentation.crystal_map
-    if points.grid is not GridKind.SQUARE or len(points.index) > MOST_VOXELS:
-        return None
-    labels = np.full(points.shape, len(stiffness))
-    grain = np.where(segmentation.grain < 0, len(stiffness), segmentation.grain)
-    labels[tuple(points.index.T)] = grain
-    labels = labels.transpose(2, 1, 0)  # x, y, z
-    moduli = np.concatenate([stiffness, rest[None]]).astype(np.float32)
-    try:
-        found = homogenize(labels, moduli, step=points.step)
-    except ConvergenceError:
-        return None
-    return np.asarray(found.stiffness, float)
 
 
 def plastic_properties(graph: GrainGraph, materials: Sequence[Material]) -> list[Property]:

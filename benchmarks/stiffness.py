@@ -33,6 +33,7 @@ UNSEEN = ("Pb", "Zn")
 SEEN = ("Cu", "Ni", "Ti")
 UPPER = np.triu_indices(6)
 BAR = 0.5  # of the error of Hill's average
+SOLVER = 1e-5  # relative error of the true stiffness
 
 
 def error(found: np.ndarray, truth: np.ndarray) -> float:
@@ -103,7 +104,8 @@ def measure(samples: Sequence[MechanicsSample], factors: tuple[float, float]) ->
         assert said.samples is not None
         drawn = engineering(torch.as_tensor(said.samples))
         true, middle = engineering(torch.as_tensor(truth)), engineering(torch.as_tensor(said.value))
-        inside_moduli.append(np.abs(middle - true) <= 1.645 * drawn.std(axis=0) + 1e-9 * true)
+        # the bulk modulus of a cubic metal is certain; the solver is right to SOLVER
+        inside_moduli.append(np.abs(middle - true) <= 1.645 * drawn.std(axis=0) + SOLVER * true)
         gaps.append(
             min(np.linalg.eigvalsh(high - said.value)[0], np.linalg.eigvalsh(said.value - low)[0])
         )

@@ -54,8 +54,17 @@ def entry_scale(low: Tensor, high: Tensor) -> Tensor:
     return ((diagonal[..., :, None] * diagonal[..., None, :] + gap**2) / 2.0).sqrt()
 
 
-def draw_places(place: Tensor, width: float, count: int, seed: int) -> Tensor:
-    """(count, 6, 6) places around S, entries on the diagonal with standard deviation `width`."""
+def draw_places(place: Tensor, shift: float, entries: float, count: int, seed: int) -> Tensor:
+    """(count, 6, 6) places around S.
+
+    Parameters
+    ----------
+    place : (6, 6)
+    shift : standard deviation of what is added to S along all directions alike
+    entries : standard deviation of independent entries on the diagonal
+    """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(count, 6, 6, generator=generator, dtype=torch.float64)
-    return place + 0.5 * width * (noise + noise.mT)
+    common = torch.randn(count, 1, 1, generator=generator, dtype=torch.float64)
+    one = torch.eye(6, dtype=torch.float64)
+    return place + shift * common * one + 0.5 * entries * (noise + noise.mT)

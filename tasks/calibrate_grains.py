@@ -2,8 +2,9 @@
 
 Errors are measured in units that metals and loads share: those of a grain's stress in the root
 of the squared stresses that its neighbours exchange with it, those of the stiffness in the gap
-between the bounds. What is left is a line in the squared contrast of the volume, scaled so that
-the intervals hold what they shall: split conformal calibration, for each kind of grain apart.
+between the bounds. What is left for the stress is a line in the squared contrast of the volume,
+for the stiffness a few standard deviations; both are then scaled so that the intervals hold what
+they shall: split conformal calibration, for each kind of grain apart.
 
 References
 ----------
@@ -23,9 +24,9 @@ from torch_geometric.data import Data
 from xtalfuse.datasets.mechanics_sample import Material
 from xtalfuse.encoders.grain_pairs import grain_stiffness, pair_data
 from xtalfuse.encoders.grains import GrainNetwork, GrainStrain
-from xtalfuse.physics.bounds import at_place, entry_scale, place_between
+from xtalfuse.physics.bounds import at_place, place_between
 from xtalfuse.physics.elasticity import reuss, voigt
-from xtalfuse.tasks.mechanics import COVERAGE, grain_kinds
+from xtalfuse.tasks.mechanics import COVERAGE, StiffnessSpread, grain_kinds
 
 MARGIN = 4  # voxels cut from each side of a periodic volume to make an open one
 
@@ -91,24 +92,23 @@ def calibrate(
 
     Returns
     -------
-    Plain values: ``stress`` kind of grain -> (a, b), ``stiffness`` (a, b), ``contrast``
+    Plain values, from which :class:`~xtalfuse.tasks.mechanics.Calibration` is read
     """
     stress: dict[str, list[tuple[float, np.ndarray]]] = {}
-    stiffness, contrasts = [], []
+    contrasts, answers = [], []
     with torch.no_grad():
         for data in (*periodic, *opened):
             found = network(data)
+            answers.append(found)
             contrast = float((data.share * found.contrast).sum())
             contrasts.append(contrast)
             errors = stress_errors(data, found)
             for kind in sorted(set(data.kind)):
                 these = torch.tensor([each == kind for each in data.kind])
                 stress.setdefault(kind, []).append((contrast, errors[these].flatten().numpy()))
-        for data, contrast in zip(periodic, contrasts, strict=False):
-            stiffness.append((contrast, stiffness_errors(data, network(data)).numpy()))
     return {
         "stress": {kind: _quantile_line(pairs) for kind, pairs in sorted(stress.items())},
-        "stiffness": _quantile_line(stiffness),
+        "stiffness": _place_errors(periodic, [found.concentration for found in answers], contrasts),
         "contrast": max(contrasts),
         "volumes": [len(periodic), len(opened)],
     }
@@ -120,17 +120,54 @@ def stress_errors(data: Data, found: GrainStrain) -> torch.Tensor:
     return error / found.exchanged.diagonal(dim1=-2, dim2=-1).sqrt()[:, None, :]
 
 
-def stiffness_errors(data: Data, found: GrainStrain) -> torch.Tensor:
-    """(21,) errors of the effective stiffness, in the gap of the bounds, scaled to one grain."""
+def _place_errors(
+    examples: Sequence[Data], strains: Sequence[torch.Tensor], contrasts: Sequence[float]
+) -> dict[str, float]:
+    """How far the true stiffness is from the predicted one, as a place between the bounds.
+
+    The error of S is a shift common to all directions, with a mean (``bias``) and a standard
+    deviation (``shift``), and independent entries of variance ``floor^2 + single^2 / n`` for n
+    grains of equal volume. The last three are scaled, by a line in the squared contrast, so
+    that the intervals of entries of the stiffness hold what they shall.
+    """
+    shifts, variances, inverse = [], [], []
+    for data, strain in zip(examples, strains, strict=False):
+        place, true, low, high = places(data, strain)
+        inside = place_between(high, low, high)  # 1 where the bounds part, else 0
+        rank = float(inside.trace())
+        error = true - place
+        shifts.append(float(error.trace()) / rank)
+        rest = error - shifts[-1] * inside
+        variances.append(float((rest**2).sum()) / (0.5 * rank * (rank + 1.0)))
+        inverse.append(float((data.share**2).sum()))
+    single, floor = np.polyfit(inverse, variances, 1, w=1.0 / np.array(variances))
+    if floor < 0.0 or single < 0.0:
+        single, floor = 0.0, float(np.mean(variances))
+    found = {
+        "bias": float(np.mean(shifts)), "shift": float(np.std(shifts)),
+        "floor": float(np.sqrt(floor)), "single": float(np.sqrt(single)),
+    }  # fmt: skip
+    line = StiffnessSpread(**found)
+    i, j = torch.triu_indices(6, 6)
+    ratios = []
+    for data, strain, contrast in zip(examples, strains, contrasts, strict=False):
+        place, true, low, high = places(data, strain)
+        value = at_place(place + line.bias * torch.eye(6).double(), low, high)
+        half = line.half_width(low, high, float((data.share**2).sum()))[i, j]
+        error = (value - at_place(true, low, high))[i, j].abs()
+        ratios.append((contrast, (error / half)[half > 1e-6 * half.max()].numpy()))
+    constant, slope = _quantile_line(ratios)
+    scaled = {n: value if n == "bias" else value * constant for n, value in found.items()}
+    return {**scaled, "contrast": slope / constant}
+
+
+def places(data: Data, strain: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Predicted and true place of a volume between its bounds, and Reuss and Voigt; (6, 6)."""
     share = data.share
     low, high = reuss(data.stiffness, share), voigt(data.stiffness, share)
-    raw = torch.einsum("n,nab->ab", share, data.stiffness @ found.concentration)
+    raw = torch.einsum("n,nab->ab", share, data.stiffness @ strain)
     true = torch.einsum("n,nab->ab", share, data.stress)
-    value = at_place(place_between(raw, low, high), low, high)
-    i, j = torch.triu_indices(6, 6)
-    scale = entry_scale(low, high)[i, j]
-    error = (value - 0.5 * (true + true.mT)).abs()[i, j]
-    return (error / scale / (share**2).sum().sqrt())[scale > 1e-6 * scale.max()]
+    return place_between(raw, low, high), place_between(true, low, high), low, high
 
 
 def _quantile_line(pairs: Sequence[tuple[float, np.ndarray]]) -> list[float]:

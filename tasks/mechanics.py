@@ -8,7 +8,7 @@ answers and says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 COVERAGE = 0.9  # of the intervals
 NORMAL_QUANTILE = 1.6448536269514722  # half width of such an interval per standard deviation
 SAMPLES = 200
-HILL_WIDTH = 0.125  # metals lie at 0.38 to 0.71 of the way from Reuss to Voigt, 20 grains and more
 LARGEST_RESIDUAL = 0.02  # change of the strains in the last round
 CONTRAST_MARGIN = 1.1  # beyond the strongest contrast of the calibration the network is not asked
 HILL = "Hill average"
@@ -59,6 +58,49 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class StiffnessSpread:
+    """How far the true stiffness is from a predicted one, as a place between the bounds.
+
+    Parameters
+    ----------
+    bias : mean error, the same in all directions
+    shift : standard deviation of an error that is the same in all directions
+    floor, single : of independent entries, for very many grains and for one
+    contrast : all but the bias grow by 1 + this times the squared mean contrast
+    """
+
+    bias: float
+    shift: float
+    floor: float
+    single: float
+    contrast: float = 0.0
+
+    def at_contrast(self, contrast: float) -> StiffnessSpread:
+        """The spread for a volume of this mean contrast."""
+        factor = 1.0 + self.contrast * contrast**2
+        parts = {name: factor * getattr(self, name) for name in ("shift", "floor", "single")}
+        return replace(self, contrast=0.0, **parts)
+
+    def single_entries(self, inverse_grains: float) -> float:
+        """Standard deviation of independent entries; `inverse_grains` is 1 / n or sum f^2."""
+        return float(np.sqrt(self.floor**2 + self.single**2 * inverse_grains))
+
+    def half_width(
+        self, low: torch.Tensor, high: torch.Tensor, inverse_grains: float
+    ) -> torch.Tensor:
+        """(6, 6) half width of the interval of each entry of the stiffness, GPa."""
+        from xtalfuse.physics.bounds import entry_scale
+
+        common = (self.shift * (high - low)) ** 2
+        apart = (self.single_entries(inverse_grains) * entry_scale(low, high)) ** 2
+        return NORMAL_QUANTILE * (common + apart).sqrt()
+
+
+# metals lie at 0.38 to 0.71 of the way from Reuss to Voigt, 20 grains and more
+HILL_SPREAD = StiffnessSpread(bias=0.0, shift=0.1, floor=0.08, single=0.0)
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How errors scale with what the network says; fitted to volumes it was not trained on.
 
@@ -66,12 +108,12 @@ class Calibration:
     ----------
     stress : (a, b) of each kind of grain: the half width of its interval is a + b x contrast^2
         of the exchanged stress
-    stiffness : the same of the place between the bounds, for a volume of one grain
+    stiffness : of the effective stiffness
     contrast : largest mean contrast of a volume that was calibrated on
     """
 
     stress: dict[str, tuple[float, float]]
-    stiffness: tuple[float, float]
+    stiffness: StiffnessSpread
     contrast: float
 
 
@@ -92,7 +134,8 @@ def load_network(weights: str | Path = "grains") -> tuple[GrainNetwork, Calibrat
     network.load_state_dict(state)
     found = about["calibration"]
     stress = {kind: tuple(line) for kind, line in found["stress"].items()}
-    calibration = Calibration(stress, tuple(found["stiffness"]), float(found["contrast"]))
+    spread = StiffnessSpread(**found["stiffness"])
+    calibration = Calibration(stress, spread, float(found["contrast"]))
     return network.double().eval().requires_grad_(False), calibration
 
 
@@ -167,25 +210,26 @@ def predict_stiffness(
     Prediction with value (6, 6), Mandel, GPa, specimen frame, and samples (200, 6, 6), all
     symmetric and positive definite
     """
-    from xtalfuse.physics.bounds import at_place, draw_places, entry_scale, place_between
+    from xtalfuse.physics.bounds import at_place, draw_places, place_between
 
     body = _Body(graph, constants)
     low, high = body.bounds()
     hill = 0.5 * (low + high)
     answer = body.network(weights)
     if isinstance(answer, str):
-        place, width, method = 0.5 * _identity(), HILL_WIDTH, HILL
+        place, spread, method, validity = 0.5 * _identity(), HILL_SPREAD, HILL, answer
     else:
         found, calibration = answer
+        method, validity = NETWORK, _validity(graph)
+        spread = calibration.stiffness.at_contrast(float((body.share * found.contrast).sum()))
         raw = body.mean(body.stiffness @ found.concentration)
-        place, method = place_between(raw, low, high), NETWORK
-        half = _width(calibration.stiffness, body, found)
-        width = float(half * (body.share**2).sum().sqrt()) / NORMAL_QUANTILE
+        place = place_between(raw, low, high) + spread.bias * _identity()
+    inverse_grains = float((body.share**2).sum())
     value = at_place(place, low, high)
-    samples = at_place(draw_places(place, width, SAMPLES, seed), low, high)
-    validity = answer if isinstance(answer, str) else _validity(graph)
+    drawn = draw_places(place, spread.shift, spread.single_entries(inverse_grains), SAMPLES, seed)
+    samples = at_place(drawn, low, high)
     scaled = [body.porous(each) for each in (value, hill, samples)]
-    half_width = NORMAL_QUANTILE * width * entry_scale(low, high)
+    half_width = spread.half_width(low, high, inverse_grains)
     if body.porosity > 0.0:
         half_width = NORMAL_QUANTILE * scaled[2].std(dim=0)
     return Prediction(

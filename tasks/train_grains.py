@@ -76,14 +76,16 @@ def _single(data: Data) -> Data:
     return data.apply(lambda each: each.float() if each.is_floating_point() else each)
 
 
-def _opened(samples: Sequence[MechanicsSample], count: int, seed: int) -> list[Data]:
-    """Open volumes of the metals of the samples, in turn."""
-    metals = {}
-    for sample in samples:
-        rows = tuple(tuple(row) for row in sample.crystal_stiffness.tolist())
-        metals[sample.material] = Material(sample.material, str(sample.graph.phases[0].laue), rows)
-    order = [metals[name] for name in sorted(metals)]
-    return [open_example(order[k % len(order)], k, seed=seed) for k in range(count)]
+def crystal_of(sample: MechanicsSample) -> Material:
+    """The single crystal of a sample of one phase."""
+    rows = tuple(tuple(row) for row in sample.crystal_stiffness.tolist())
+    return Material(sample.material, str(sample.graph.phases[0].laue), rows)
+
+
+def _opened(crystals: dict[str, Material], each: int, seed: int) -> list[Data]:
+    """Open volumes of the crystals in turn."""
+    order = [crystals[name] for name in sorted(crystals)]
+    return [open_example(order[k % len(order)], k, seed=seed) for k in range(each * len(order))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,14 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = given.data, [name for name in given.without.split(",") if name]
-    metals, examples = Counter[str](), []
+    metals, crystals, examples = Counter[str](), {}, []
     for sample in chosen_samples(*chosen, 0, given.limit):
         metals[sample.material] += 1
+        crystals[sample.material] = crystal_of(sample)
         data = example(sample)
         del data.kind
         examples.append(_single(data))
-    held = list(chosen_samples(*chosen, given.limit, given.limit + given.calibrate))
-    for data in _opened(held, given.open * len(metals), OPEN_SEED + given.seed):
+    for data in _opened(crystals, given.open, OPEN_SEED + given.seed):
         del data.kind
         examples.append(_single(data))
     logger.info("%d examples: %s and open ones", len(examples), dict(metals))
@@ -116,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not here.first:
             return
     model.cpu()
-    opened = _opened(held, len(held), seed=CALIBRATION_SEED + given.seed)
+    where = given.calibrate_on or given.data
+    held = list(chosen_samples(where, chosen[1], given.limit, given.limit + given.calibrate))
+    crystals = {sample.material: crystal_of(sample) for sample in held}
+    opened = _opened(crystals, given.calibrate_open, CALIBRATION_SEED + given.seed)
     about = {
         "command": "python -m xtalfuse.tasks.train_grains "
         + " ".join(map(str, arguments or sys.argv[1:])),
@@ -140,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=int, default=100, help="examples of each metal and set")
     parser.add_argument("--open", type=int, default=10, help="open volumes of each metal")
     parser.add_argument("--calibrate", type=int, default=20, help="the next ones, to calibrate on")
+    parser.add_argument("--calibrate-open", type=int, default=3, help="open ones of each metal")
+    parser.add_argument("--calibrate-on", type=Path, nargs="+", help="other sets to calibrate on")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=5e-3)

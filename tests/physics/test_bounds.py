@@ -30,7 +30,7 @@ def test_hill_is_in_the_middle(bounds):
 def test_any_place_stays_between_the_bounds(bounds):
     low, high = bounds
     for seed in range(5):
-        places = draw_places(0.5 * torch.eye(6).double(), 3.0, 4, seed)
+        places = draw_places(0.5 * torch.eye(6).double(), 1.0, 3.0, 4, seed)
         stiffness = at_place(places, low, high)
         assert torch.equal(stiffness, stiffness.mT)
         slack = 1e-9 * high.diagonal().mean()  # the gap below which bounds count as one
@@ -41,7 +41,7 @@ def test_any_place_stays_between_the_bounds(bounds):
 
 def test_there_and_back(bounds):
     low, high = bounds
-    inside = at_place(draw_places(0.5 * torch.eye(6).double(), 0.1, 1, 0)[0], low, high)
+    inside = at_place(draw_places(0.5 * torch.eye(6).double(), 0.1, 0.1, 1, 0)[0], low, high)
     back = at_place(place_between(inside, low, high), low, high)
     # bounds that meet leave nothing to find: one part in 1e9 of the stiffness
     assert torch.allclose(back, inside, rtol=1e-7, atol=1e-7)
@@ -50,7 +50,7 @@ def test_there_and_back(bounds):
 def test_the_scale_of_entries_is_that_of_drawn_stiffness(bounds):
     low, high = bounds
     width = 0.05
-    drawn = at_place(draw_places(0.5 * torch.eye(6).double(), width, 4000, 0), low, high)
+    drawn = at_place(draw_places(0.5 * torch.eye(6).double(), 0.0, width, 4000, 0), low, high)
     scale = width * entry_scale(low, high)
     large = scale > 1e-3 * scale.max()
     if scale.max() > 1e-6:

@@ -36,7 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(folder: Path, out: Path, *more: str) -> list[str]:
-    return ["--data", str(folder), "--out", str(out), "--limit", "2", "--calibrate", "1", "--open", "1",
+    return ["--data", str(folder), "--out", str(out), "--limit", "2", "--calibrate", "1",
+            "--open", "1", "--calibrate-open", "1",
             "--batch", "2", "--hidden", "8", "--device", "cpu", *more]  # fmt: skip
 
 

@@ -140,9 +140,7 @@ def _place_errors(
         rest = error - shifts[-1] * inside
         variances.append(float((rest**2).sum()) / (0.5 * rank * (rank + 1.0)))
         inverse.append(float((data.share**2).sum()))
-    single, floor = np.polyfit(inverse, variances, 1, w=1.0 / np.array(variances))
-    if floor < 0.0 or single < 0.0:
-        single, floor = 0.0, float(np.mean(variances))
+    single, floor = _line(np.array(inverse), np.array(variances), 1.0 / np.array(variances))
     found = {
         "bias": float(np.mean(shifts)), "shift": float(np.std(shifts)),
         "floor": float(np.sqrt(floor)), "single": float(np.sqrt(single)),
@@ -174,9 +172,16 @@ def _quantile_line(pairs: Sequence[tuple[float, np.ndarray]]) -> list[float]:
     """(a, b) with a + b contrast^2 above the errors in 90 of 100 cases; b is not negative."""
     square = np.array([contrast for contrast, _ in pairs]) ** 2
     quantile = np.array([np.quantile(errors, COVERAGE) for _, errors in pairs])
-    b, a = np.polyfit(square, quantile, 1) if np.ptp(square) > 0 else (0.0, quantile.mean())
-    if a <= 0.0 or b < 0.0:
-        b, a = 0.0, quantile.mean()
+    b, a = _line(square, quantile, np.ones_like(square))
     ratios = [errors / (a + b * s) for (_, errors), s in zip(pairs, square, strict=True)]
     factor = float(np.quantile(np.concatenate(ratios), COVERAGE))
     return [float(a) * factor, float(b) * factor]
+
+
+def _line(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Slope and height of the line through points; level where it would fall or be negative."""
+    if np.ptp(x) > 1e-6 * np.abs(x).max():
+        slope, height = np.polyfit(x, y, 1, w=weight)
+        if slope >= 0.0 and height > 0.0:
+            return float(slope), float(height)
+    return 0.0, float(np.mean(y))

@@ -149,6 +149,28 @@ def test_mean_stress_of_the_labels_adds_up() -> None:
     assert torch.allclose(first, found.mean_stress[0], rtol=1e-12, atol=1e-10)
 
 
+def test_chosen_loads_see_their_part_of_the_stiffness() -> None:
+    labels, grains = cells((8, 8, 8), 5), copper_grains(5)
+    loads = torch.randn(2, 6, generator=generator(4), dtype=torch.float64)
+    whole = homogenize(labels, grains, tolerance=1e-8)
+    part = homogenize(labels, grains, tolerance=1e-8, loads=loads)
+    assert torch.allclose(part.stiffness, loads @ whole.stiffness @ loads.T, rtol=1e-10)
+    expected = whole.mean_stress @ loads.T
+    assert torch.allclose(part.mean_stress, expected, rtol=0, atol=1e-4)
+
+
+def test_large_volumes_go_load_by_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, grains = cells((6, 6, 6), 4), copper_grains(4).requires_grad_()
+    found = []
+    for voxels in (1, 10**6):
+        monkeypatch.setattr("xtalfuse.physics.homogenization.VOXELS_AT_ONCE", voxels)
+        stiffness, stress = effective_stiffness(labels, grains, tolerance=1e-6)
+        (gradient,) = torch.autograd.grad(stiffness.square().sum(), grains)
+        found.append((stiffness.detach(), stress, gradient))
+    for apart, together in zip(*found, strict=True):
+        assert torch.allclose(apart, together, rtol=1e-10, atol=1e-10)
+
+
 def test_strain_is_compatible_and_has_the_given_mean() -> None:
     found = homogenize(cells((9, 9, 9), 5), copper_grains(5), tolerance=1e-3, fields=True)
     assert found.strain is not None

@@ -99,11 +99,16 @@ def measure(samples: Sequence[MechanicsSample], factors: tuple[float, float]) ->
         }
         for name, found in models.items():
             errors.setdefault(name, []).append(error(found, truth))
+        true = engineering(torch.as_tensor(truth))
+        for name in ("Hill", "grain network"):
+            young = engineering(torch.as_tensor(models[name]))[:3]
+            relative = 100.0 * np.abs(young / true[:3] - 1.0).mean()
+            errors.setdefault(f"{name}, Young's modulus", []).append(float(relative))
         known = (said.uncertainty > 1e-6 * said.uncertainty.max())[UPPER]
         inside.append((np.abs(said.value - truth) <= said.uncertainty)[UPPER][known])
         assert said.samples is not None
         drawn = engineering(torch.as_tensor(said.samples))
-        true, middle = engineering(torch.as_tensor(truth)), engineering(torch.as_tensor(said.value))
+        middle = engineering(torch.as_tensor(said.value))
         # the bulk modulus of a cubic metal is certain; the solver is right to SOLVER
         inside_moduli.append(np.abs(middle - true) <= 1.645 * drawn.std(axis=0) + SOLVER * true)
         gaps.append(

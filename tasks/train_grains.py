@@ -9,6 +9,10 @@ trained, on these sets:
     python -m xtalfuse.datasets.mechanics_set --out sets/varied --metals Cu,Ti,Li,Ni,Mg \\
         --count 48 --grains 20:150 --cv 0.15:0.6 --aspect 0.4:2.5 --texture any --seed 11
     python -m xtalfuse.datasets.mechanics_set --out sets/random100 --metals Cu,Ti --count 48
+    python -m xtalfuse.datasets.mechanics_set --out sets/random20 --count 48 --grains 20 --seed 1 \\
+        --metals Cu,Ti,Al,Ni,Ag,Au,Fe,Nb,Mg,Zr,Co,Pd,W,Mo,Cd
+
+Zinc and lead are in none of them, so that they can show what the network does not know.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,21 +94,12 @@ def _opened(crystals: dict[str, Material], each: int, seed: int) -> list[Data]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train and write weights."""
+    """Train, calibrate and write weights."""
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    chosen = given.data, [name for name in given.without.split(",") if name]
-    metals, crystals, examples = Counter[str](), {}, []
-    for sample in chosen_samples(*chosen, 0, given.limit):
-        metals[sample.material] += 1
-        crystals[sample.material] = crystal_of(sample)
-        data = example(sample)
-        del data.kind
-        examples.append(_single(data))
-    for data in _opened(crystals, given.open, OPEN_SEED + given.seed):
-        del data.kind
-        examples.append(_single(data))
-    logger.info("%d examples: %s and open ones", len(examples), dict(metals))
+    given.without = [name for name in given.without.split(",") if name]
+    examples, metals = _training_examples(given)
+    logger.info("%d examples: %s", len(examples), metals)
     size = GrainNetworkConfig(hidden=given.hidden)
     config = TrainConfig(given.steps, given.batch, given.learning_rate, seed=given.seed)
     torch.manual_seed(given.seed)
@@ -117,24 +113,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
         history = train(model, loss, len(examples), config, world=here, checkpoint=given.checkpoint)
         if not here.first:
             return
-    model.cpu()
-    where = given.calibrate_on or given.data
-    held = list(chosen_samples(where, chosen[1], given.limit, given.limit + given.calibrate))
-    crystals = {sample.material: crystal_of(sample) for sample in held}
-    opened = _opened(crystals, given.calibrate_open, CALIBRATION_SEED + given.seed)
     about = {
         "command": "python -m xtalfuse.tasks.train_grains "
         + " ".join(map(str, arguments or sys.argv[1:])),
         "seed": given.seed,
         "network": asdict(size),
         "training": asdict(config),
-        "examples": {**dict(sorted(metals.items())), "open": given.open * len(metals)},
+        "examples": metals,
         "final_loss": sum(history.loss[-50:]) / len(history.loss[-50:]),
-        "calibration": calibrate(
-            model.double().requires_grad_(False), [example(sample) for sample in held], opened
-        ),
+        "calibration": _calibration(model.cpu(), given),
     }
     save_weights(given.out, model.float().state_dict(), about)
+
+
+def _training_examples(given: argparse.Namespace) -> tuple[list[Data], dict[str, int]]:
+    """Periodic and open examples, float32, and how many there are of each metal."""
+    counts, crystals, examples = Counter[str](), {}, []
+    for sample in chosen_samples(given.data, given.without, 0, given.limit):
+        counts[sample.material] += 1
+        crystals[sample.material] = crystal_of(sample)
+        examples.append(example(sample))
+    opened = _opened(crystals, given.open, OPEN_SEED + given.seed)
+    for data in (*examples, *opened):
+        del data.kind
+    return [_single(d) for d in (*examples, *opened)], {**counts, "open": len(opened)}
+
+
+def _calibration(model: GrainNetwork, given: argparse.Namespace) -> dict[str, Any]:
+    """Widths of intervals, from the examples that follow those of the training."""
+    where, end = given.calibrate_on or given.data, given.limit + given.calibrate
+    held = list(chosen_samples(where, given.without, given.limit, end))
+    crystals = {sample.material: crystal_of(sample) for sample in held}
+    opened = _opened(crystals, given.calibrate_open, CALIBRATION_SEED + given.seed)
+    network = model.double().requires_grad_(False)
+    return calibrate(network, [example(sample) for sample in held], opened)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -51,6 +51,20 @@ def test_stiffness_is_nearer_to_the_solver_than_hill(volume, solved):
     assert (np.abs(error) <= found.uncertainty).mean() > 0.7
 
 
+def test_two_phases_although_it_was_trained_on_one():
+    crystals = [elastic_constants(name) for name in ("Al", "Cu")]
+    phases = tuple(PhaseSpec(MapPhase(c.name, c.laue)) for c in crystals)
+    volume = polycrystal(22, 0, PolycrystalSpec((24,) * 3, grains=30, phases=phases))
+    constants = [c.stiffness for c in crystals]
+    own = torch.tensor(np.stack(constants))[volume.phase]
+    turned = rotate_stiffness(own, torch.as_tensor(volume.orientation))
+    whole, stress = effective_stiffness(volume.labels, turned.float())
+    truth = stress.double().numpy() @ np.linalg.solve(whole.double().numpy(), LOAD)
+    found = predict_stress(volume.graph(), constants, LOAD)
+    error, zero = found.value - truth, found.zero_model - truth
+    assert (error**2).sum() < 0.1 * (zero**2).sum()
+
+
 @pytest.mark.parametrize("given", ["stress", "strain"])
 def test_the_mean_of_the_grains_is_the_load(volume, given):
     graph = volume.graph()

@@ -33,6 +33,10 @@ SECTIONS = {
 }
 
 
+SIMULATED = ("grain_stress", "stiffness")  # sections that simulate volumes first, and keep them
+DATA = Path("build/mechanics-set")
+
+
 def main() -> None:
     """Run the sections and print what they print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -46,6 +50,8 @@ def main() -> None:
             written = Path(folder, f"{name}.json")
             started = time.perf_counter()
             command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(written)]
+            if name in SIMULATED:
+                command += ["--data", str(DATA)]
             done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
             print(f"({time.perf_counter() - started:.0f} s)")
             if done.returncode:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 from collections.abc import Callable
 
 import numpy as np
@@ -154,7 +155,7 @@ def maps(count: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     parser.add_argument("--count", type=int, default=5, help="volumes and maps of each kind")
     options = parser.parse_args()
     results = {
@@ -164,8 +165,7 @@ def main() -> None:
         "maps": maps(options.count),
     }
     if options.json:
-        print(json.dumps(results, indent=1))
-        return
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
     print(
         f"exact: {FACES_VORONOI} faces and {AREA_VORONOI} area of Voronoi cells, "
         f"{MACKENZIE_MEAN_DEG} degrees of random cubic pairs"

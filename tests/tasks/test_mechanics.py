@@ -99,7 +99,8 @@ def test_stiffness_and_samples_lie_between_the_bounds(volume):
 def test_a_crystal_without_neighbours_has_its_own_stiffness(volume):
     same = replace(volume.graph(), orientation=np.tile([1.0, 0.0, 0.0, 0.0], (30, 1)))
     found = predict_stiffness(same, [LEAD])
-    assert found.value == pytest.approx(LEAD, abs=1e-6)
+    # stiffness is rounded to 2e-7 of its largest entry
+    assert found.value == pytest.approx(LEAD, abs=2e-7 * LEAD.max())
     assert found.uncertainty.max() < 1e-4
 
 

@@ -146,17 +146,9 @@ def distance(mask: np.ndarray, periodic: Periodic = False) -> np.ndarray:
 def _distance(mask: np.ndarray) -> np.ndarray:
     if mask.all():  # no surface at all: everything is equally far from it
         return np.full(mask.shape, max(mask.shape), np.float32)
-    from scipy.ndimage import distance_transform_edt
+    import edt
 
-    # only what is nearest: SciPy's own distances go through three more volumes of float64
-    nearest = np.empty((3, *mask.shape), np.int32)
-    distance_transform_edt(mask, return_distances=False, return_indices=True, indices=nearest)
-    found = np.empty(mask.shape, np.float32)
-    y, x = np.arange(mask.shape[1])[:, None], np.arange(mask.shape[2])
-    for z in range(len(mask)):
-        away = (nearest[0, z] - z) ** 2 + (nearest[1, z] - y) ** 2 + (nearest[2, z] - x) ** 2
-        found[z] = np.sqrt(away)
-    return found
+    return edt.edt(mask, black_border=False, parallel=1)
 
 
 def particles(

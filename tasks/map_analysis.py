@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from xtalfuse.encoders.grain_size import grain_size, phase_fractions
 from xtalfuse.encoders.map_grains import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
 from xtalfuse.loaders.record import Measurement, Modality
-from xtalfuse.tasks.materials import materials_of
+from xtalfuse.tasks.materials import distinct, materials_of
 from xtalfuse.tasks.mechanical import graph_stiffness, plastic_properties, strength_properties
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, elastic_properties
@@ -47,7 +48,14 @@ def analyse_map(
     crystal_map = measurement.crystal_map
     if measurement.modality is not Modality.EBSD or crystal_map is None:
         raise ValueError(f"{measurement.provenance.path}: {measurement.modality} is no map")
-    materials = materials_of(crystal_map.phases, phases)
+    names = distinct([phase.name for phase in crystal_map.phases])
+    named = tuple(replace(p, name=n) for p, n in zip(crystal_map.phases, names, strict=True))
+    crystal_map = replace(crystal_map, phases=named)
+    materials = materials_of(named, phases)
+    if not (crystal_map.phase >= 0).any():
+        raise ValueError(
+            f"{measurement.provenance.path}: no point is indexed; index its patterns again"
+        )
     started = time.perf_counter()
     segmentation = segment(
         crystal_map,
@@ -70,7 +78,7 @@ def analyse_map(
         field, columns["stress_xx_relative"] = solution.tension()
         illustrations.append(_stress_illustration(segmentation, field))
     if estimate is not None:
-        caption = f"Young's modulus by direction: {estimate.method}. {estimate.validity}."
+        caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
         illustrations.append(
             Illustration("youngs_modulus", caption, lambda: modulus_figure(estimate))
         )
@@ -195,7 +203,8 @@ def _cautions(segmentation: Segmentation) -> list[str]:
     told = []
     count = len(segmentation.graph)
     if count < FEW_GRAINS:
-        told.append(f"only {count} grains: what is said of the material is said of these grains")
+        grains = "grain" if count == 1 else "grains"
+        told.append(f"only {count} {grains}: what is said of the material is said of no more")
     clean = segmentation.clean_up
     points = len(segmentation.grain)
     repaired = clean.small_points + clean.not_indexed
@@ -204,9 +213,12 @@ def _cautions(segmentation: Segmentation) -> list[str]:
             f"{repaired / points:.0%} of the points were not indexed or lay in grains too small "
             "to count: look at the grain map"
         )
-    if (graph := segmentation.graph).on_border.mean() > 0.5:
+    cut = int(segmentation.graph.on_border.sum())
+    if cut == count:
+        told.append("the edge of the map cuts every grain: they have no size")
+    elif cut > 0.5 * count:
         told.append(
-            f"the edge of the map cuts {int(graph.on_border.sum())} of {count} grains: "
+            f"the edge of the map cuts {cut} of {count} grains: "
             "grain sizes are of the others and too small"
         )
     return told

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from xtalfuse.datasets.elastic import ElasticRecord, elastic_constants
+from xtalfuse.datasets.elastic import ElasticRecord, elastic_constants, elastic_records
 from xtalfuse.datasets.strength import HallPetchRecord, hall_petch_constants, slip_family
 from xtalfuse.physics.crystal_map import MapPhase
 from xtalfuse.physics.point_group import standard_laue
 from xtalfuse.physics.slip import SlipSystems, slip_systems
 
 PORE = "pore"
+UNKNOWN = "unknown"  # a phase that is there, without constants
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ def materials_of(
     ----------
     phases : of a map or volume
     chosen : what the user says the phases are: names in the order of `phases`, or by the name
-        of a phase; ``"pore"`` for empty space. Phases that are not chosen are looked up by
-        their own name and formula.
+        of a phase; ``"pore"`` for empty space, ``"unknown"`` for what has no constants. Phases
+        that are not chosen are looked up by their own name and formula.
 
     Raises
     ------
@@ -69,11 +71,43 @@ def materials_of(
     return tuple(_material(phase, by_name.get(phase.name)) for phase in phases)
 
 
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The same names, numbered where one comes again: ``("iron", "iron (2)")``."""
+    found: list[str] = []
+    for name in names:
+        number, new = 1, name
+        while new in found:
+            number += 1
+            new = f"{name} ({number})"
+        found.append(new)
+    return tuple(found)
+
+
+def check_material(name: str) -> None:
+    """See that a material can be named so.
+
+    Raises
+    ------
+    ValueError
+        If no crystal has this name in any Laue group, or it is ambiguous in all.
+    """
+    groups = {None, *(record.laue for record in elastic_records())}
+    if name.lower() not in (PORE, UNKNOWN) and not any(_lookup(name, laue) for laue in groups):
+        elastic_constants(name)  # says why not
+
+
+def how_to_say(phase: MapPhase) -> str:
+    """How a person says on the command line which material a phase is."""
+    if "," in phase.name:
+        return "say what it is by --phases, in the order of the phases"
+    return f"say what it is, as --phases {shlex.quote(f'{phase.name}=nickel')}"
+
+
 def _by_name(names: list[str], chosen: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     there = ", ".join(repr(name) for name in names)
     if not isinstance(chosen, Mapping):
         if len(chosen) > len(names):
-            raise ValueError(f"{len(chosen)} materials for {len(names)} phases: {there}")
+            raise ValueError(f"{len(chosen)} materials, but the phases are {there}")
         return dict(zip(names, chosen, strict=False))
     missing = [name for name in chosen if name not in names]
     if missing:
@@ -82,13 +116,20 @@ def _by_name(names: list[str], chosen: Sequence[str] | Mapping[str, str]) -> dic
 
 
 def _material(phase: MapPhase, chosen: str | None) -> Material:
-    if chosen == PORE or (phase.pore and chosen is None):
+    word = (chosen or "").lower()
+    if word == PORE or (phase.pore and chosen is None):
         return Material(replace(phase, laue=None, pore=True), None, None, "empty space")
+    phase = replace(phase, pore=False)
+    if word == UNKNOWN:
+        return Material(phase, None, None, "said to be unknown")
     laue = None if phase.laue is None else standard_laue(phase.laue)
     if laue != phase.laue:
         return Material(phase, None, None, f"elastic constants of {laue} in other axes only")
     if chosen is not None:
-        record = elastic_constants(chosen, laue=laue)
+        try:
+            record = elastic_constants(chosen, laue=laue)
+        except ValueError as error:
+            raise ValueError(f"phase {phase.name!r}: {error}") from None
         how = f"{record.name}, as chosen"
     else:
         found = next(filter(None, (_lookup(text, laue) for text in _names(phase))), None)
@@ -100,7 +141,8 @@ def _material(phase: MapPhase, chosen: str | None) -> Material:
 
 def _names(phase: MapPhase) -> list[str]:
     """What a phase may be called: its name, the parts of it, its formula."""
-    parts = [part.strip() for part in re.split(r"[/;,()\[\]]", phase.name)]
+    # "Iron bcc (old)" is iron, "(Ti,Al)N" is not aluminium: brackets of a formula part nothing
+    parts = [part.strip(" )]") for part in re.split(r"[/;]|\s[(\[]", phase.name)]
     return list(dict.fromkeys(text for text in (phase.name, *parts, phase.formula) if text))
 
 

@@ -12,7 +12,7 @@ from xtalfuse.encoders.map_grains import Segmentation
 from xtalfuse.physics.elasticity import rotate_stiffness
 from xtalfuse.physics.grain_graph import GrainGraph
 from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
-from xtalfuse.tasks.materials import Material
+from xtalfuse.tasks.materials import Material, how_to_say
 from xtalfuse.tasks.properties import (
     Property,
     StiffnessEstimate,
@@ -38,12 +38,13 @@ def graph_stiffness(
     graph = segmentation.graph
     used = [material for k, material in enumerate(materials) if (graph.phase == k).any()]
     missing = missing_constants(used)
-    if missing or all(material.elastic is None for material in used):
+    if not missing and any(material.phase.pore for material in used):
+        missing = ["no elastic properties: the average over grains does not hold with pores"]
+    if missing:
         return None, None, missing
     stiffness = grain_stiffness(graph, materials)
     middle, samples = hill_estimate(stiffness, graph.size)
-    constants = max(m.elastic.relative_uncertainty for m in used if m.elastic is not None)
-    samples = _scattered(samples, constants)
+    samples = scattered(samples, used)
     solution = solve(segmentation, stiffness, middle)
     basis = (*constants_used(used), FRAME)
     if graph.dimension == 2 or solution is None:
@@ -60,8 +61,8 @@ def graph_stiffness(
 def missing_constants(materials: Sequence[Material]) -> list[str]:
     """What to say of each phase whose elastic constants are not known."""
     return [
-        f"no elastic properties: {material.phase.name}: {material.found_by}; say what it is, as "
-        f"--phases {material.phase.name!r}=nickel"
+        f"no elastic properties: {material.phase.name}: {material.found_by}; "
+        f"{how_to_say(material.phase)}"
         for material in materials
         if material.elastic is None and not material.phase.pore
     ]
@@ -87,8 +88,9 @@ def grain_stiffness(graph: GrainGraph, materials: Sequence[Material]) -> np.ndar
     return stiffness
 
 
-def _scattered(samples: np.ndarray, relative: float, seed: int = 1) -> np.ndarray:
+def scattered(samples: np.ndarray, used: Sequence[Material], seed: int = 1) -> np.ndarray:
     """Samples with the uncertainty of the single-crystal constants, one factor for all."""
+    relative = max(m.elastic.relative_uncertainty for m in used if m.elastic is not None)
     factor = np.random.default_rng(seed).normal(1.0, relative, len(samples))
     return samples * factor[:, None, None]
 

@@ -59,8 +59,10 @@ class Microstructure:
 
     @property
     def specimen(self) -> str:
-        """Name of the file or folder."""
-        return Path(self.measurement.provenance.path).name
+        """Name of the file or folder, with which of its volumes it is."""
+        source = self.measurement.provenance
+        part = source.metadata.get("volume")
+        return Path(source.path).name + ("" if part is None else f"#{part}")
 
     def property_named(self, name: str) -> Property | None:
         """The property of this name, if there is one."""

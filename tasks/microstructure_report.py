@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +38,7 @@ TITLES = {
     "specific_surface": "Specific surface",
     "body_diameter": "Mean diameter of bodies",
 }
+KINDS = {Modality.EBSD: ("grain", "grains"), Modality.CT: ("body", "bodies")}
 UNITS = {"um": "µm", "1/um": "1/µm"}
 
 
@@ -118,8 +120,9 @@ def headline(found: Microstructure) -> str:
     """The answer in one sentence."""
     graph = found.graph
     names = [m.phase.name for k, m in enumerate(found.materials) if (graph.phase == k).any()]
-    kind = "grains" if found.measurement.modality is Modality.EBSD else "bodies"
-    text = f"{len(graph)} {kind} of {' and '.join(names)}"
+    one, many = KINDS[found.measurement.modality]
+    of = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    text = f"{len(graph)} {one if len(graph) == 1 else many} of {of}"
     young = found.property_named("youngs_modulus")
     if young is not None:
         text += f"; Young's modulus {in_words(young)}"
@@ -131,16 +134,19 @@ def in_words(item: Property) -> str:
     if not isinstance(item.value, (int, float)) or not np.isfinite(item.value):
         return "-"
     unit = UNITS.get(item.unit, item.unit)
-    return f"{with_uncertainty(item.value, item.uncertainty)} {unit}".strip()
+    # without an uncertainty, four digits that count
+    size = abs(item.value) or 1.0
+    digits = max(0, 3 - math.floor(math.log10(size)))
+    return f"{with_uncertainty(item.value, item.uncertainty, digits)} {unit}".strip()
 
 
 def title(item: Property) -> str:
     """What a reader calls it: ``"Taylor factor, along x, Copper"``."""
-    stem, _, phase = item.name.partition("[")
+    stem, _, phase = item.name.removesuffix("]").partition("[")
     axis = stem[-1] if stem[-2:] in ("_x", "_y", "_z") else ""
     known = TITLES.get(stem[:-2] if axis else stem)
     words = known or stem.replace("_", " ").capitalize()
-    parts = [words, f"along {axis}" if axis else "", phase.rstrip("]")]
+    parts = [words, f"along {axis}" if axis else "", phase]
     return ", ".join(part for part in parts if part)
 
 

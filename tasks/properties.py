@@ -19,6 +19,7 @@ from xtalfuse.physics.elasticity import (
 )
 
 RESAMPLES = 200
+ROUND_OFF = 1e-6  # relative; of single precision
 PLACE_SPREAD = 0.07  # of the effective stiffness between Reuss (0) and Voigt (1), standard
 # isotropic moduli and their units
 MODULI = {
@@ -115,11 +116,12 @@ def elastic_properties(estimate: StiffnessEstimate) -> list[Property]:
     """Stiffness, Young's modulus along the axes of the specimen, isotropic moduli, anisotropy."""
 
     def found(name: str, of: Callable[[np.ndarray], Any], unit: str = "GPa") -> Property:
+        value = np.asarray(of(estimate.stiffness))
         spread = np.std([np.asarray(of(sample)) for sample in estimate.samples], axis=0)
         return Property(
             name,
-            np.asarray(of(estimate.stiffness)).tolist(),
-            np.asarray(spread).tolist(),
+            value.tolist(),
+            known_spread(value, spread) if value.ndim == 0 else spread.tolist(),
             unit,
             estimate.method,
             estimate.assumptions,
@@ -147,12 +149,18 @@ def _middle_modulus(name: str, stiffness: np.ndarray) -> float:
     return dict(zip(MODULI, moduli, strict=True))[name]
 
 
+def known_spread(value: float | np.ndarray, spread: float | np.ndarray) -> float | None:
+    """A standard uncertainty; None where it is round-off, and nothing is known of it."""
+    return float(spread) if spread > ROUND_OFF * abs(value) else None
+
+
 def resampled_mean(
     values: np.ndarray, weights: np.ndarray, *, seed: int = 0
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Weighted mean of a number per grain, and its standard uncertainty over drawn grains."""
     rng = np.random.default_rng(seed)
     count = len(values)
     drawn = rng.multinomial(count, np.full(count, 1.0 / count), RESAMPLES) * weights
     means = (drawn @ values) / drawn.sum(axis=1)
-    return float(np.average(values, weights=weights)), float(np.std(means))
+    mean = float(np.average(values, weights=weights))
+    return mean, known_spread(mean, np.std(means))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,8 +13,8 @@ from xtalfuse.encoders.volume_grains import VolumeSegmentation, segment_volume
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.elasticity import isotropic_stiffness, polycrystal_bounds
 from xtalfuse.physics.homogenization import ConvergenceError, homogenize
-from xtalfuse.tasks.materials import PORE, Material, materials_of
-from xtalfuse.tasks.mechanical import constants_used, missing_constants
+from xtalfuse.tasks.materials import PORE, Material, distinct, materials_of
+from xtalfuse.tasks.mechanical import constants_used, missing_constants, scattered
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, StiffnessEstimate, elastic_properties
 from xtalfuse.tasks.stiffness_figure import modulus_figure
@@ -22,7 +23,10 @@ MOST_EDGE = 48  # voxels of an edge that is homogenized; larger volumes are made
 PARTS = 2  # the volume is cut in as many along each axis, to see how parts differ
 SAMPLES = 200
 TOLERANCE = 2e-3  # of the strain; the stiffness has about its square
+MOST_ITERATIONS = 400  # connected foams need some 120
+FILLING = 1e-4  # of the solid's stiffness, put into pores where loose parts leave no equilibrium
 SAMPLED = "standard uncertainty from how the eighths of the volume differ"
+SAMPLED_SOLID = f"{SAMPLED}, and from the constants"
 
 
 def analyse_volume(
@@ -53,11 +57,12 @@ def analyse_volume(
         segmentation = segment_volume(
             measurement,
             phases=len(phases) or None,
-            names=tuple(phases) or None,
-            pores=not phases or phases[0] == PORE,
+            names=distinct(phases) or None,
+            pores=not phases or phases[0].lower() == PORE,
             periodic=periodic,
         )
     materials = materials_of(segmentation.phases, phases)
+    segmentation = replace(segmentation, phases=tuple(found.phase for found in materials))
     graph = segmentation.graph()
     segmented = time.perf_counter()
     properties = geometry_properties(segmentation)
@@ -139,12 +144,16 @@ def volume_stiffness(
         return None, missing
     moduli = np.array([_isotropic(material) for material in materials], np.float32)
     coarse = coarsened(segmentation.phase, len(materials))
+    blocks = zip(segmentation.step_um, _blocks(segmentation.phase.shape), strict=True)
+    step = tuple(size * block for size, block in blocks)[::-1]
     try:
-        whole = _homogenized(coarse, moduli)
-        parts = np.array([_homogenized(part, moduli) for part in _eighths(coarse)])
+        whole = _homogenized(coarse, moduli, step)
+        if np.trace(whole) < 3.0 * FILLING * np.trace(moduli.max(axis=0)):
+            return None, ["no elastic properties: no solid reaches through to carry a load"]
+        parts = np.array([_homogenized(part, moduli, step) for part in _eighths(coarse)])
     except ConvergenceError as error:
         return None, [f"no elastic properties: the homogenization did not converge: {error}"]
-    samples = _resampled(whole, parts)
+    samples = scattered(_resampled(whole, parts), present)
     edge = "x".join(str(n) for n in coarse.shape)
     return StiffnessEstimate(
         whole,
@@ -154,8 +163,9 @@ def volume_stiffness(
             *constants_used(present),
             "each phase is isotropic, an untextured polycrystal (Hill)",
             "the volume is repeated periodically",
+            f"stiffness below {FILLING:g} of the solid's is none",
         ),
-        SAMPLED,
+        SAMPLED_SOLID,
     ), []
 
 
@@ -195,7 +205,7 @@ def coarsened(phase: np.ndarray, count: int) -> np.ndarray:
     phase : (Z, Y, X) int
     count : number of phases
     """
-    block = [max(1, -(-n // MOST_EDGE)) for n in phase.shape]
+    block = _blocks(phase.shape)
     if max(block) > 1:
         kept = tuple(slice(0, n // b * b) for n, b in zip(phase.shape, block, strict=True))
         phase = phase[kept]
@@ -205,11 +215,22 @@ def coarsened(phase: np.ndarray, count: int) -> np.ndarray:
     return np.ascontiguousarray(phase.transpose(2, 1, 0))
 
 
-def _homogenized(labels: np.ndarray, moduli: np.ndarray) -> np.ndarray:
+def _blocks(shape: tuple[int, ...]) -> list[int]:
+    """How many voxels along each axis become one."""
+    return [max(1, -(-n // MOST_EDGE)) for n in shape]
+
+
+def _homogenized(labels: np.ndarray, moduli: np.ndarray, step: tuple[float, ...]) -> np.ndarray:
     """(6, 6) stiffness of labels [x, y, z]; nothing carries load where everything is empty."""
     if not moduli[np.unique(labels)].any():
         return np.zeros((6, 6))
-    found = homogenize(labels, moduli, scheme="rotated", tolerance=TOLERANCE)
+    settings = {"step": step, "scheme": "rotated", "tolerance": TOLERANCE}
+    try:
+        found = homogenize(labels, moduli, max_iterations=MOST_ITERATIONS, **settings)
+    except ConvergenceError:  # loose parts: a body that nothing holds has no equilibrium
+        filling = FILLING * moduli.max(axis=0)
+        filled = np.where(np.any(moduli, axis=(1, 2), keepdims=True), moduli, filling)
+        found = homogenize(labels, filled, **settings)
     return np.asarray(found.stiffness, float)
 
 
@@ -264,6 +285,6 @@ def _illustrations(
                 )
             )
     if estimate is not None:
-        caption = f"Young's modulus by direction: {estimate.method}."
+        caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
         drawn.append(Illustration("youngs_modulus", caption, lambda: modulus_figure(estimate)))
     return drawn

@@ -72,7 +72,7 @@ def test_another_setting_is_not_turned_silently():
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
-        (["copper", "nickel"], "2 materials for 1 phases"),
+        (["copper", "nickel"], "2 materials, but the phases are 'phase 7'"),
         ({"iron": "copper"}, "no phase 'iron'; there are 'phase 7'"),
         (["nikel"], "did you mean"),
     ],
@@ -80,3 +80,9 @@ def test_another_setting_is_not_turned_silently():
 def test_a_wrong_choice_names_the_remedy(chosen, told):
     with pytest.raises(ValueError, match=told):
         materials_of([SECRET], chosen)
+
+
+@pytest.mark.parametrize("name", ["(Ti,Al)N", "(Fe,Cr)23C6", "Cr(C,N)", "M[C] (Fe, Al)"])
+def test_elements_of_a_formula_are_not_the_material(name):
+    (found,) = materials_of([MapPhase(name, "m-3m")])
+    assert found.elastic is None

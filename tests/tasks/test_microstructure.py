@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,13 @@ from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Pr
 from xtalfuse.physics.crystal_map import CrystalMap, MapPhase
 from xtalfuse.physics.elasticity import youngs_modulus
 from xtalfuse.tasks.microstructure import Microstructure, analyse
-from xtalfuse.tasks.microstructure_report import write_microstructure
+from xtalfuse.tasks.microstructure_report import (
+    headline,
+    in_words,
+    title,
+    write_microstructure,
+)
+from xtalfuse.tasks.properties import Property
 
 COPPER = MapPhase("Copper", "m-3m", (3.615, 3.615, 3.615, 90.0, 90.0, 90.0))
 SECRET = MapPhase("phase 7", "m-3m")
@@ -69,7 +76,71 @@ def test_one_crystal_is_as_stiff_as_its_direction():
     along = np.asarray(rotate(turn, np.array([1.0, 0.0, 0.0])))
     known = float(youngs_modulus(elastic_constants("copper").stiffness.copy(), along))
     assert found.property_named("youngs_modulus_x").value == pytest.approx(known, rel=1e-6)
-    assert any("only 1 grain" in text for text in found.warnings)
+    assert any("only 1 grain:" in text for text in found.warnings)
+    assert any("cuts every grain" in text for text in found.warnings)
+    assert found.property_named("grain_diameter[Copper]") is None
+    # what one grain says of others is not known; round-off is no uncertainty
+    taylor = found.property_named("taylor_factor_x[Copper]")
+    assert taylor.uncertainty is None
+    assert len(in_words(taylor)) == len("3.200")
+    assert headline(found).startswith("1 grain of Copper;")
+
+
+@pytest.mark.parametrize(("direction", "young"), [((1, 0, 0), 66.7), ((1, 1, 1), 191.1)])
+def test_a_fibre_texture_is_as_stiff_as_its_direction(direction, young):
+    """Copper: E100 = 66.7 GPa, E111 = 191.1 GPa (Hosford 1993, table 2.3)."""
+    from xtalfuse.physics.quaternion import multiply
+
+    points = section_of(COPPER)
+    along = np.array(direction) / np.linalg.norm(direction)
+    axis = np.cross([1.0, 0.0, 0.0], along)
+    tip = np.concatenate([[1.0 + along[0]], axis])  # turns x to the direction
+    spin = np.radians(3.0 * points.index[:, 1])  # another orientation in each row
+    about_x = np.stack([np.cos(spin / 2), np.sin(spin / 2), 0.0 * spin, 0.0 * spin], axis=1)
+    turned = multiply(np.broadcast_to(tip / np.linalg.norm(tip), about_x.shape), about_x)
+    fibre = replace(points, orientation=turned, phase=0 * points.phase)
+    found = analyse(measured(fibre), threshold_deg=1.0)
+    assert len(found.graph) > 20
+    # every grain has this modulus along x: so has their mean, whatever the averaging;
+    # constants rounded to 0.1 GPa
+    assert found.property_named("youngs_modulus_x").value == pytest.approx(young, abs=0.2)
+
+
+def test_two_phases_of_one_name_are_told_apart():
+    found = analyse(measured(section_of(COPPER, replace(COPPER, laue="6/mmm"))), ["copper"])
+    names = [item.name for item in found.properties]
+    assert len(names) == len(set(names))
+    shares = [found.property_named(f"phase_fraction[{name}]") for name in ("Copper", "Copper (2)")]
+    assert sum(share.value for share in shares) == pytest.approx(1.0)
+
+
+def test_pores_in_a_map_leave_no_average_of_grains():
+    found = analyse(measured(section_of(COPPER, SECRET)), {"phase 7": "pore"})
+    assert found.stiffness is None
+    assert any("does not hold with pores" in text for text in found.warnings)
+    assert found.property_named("taylor_factor_x[Copper]") is not None
+
+
+def test_a_map_without_an_indexed_point_is_refused():
+    points = section_of(COPPER)
+    lost = replace(points, phase=np.full(len(points.phase), -1))
+    with pytest.raises(ValueError, match=r"map\.ang: no point is indexed"):
+        analyse(measured(lost))
+
+
+def test_names_with_brackets_and_commas_are_shown_whole():
+    odd = MapPhase("Fe[3] (C, N) 'x'", "m-3m")
+    found = analyse(measured(section_of(odd)))
+    share = found.property_named("phase_fraction[Fe[3] (C, N) 'x']")
+    assert title(share) == "Phase fraction, Fe[3] (C, N) 'x'"
+    # a comma parts materials: this phase can only be named by its place
+    assert any("in the order of the phases" in text for text in found.warnings)
+
+
+def test_numbers_without_an_uncertainty_keep_their_digits():
+    small, large = (Property("specific_surface", x, None, "1/um", "") for x in (3.067e-4, 988.68))
+    assert in_words(small) == "0.0003067 1/µm"
+    assert in_words(large) == "988.7 1/µm"
 
 
 def test_a_phase_that_is_not_known_costs_only_what_needs_it():
@@ -78,7 +149,7 @@ def test_a_phase_that_is_not_known_costs_only_what_needs_it():
     assert found.property_named("youngs_modulus") is None
     assert found.property_named("taylor_factor_x[Copper]") is not None
     assert found.property_named("grain_diameter[phase 7]") is not None
-    assert any("--phases 'phase 7'=" in text for text in found.warnings)
+    assert any("--phases 'phase 7=" in text for text in found.warnings)
     named = analyse(measured(section_of(COPPER, SECRET)), {"phase 7": "nickel"})
     assert named.property_named("youngs_modulus") is not None
 

@@ -15,9 +15,12 @@ from xtalfuse.tasks.volume_analysis import MOST_EDGE, coarsened
 EDGE, RADIUS = 32, 6.0
 
 
-def volume(values: np.ndarray, unit: str = "um") -> Measurement:
+def volume(
+    values: np.ndarray, unit: str = "um", step: tuple[float, float, float] = (2.0, 2.0, 2.0)
+) -> Measurement:
     axes = tuple(
-        Axis(name, unit, 2.0 * np.arange(n)) for name, n in zip("zyx", values.shape, strict=True)
+        Axis(name, unit, size * np.arange(n))
+        for name, n, size in zip("zyx", values.shape, step, strict=True)
     )
     source = Provenance("foam.tif", "00" * 32, "simulation")
     known = Calibration.KNOWN if unit == "um" else Calibration.UNKNOWN
@@ -80,7 +83,7 @@ def test_what_is_not_known_is_said(holes):
     found = analyse(volume(np.asarray(holes.values), "px"))
     assert found.stiffness is None
     assert any("--voxel-size" in text for text in found.warnings)
-    assert any("--phases 'phase 1'=" in text for text in found.warnings)
+    assert any("--phases 'phase 1=" in text for text in found.warnings)
     assert found.property_named("specific_surface[pore]").unit == "1/voxel"
     named = analyse(holes, {"phase 1": "aluminium"})
     assert named.stiffness is not None
@@ -102,3 +105,53 @@ def test_a_large_volume_is_made_coarser_by_the_commonest_phase():
     assert coarse.shape == (5, 5, (2 * MOST_EDGE + 1) // 3)
     assert (coarse[0, 0] == np.repeat([1, 0], [17 + 0, 15])).mean() > 0.96
     assert coarsened(fine[:4], 2).shape == (5, 5, 4)
+
+
+def test_long_voxels_make_long_holes(holes):
+    grey = np.asarray(holes.values)
+    found = analyse(volume(grey, step=(6.0, 2.0, 2.0)), ("pore", "aluminium"))
+    young = [found.property_named(f"youngs_modulus_{axis}").value for axis in "xyz"]
+    # holes three times as long along z weaken it less along than across
+    assert young[2] > 1.05 * young[0]
+    assert young[0] == pytest.approx(young[1], rel=0.01)  # noise in the grey values
+
+
+def test_the_constants_are_part_of_the_uncertainty():
+    grey = np.random.default_rng(1).normal(100.0, 5.0, (16, 16, 16))
+    young = analyse(volume(grey), ("aluminium",)).property_named("youngs_modulus")
+    known = elastic_constants("aluminium").relative_uncertainty
+    # 200 draws: their spread is right to 5 %, 0.15 is three times that
+    assert young.uncertainty / young.value == pytest.approx(known, rel=0.15)
+
+
+def test_loose_particles_carry_nothing(holes):
+    found = analyse(volume(-np.asarray(holes.values)), ("pore", "aluminium"))
+    assert found.property_named("phase_fraction[aluminium]").value < 0.3
+    assert found.stiffness is None
+    assert any("no solid reaches through" in text for text in found.warnings)
+
+
+def test_a_gap_right_through_is_soft_across_it():
+    slabs = np.zeros((16, 16, 16))
+    slabs[:8] = 100.0
+    found = analyse(volume(slabs), ("pore", "aluminium"))
+    along, across = (found.property_named(f"youngs_modulus_{axis}").value for axis in "xz")
+    solid = polycrystal_bounds(elastic_constants("aluminium").stiffness.copy()).hill
+    assert along == pytest.approx(0.5 * float(solid.young), rel=1e-3)  # half of it carries
+    assert across < 1e-3 * along
+
+
+def test_pores_may_be_the_brightest_phase(holes):
+    found = analyse(volume(-np.asarray(holes.values)), ("aluminium", "pore"))
+    dark = analyse(holes, ("pore", "aluminium"))
+    assert found.property_named("open_porosity").value == 0.0
+    young = [each.property_named("youngs_modulus").value for each in (found, dark)]
+    assert young[0] == pytest.approx(young[1], rel=1e-3)
+
+
+def test_phases_may_be_unknown_or_alike(holes):
+    found = analyse(holes, ("unknown", "unknown"))
+    names = [item.name for item in found.properties]
+    assert len(names) == len(set(names))
+    assert found.property_named("phase_fraction[unknown (2)]") is not None
+    assert found.stiffness is None

@@ -10,10 +10,12 @@ import typer
 
 from xtalfuse import library_cli, microstructure_cli
 from xtalfuse.terminal import (
+    INTERRUPTED,
     JsonOption,
     LibraryOption,
     OutOption,
     RefineOption,
+    SectionStepOption,
     VoxelSizeOption,
     WavelengthOption,
     complain,
@@ -39,8 +41,6 @@ app = typer.Typer(
     "4 nothing usable.",
 )
 app.add_typer(library_cli.app, name="library")
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def _version(wanted: bool) -> None:
@@ -174,6 +174,7 @@ def read(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
     wavelength: WavelengthOption = None,
     voxel_size: VoxelSizeOption = None,
+    section_step: SectionStepOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a file, and whether it can be trusted.
@@ -185,11 +186,19 @@ def read(
     xtalfuse read slices/ --voxel-size 0.65
 
     xtalfuse read volumes.npz#12           (one of several volumes)
+
+    xtalfuse read sections/ --section-step 0.5
     """
     from xtalfuse.display import consoles, measurement_view
-    from xtalfuse.options import UsageError, parse_voxel_size, parse_wavelength
+    from xtalfuse.options import (
+        UsageError,
+        check_section_step,
+        parse_voxel_size,
+        parse_wavelength,
+    )
 
     with telling():
+        check_section_step(section_step)
         from xtalfuse.loaders import load
         from xtalfuse.loaders.ct import chosen
 
@@ -199,6 +208,7 @@ def read(
             file,
             wavelength=parse_wavelength(wavelength),
             voxel_size_um=parse_voxel_size(voxel_size),
+            section_step_um=section_step,
         )
     if as_json:
         print_json(_measurement_document(measurement))

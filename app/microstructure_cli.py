@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xtalfuse.terminal import (
+    INTERRUPTED,
     JsonOption,
     OutOption,
+    SectionStepOption,
     VoxelSizeOption,
     complain,
     print_json,
@@ -22,6 +24,7 @@ from xtalfuse.terminal import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from xtalfuse.batch import Status
     from xtalfuse.tasks.microstructure import Microstructure
 
 LEFT_OUT = ("stiffness_voigt",)  # too wide for a terminal; the report and the JSON have it
@@ -49,7 +52,7 @@ def microstructure(
         str | None,
         typer.Option(
             help="Materials in the order of the phases (of a volume from dark to bright), such "
-            "as pore,gold; or by name: 'Ni-superalloy=nickel'."
+            "as pore,gold; or by name: 'Ni-superalloy=nickel'. Also pore, unknown."
         ),
     ] = None,
     out: OutOption = Path("xtalfuse-results"),
@@ -66,9 +69,7 @@ def microstructure(
         bool, typer.Option("--merge-twins", help="Count grains across Sigma 3 boundaries as one.")
     ] = False,
     voxel_size: VoxelSizeOption = None,
-    section_step: Annotated[
-        float | None, typer.Option(help="Distance of serial sections, um.")
-    ] = None,
+    section_step: SectionStepOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Grains, boundaries, pores and mechanical properties of maps and volumes.
@@ -83,15 +84,20 @@ def microstructure(
 
     xtalfuse microstructure foam.tif --phases pore,gold --voxel-size 0.65
     """
-    from xtalfuse.batch import Status, exit_code
+    from xtalfuse.batch import exit_code
     from xtalfuse.display import consoles
-    from xtalfuse.options import UsageError, make_folder, parse_materials, parse_voxel_size
+    from xtalfuse.options import (
+        UsageError,
+        check_section_step,
+        make_folder,
+        parse_materials,
+        parse_voxel_size,
+    )
 
     with telling():
         if not 0.0 < threshold < 90.0:
             raise UsageError(f"--threshold: {threshold:g} degrees; give a number such as 5")
-        if section_step is not None and not section_step > 0.0:
-            raise UsageError(f"--section-step: {section_step:g} um; give a positive number")
+        check_section_step(section_step)
         settings = Settings(
             parse_materials(phases),
             {
@@ -105,23 +111,26 @@ def microstructure(
         )
         folders = _folders(paths, out)
         make_folder(out)
-    statuses, documents = [], []
-    for path, folder in folders.items():
-        with progress_bar(path.name) as tell:
-            found, error = _work(path, folder, settings, tell)
-        if found is None:
-            complain(error)
-            statuses.append(Status.UNUSABLE)
-            continue
-        statuses.append(Status.ANSWERED)
-        if as_json:
-            from xtalfuse.tasks.microstructure_report import to_dict
-
-            documents.append(to_dict(found))
-        else:
-            consoles()[0].print(_view(found, folder))
+    statuses: list[Status] = []
+    documents: list[dict[str, Any]] = []
+    interrupted = False
+    try:
+        for path, folder in folders.items():
+            with progress_bar(path.name) as tell:
+                found, status, error = _work(path, folder, settings, tell)
+            if found is None:
+                complain(error)
+            elif not as_json:
+                consoles()[0].print(_view(found, folder))
+            documents.append(_document(found, path, folder, error) if as_json else {})
+            statuses.append(status)
+    except KeyboardInterrupt:
+        interrupted = True
     if as_json:
-        print_json(documents[0] if len(paths) == 1 and documents else documents)
+        print_json(documents[0] if len(folders) == 1 and documents else documents)
+    if interrupted:
+        complain(f"stopped; {len(statuses)} of {len(folders)} are done, see {out}")
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(exit_code(statuses))
 
 
@@ -131,21 +140,25 @@ def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
     from xtalfuse.options import UsageError
 
     folders: dict[Path, Path] = {}
+    measured = {path.resolve() for path in paths}
     for path in dict.fromkeys(paths):
         if not chosen(path)[0].exists():
             raise UsageError(f"{path}: no such file or folder")
-        name, number = path.resolve().name.replace("#", "-"), 1
-        while out / name in folders.values():
+        stem = path.resolve().name.replace("#", "-")
+        name, number = stem, 1
+        # never among what was measured: the folder of sections beside their results
+        while out / name in folders.values() or (out / name).resolve() in measured:
             number += 1
-            name = f"{path.resolve().name}-{number}"
+            name = f"{stem}-{number}"
         folders[path] = out / name
     return folders
 
 
 def _work(
     path: Path, folder: Path, settings: Settings, tell: Callable[[int, int, str], None]
-) -> tuple[Microstructure | None, str]:
-    """What a path shows, written to its folder; or None and why not."""
+) -> tuple[Microstructure | None, Status, str]:
+    """What a path shows, written to its folder; or None and why not. Never raises."""
+    from xtalfuse.batch import Status, keep_traceback
     from xtalfuse.loaders import load
     from xtalfuse.loaders.record import Modality, UnreadableFileError
     from xtalfuse.tasks.microstructure import analyse
@@ -165,10 +178,28 @@ def _work(
         write_microstructure(found, folder)
     except (UnreadableFileError, ValueError) as error:
         text = str(error)
-        return None, text if path.name in text else f"{path.name}: {text}"
+        told = text if path.name in text else f"{path.name}: {text}"
+        return None, Status.UNUSABLE, told
     except OSError as error:
-        return None, f"{folder}: cannot be written ({error.strerror or error})"
-    return found, ""
+        told = f"{folder}: cannot be written ({error.strerror or error})"
+        return None, Status.UNUSABLE, told
+    except MemoryError:
+        return None, Status.UNUSABLE, f"{path.name}: not enough memory; cut a part out of it"
+    except Exception as error:
+        place = keep_traceback(folder / "crash.txt")
+        told = f"{path.name}: {type(error).__name__}: {error}; our fault, see {place}"
+        return None, Status.CRASHED, told
+    (folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
+    return found, Status.ANSWERED, ""
+
+
+def _document(found: Microstructure | None, path: Path, folder: Path, error: str) -> dict[str, Any]:
+    """``properties.json`` with where the report is, or what went wrong."""
+    from xtalfuse.tasks.microstructure_report import to_dict
+
+    if found is None:
+        return {"specimen": str(path), "error": error}
+    return {**to_dict(found), "report": str(folder / "report.html")}
 
 
 def _view(found: Microstructure, folder: Path) -> RenderableType:
@@ -185,7 +216,7 @@ def _view(found: Microstructure, folder: Path) -> RenderableType:
     table.add_column(justify="right", no_wrap=True)
     for item in found.properties:
         if item.name not in LEFT_OUT:
-            table.add_row(shown(title(item)), in_words(item))
+            table.add_row(Text(shown(title(item))), Text(in_words(item)))
     return Group(
         Text(f"\n{shown(found.specimen)}", style="bold", no_wrap=True, overflow="ignore"),
         Text(shown(headline(found))),

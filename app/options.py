@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,8 +101,11 @@ def parse_materials(text: str | None) -> tuple[str, ...] | dict[str, str]:
     Raises
     ------
     UsageError
-        If a name is empty, or some materials are given by name of a phase and some are not.
+        If a name is empty or not known, or some materials are given by name of a phase and some
+        are not.
     """
+    from xtalfuse.tasks.materials import check_material
+
     parts = [part.strip() for part in (text or "").split(",") if text]
     pairs = [tuple(side.strip() for side in part.rsplit("=", 1)) for part in parts]
     named = {len(pair) for pair in pairs}
@@ -110,7 +114,24 @@ def parse_materials(text: str | None) -> tuple[str, ...] | dict[str, str]:
             f"--phases: {text!r}; write materials in order, as pore,gold, or each with the name of "
             "its phase, as Ferrite=iron,Austenite=austenite"
         )
+    for *_, material in pairs:
+        try:
+            check_material(material)
+        except ValueError as error:
+            raise UsageError(f"--phases: {error}") from None
     return {pair[0]: pair[1] for pair in pairs} if named == {2} else tuple(parts)
+
+
+def check_section_step(step_um: float | None) -> None:
+    """See that sections lie at a distance.
+
+    Raises
+    ------
+    UsageError
+        If it is no positive number.
+    """
+    if step_um is not None and not 0.0 < step_um < math.inf:
+        raise UsageError(f"--section-step: {step_um:g} um; give a positive number")
 
 
 def make_folder(path: Path) -> None:

@@ -28,11 +28,16 @@ VoxelSizeOption = Annotated[
     str | None,
     typer.Option("--voxel-size", help="Voxel of a volume in um: 0.65, or z,y,x as 1.3,0.65,0.65."),
 ]
+SectionStepOption = Annotated[
+    float | None, typer.Option("--section-step", help="Distance of serial sections, um.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 RefineOption = Annotated[
     bool, typer.Option("--refine/--no-refine", help="Rietveld refinement at the end.")
 ]
+
+INTERRUPTED = 130  # exit code after Ctrl-C, 128 + SIGINT, as shells have it
 
 
 @contextmanager

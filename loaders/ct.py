@@ -142,7 +142,8 @@ def guarded_volume(
         files = [path for listed in ct_tiff.series_of(place).values() for _, path in listed]
         if not files:
             raise UnreadableFileError(
-                f"{place.name}: not a regular file or a folder of TIFF slices; give the file"
+                f"{place.name}: neither a file nor a folder of TIFF slices or of maps of serial "
+                "sections; give the file"
             )
         # the first slice stands for the folder where a file is asked for
         reader, args = read_slices, ()

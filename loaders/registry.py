@@ -72,7 +72,7 @@ def read(
     path = Path(path)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if volume is not None and volume.asked:
+    if volume is not None and volume.asked and not (volume.part is None and _is_map(path, head)):
         return ct.read(path, volume)
     for reader in READERS:
         if reader.sniff(path, head):
@@ -80,6 +80,11 @@ def read(
     raise UnreadableFileError(
         f"{path.name}: no known instrument format; export it as .xrdml, .xy, .msa or .emd"
     )
+
+
+def _is_map(path: Path, head: bytes) -> bool:
+    """Whether a file is an orientation map and nothing else; HDF5 may hold a volume too."""
+    return not head.startswith(b"\x89HDF") and ebsd.sniff(path, head)
 
 
 def companions(path: str | Path) -> list[str]:

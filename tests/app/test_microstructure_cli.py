@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from xtalfuse import cli
 from xtalfuse.options import UsageError, parse_materials
+from xtalfuse.tasks import microstructure
 
 run = CliRunner()
 
@@ -67,8 +68,81 @@ def test_one_bad_file_never_costs_the_others(ang, tmp_path):
     result = run.invoke(cli.app, ["microstructure", *paths, "--out", str(tmp_path / "out")])
     assert result.exit_code == 3, result.output
     assert (tmp_path / "out" / "map.ang" / "properties.json").is_file()
-    alone = run.invoke(cli.app, ["microstructure", str(bad), "--out", str(tmp_path / "out")])
-    assert alone.exit_code == 4
+    alone = ["microstructure", str(bad), "--json", "--out", str(tmp_path / "out")]
+    result = run.invoke(cli.app, alone)
+    assert result.exit_code == 4
+    assert "bad.ang" in json.loads(result.stdout)["error"]
+
+
+def test_our_fault_is_told_and_costs_no_other_map(ang, tmp_path, monkeypatch):
+    other = tmp_path / "other.ang"
+    other.write_bytes(ang.read_bytes())
+    analyse = microstructure.analyse
+
+    def breaks(measurement, *args, **options):
+        if measurement.provenance.path.endswith("other.ang"):
+            raise RuntimeError("nobody foresaw this")
+        return analyse(measurement, *args, **options)
+
+    monkeypatch.setattr(microstructure, "analyse", breaks)
+    out = tmp_path / "out"
+    result = run.invoke(cli.app, ["microstructure", str(other), str(ang), "--out", str(out)])
+    assert result.exit_code == 1, result.output
+    assert "nobody foresaw this" in (out / "other.ang" / "crash.txt").read_text()
+    assert (out / "map.ang" / "properties.json").is_file()
+
+
+def test_ctrl_c_keeps_what_is_done(ang, tmp_path, monkeypatch):
+    other = tmp_path / "other.ang"
+    other.write_bytes(ang.read_bytes())
+    analyse = microstructure.analyse
+
+    def stopped(measurement, *args, **options):
+        if measurement.provenance.path.endswith("other.ang"):
+            raise KeyboardInterrupt
+        return analyse(measurement, *args, **options)
+
+    monkeypatch.setattr(microstructure, "analyse", stopped)
+    options = ["--json", "--out", str(tmp_path / "out")]
+    result = run.invoke(cli.app, ["microstructure", str(ang), str(other), *options])
+    assert result.exit_code == 130
+    assert [found["grains"] for found in json.loads(result.stdout)] == [2]
+    assert "1 of 2" in result.stderr
+
+
+def test_names_are_no_markup(ang, tmp_path):
+    ang.write_text(ang.read_text().replace("Copper", "Cu[/red] [x]"))
+    result = run.invoke(cli.app, ["microstructure", str(ang), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert "Phase fraction, Cu[/red] [x]" in result.stdout
+
+
+def test_results_never_go_into_what_was_measured(ang, tmp_path):
+    sections = tmp_path / "sections"
+    sections.mkdir()
+    for number in range(2):
+        (sections / f"s{number}.ang").write_bytes(ang.read_bytes())
+    result = run.invoke(cli.app, ["microstructure", str(sections), "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in sections.iterdir()} == {"s0.ang", "s1.ang"}
+    assert (tmp_path / "sections-2" / "report.html").is_file()
+
+
+def test_a_voxel_size_for_volumes_leaves_maps_alone(ang, tmp_path):
+    options = ["--voxel-size", "0.65", "--out", str(tmp_path / "out")]
+    result = run.invoke(cli.app, ["microstructure", str(ang), *options])
+    assert result.exit_code == 0, result.output
+
+
+def test_read_takes_the_distance_of_sections(ang, tmp_path):
+    sections = tmp_path / "sections"
+    sections.mkdir()
+    for number in range(2):
+        (sections / f"s{number}.ang").write_bytes(ang.read_bytes())
+    result = run.invoke(cli.app, ["read", str(sections), "--section-step", "0.25", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["map"]["step_um"] == [0.5, 0.5, 0.25]
+    assert run.invoke(cli.app, ["read", str(sections), "--section-step", "0"]).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -77,6 +151,7 @@ def test_one_bad_file_never_costs_the_others(ang, tmp_path):
         ["--threshold", "-1"],
         ["--phases", "pore,"],
         ["--phases", "a=copper,nickel"],
+        ["--phases", "nikel"],
         ["--section-step", "0"],
         ["--voxel-size", "big"],
         ["missing.ang"],
@@ -93,5 +168,8 @@ def test_materials_by_order_and_by_name():
     assert parse_materials(None) == ()
     assert parse_materials("pore, gold") == ("pore", "gold")
     assert parse_materials("a b=iron,c=pore") == {"a b": "iron", "c": "pore"}
+    assert parse_materials("ZnO,unknown") == ("ZnO", "unknown")
+    with pytest.raises(UsageError, match="did you mean 'Nickel'"):
+        parse_materials("nikel")
     with pytest.raises(UsageError, match="Ferrite=iron"):
         parse_materials("=iron")

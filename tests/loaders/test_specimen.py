@@ -115,7 +115,7 @@ def test_nothing_there_and_wrong_arguments_are_errors(folder):
         load_specimen(folder, elements=["Q"])
     with pytest.raises(ValueError, match="unknown radiation"):
         load_specimen(folder, wavelength="Q")
-    with pytest.raises(UnreadableFileError, match="not a regular file"):
+    with pytest.raises(UnreadableFileError, match="neither a file nor a folder of"):
         load(folder)
 
 

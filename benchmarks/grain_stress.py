@@ -7,7 +7,10 @@ points or into cells of Laguerre (log-normal diameters, coefficient of variation
 FFT. Test volumes, and those that the ridges are fitted to, come from seeds of their own; the
 network has seen neither, and no Zn and no Pb at all. The figure is R2 of the stress component
 along a uniaxial load over the mean stress, loads along x, y and z, all grains of all volumes;
-the load is a uniaxial mean stress, and as a check on the convention a uniaxial mean strain.
+the load is a uniaxial mean stress, and as a check on the convention a uniaxial mean strain. (On
+Voronoi cells it is the stress that comes near to published ridges of zinc, 0.755 and 0.864 for
+own orientation and directional neighbours; the strain stays below. Copper and titanium tell
+no difference.)
 """
 
 from __future__ import annotations
@@ -94,14 +97,19 @@ def network_stress(network: GrainNetwork, graph: GrainGraph, stiffness: torch.Te
         return stiffness @ network(pair_data(graph, stiffness)).concentration
 
 
-def fit_level(fit: Sequence[Case], level: str, given: str) -> Ridge:
+def fit_level(fit: Sequence[Case], level: str, given: str, mix: bool = False) -> Ridge:
     """A ridge of one level of neighbourhood, fitted to three loads on each volume."""
     x, y = [], []
-    for each in fit:
-        target = along(each.truth, each.share, given)
-        x += [_features(each, level, axis) for axis in range(3)]
-        y += list(target)
+    for number, each in enumerate(fit):
+        order = _order(each, number) if mix else None
+        x += [_features(each, level, axis, order) for axis in range(3)]
+        y += list(along(each.truth, each.share, given))
     return fit_ridge(np.concatenate(x), np.concatenate(y))
+
+
+def _order(each: Case, number: int) -> np.ndarray:
+    """Which grain stands in for which as a neighbour."""
+    return np.random.default_rng(number).permutation(len(each.share))
 
 
 def _features(each: Case, level: str, axis: int, order: np.ndarray | None = None) -> np.ndarray:
@@ -115,7 +123,7 @@ def ridge_r2(
     """R2 of a ridge; `mix` gives each grain the neighbours of other places."""
     truth, found = [], []
     for number, each in enumerate(test):
-        order = np.random.default_rng(number).permutation(len(each.share)) if mix else None
+        order = _order(each, 900 + number) if mix else None
         truth.append(along(each.truth, each.share, given))
         found += [ridge(_features(each, level, axis, order)) for axis in range(3)]
     return r2(truth, found)
@@ -165,9 +173,9 @@ def measure(
         for level, ridge in ridges.items():
             figures[f"ridge, {level}"] = ridge_r2(ridge, test, level, given)
         if ridges:
-            last = ridges["directional"]
-            figures["ridge, directional, shuffled"] = ridge_r2(
-                last, test, "directional", given, mix=True
+            mixed = fit_level(fit, "directional", given, mix=True)
+            figures["ridge, directional, fitted on shuffled"] = ridge_r2(
+                mixed, test, "directional", given, mix=True
             )
         if relatives:
             ridge = fit_level(relatives, "directional", given)

@@ -282,7 +282,7 @@ class _CompatibleStrains:
         self.axes = (0, 1, 2) if shape[2] > 1 else (2, 0, 1)
         self.transverse = float(moduli.shear) ** -0.5
         self.axial = float(moduli.bulk + 4.0 / 3.0 * moduli.shear) ** -0.5
-        self.normal = _directions(shape, step, scheme, self.axes[-1]).to(medium)
+        self.normal = frequency_directions(shape, step, scheme, self.axes[-1]).to(medium)
         count = shape[self.axes[-1]]
         half = torch.arange(count // 2 + 1)
         twice = (half > 0) & (2 * half != count)
@@ -332,7 +332,7 @@ class _CompatibleStrains:
         return self._scale(traction).mul_(self.weight)
 
 
-def _directions(shape: tuple[int, ...], step: Any, scheme: Scheme, halved: int) -> Tensor:
+def frequency_directions(shape: tuple[int, ...], step: Any, scheme: Scheme, halved: int) -> Tensor:
     """(3, frequencies) unit vectors n; zero where no strain is compatible.
 
     At half the sampling frequency a derivative along that axis has no sign on a real grid; the
@@ -363,9 +363,9 @@ def _conjugate_gradients(problem: _Problem, moduli: Fields) -> tuple[Tensor, Ten
     square = _dot(residual, residual)
     mean = problem.mean
     energy = (mean * (problem.space.voigt @ mean)).sum(dim=0) * problem.labels.numel()
-    tiny = torch.finfo(energy.dtype).tiny
+    least = torch.finfo(energy.dtype).eps * energy  # rounding; what does not hang together has none
     for iteration in range(problem.max_iterations + 1):
-        left = float((square / energy.clamp(min=tiny)).max().sqrt())
+        left = float((square / torch.maximum(energy, least)).max().sqrt())
         if left <= problem.tolerance:
             return numbers, residual, iteration, left
         if iteration == problem.max_iterations:

@@ -31,6 +31,10 @@ class ScaledMedium(nn.Module):
     steps : of conjugate gradients; the energy of the last strain is an upper bound
     """
 
+    mean: Tensor
+    synthesis: Tensor
+    analysis: Tensor
+
     def __init__(
         self,
         shape: tuple[int, int, int],

@@ -249,6 +249,20 @@ def test_pores_converge_under_their_bound() -> None:
     assert found.mean_stress[1].abs().max() == 0.0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_slabs_apart_have_no_stiffness_across(dtype: torch.dtype) -> None:
+    labels = torch.zeros(8, 8, 8, dtype=int)
+    labels[3:] = 1
+    solid = isotropic_stiffness(float64(0.0, 170.0), float64(0.0, 27.0)).to(dtype)
+    found = homogenize(labels, solid, scheme="rotated")
+    across = found.stiffness[[0, 4, 5]]
+    assert across.abs().max() < 1e-4 * 170.0  # the tolerance, of the solid's stiffness
+    # a sheet under plane stress: E / (1 - nu^2) of its share
+    young, poisson = 9 * 170 * 27 / (3 * 170 + 27), (1.5 * 170 - 27) / (3 * 170 + 27)
+    sheet = 5 / 8 * young / (1 - poisson**2)
+    assert found.stiffness[1, 1].item() == pytest.approx(sheet, rel=1e-4)
+
+
 def test_what_cannot_be_solved_is_refused() -> None:
     labels, grains = cells((6, 6, 6), 4), copper_grains(4)
     with pytest.raises(ConvergenceError, match="after 1 steps"):

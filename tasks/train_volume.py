@@ -28,8 +28,7 @@ logger = logging.getLogger(__name__)
 
 SEED = 2026
 FOAMS = WaveFoamSpec(size=48, squared_waves=(6, 9, 14), fraction=(0.25, 0.45))
-GOLD_GPA = (192.9, 163.8, 41.5)  # C11, C12, C44 of the potential in the cited simulations;
-# 192.4, 163.0, 42.0 are measured (Simmons & Wang 1971)
+GOLD_GPA = (192.9, 163.8, 41.5)  # C11, C12, C44
 SOFTEST_GPA = 1.0  # foams softer than half a per cent of the metal hang by a neck or by none
 LABEL_TOLERANCE = 1e-2  # the stiffness of 48^3 foams is then too high by 0.2 to 0.6 %
 
@@ -39,7 +38,7 @@ def gold() -> Tensor:
     c11, c12, c44 = GOLD_GPA
     voigt = torch.zeros(6, 6, dtype=torch.float64)
     voigt[:3, :3] = c12
-    voigt.diagonal()[:] = torch.tensor([c11] * 3 + [c44] * 3)
+    voigt.diagonal()[:] = torch.tensor([c11] * 3 + [c44] * 3, dtype=torch.float64)
     return mandel_from_voigt(voigt)
 
 
@@ -102,7 +101,8 @@ def main() -> None:
             "fraction": list(FOAMS.fraction),
         },
         "labels": f"homogenize, rotated scheme, tolerance {LABEL_TOLERANCE}",
-        "command": f"python -m xtalfuse.tasks.train_volume --foams {arguments.foams}",
+        "command": f"python -m xtalfuse.tasks.train_volume --labels {arguments.labels.name} "
+        f"--foams {arguments.foams} --out {arguments.out.name}",
     }
     save_weights(arguments.out, model.state_dict(), config)
 

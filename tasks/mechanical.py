@@ -13,6 +13,7 @@ from xtalfuse.physics.elasticity import rotate_stiffness
 from xtalfuse.physics.grain_graph import GrainGraph
 from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
 from xtalfuse.tasks.materials import Material, how_to_say
+from xtalfuse.tasks.mechanics import predict_stiffness
 from xtalfuse.tasks.properties import (
     Property,
     StiffnessEstimate,
@@ -32,8 +33,9 @@ def graph_stiffness(
 ) -> tuple[StiffnessEstimate | None, MapSolution | None, list[str]]:
     """Effective stiffness of the grains, the fields behind it, and what is missing for it.
 
-    A stack of sections on a square grid is homogenized voxel by voxel; of a section, or of a
-    stack too large for that, Hill's average is taken: a section shows no more than columns.
+    A stack of sections on a square grid is homogenized voxel by voxel; of one too large for that,
+    or on hexagons, the grain network says it. Of a section, Hill's average is taken: its fields
+    are those of columns.
     """
     graph = segmentation.graph
     used = [material for k, material in enumerate(materials) if (graph.phase == k).any()]
@@ -43,19 +45,35 @@ def graph_stiffness(
     if missing:
         return None, None, missing
     stiffness = grain_stiffness(graph, materials)
-    middle, samples = hill_estimate(stiffness, graph.size)
+    flat = graph.dimension == 2
+    spread = {} if flat else {"place": 0.0}
+    middle, samples = hill_estimate(stiffness, graph.size, **spread)
     samples = scattered(samples, used)
     solution = solve(segmentation, stiffness, middle)
     basis = (*constants_used(used), FRAME)
-    if graph.dimension == 2 or solution is None:
-        holds = SECTION if graph.dimension == 2 else FAIR
+    if flat:
         hill = "Voigt-Reuss-Hill average over the grains"
-        return StiffnessEstimate(middle, samples, hill, basis, holds), solution, []
-    found = np.asarray(solution.homogenized.stiffness, float)
+        return StiffnessEstimate(middle, samples, hill, basis, SECTION), solution, []
     around = samples - samples.mean(axis=0)
+    if solution is None:
+        return _predicted(graph, materials, around, basis), None, []
+    found = np.asarray(solution.homogenized.stiffness, float)
     basis = (*basis, "the volume is repeated periodically")
     method = "FFT homogenization of the voxels"
     return StiffnessEstimate(found, found + around, method, basis, FAIR), solution, []
+
+
+def _predicted(
+    graph: GrainGraph, materials: Sequence[Material], around: np.ndarray, basis: tuple[str, ...]
+) -> StiffnessEstimate:
+    """What the grain network says of a graph, with the spread `around` of its grains added."""
+    none = np.zeros((6, 6))
+    constants = [none if m.elastic is None else m.elastic.stiffness.copy() for m in materials]
+    found = predict_stiffness(graph, constants)
+    drawn = around + (found.value if found.samples is None else found.samples[: len(around)])
+    return StiffnessEstimate(
+        found.value, drawn, found.method, (*basis, *found.assumptions), f"{FAIR}; {found.validity}"
+    )
 
 
 def missing_constants(materials: Sequence[Material]) -> list[str]:

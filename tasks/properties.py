@@ -79,7 +79,7 @@ class StiffnessEstimate:
 
 
 def hill_estimate(
-    stiffness: np.ndarray, size: np.ndarray, *, seed: int = 0
+    stiffness: np.ndarray, size: np.ndarray, *, place: float = PLACE_SPREAD, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hill's average and its samples: grains drawn again, and a place between the bounds.
 
@@ -87,6 +87,8 @@ def hill_estimate(
     ----------
     stiffness : (n, 6, 6) of each grain in the specimen frame, Mandel, GPa
     size : (n,) area or volume
+    place : standard deviation of the place between Reuss (0) and Voigt (1); 0 for the spread of
+        the grains alone
 
     Returns
     -------
@@ -106,8 +108,8 @@ def hill_estimate(
     compliance = np.linalg.inv(stiffness).reshape(count, 36)
     high = (drawn @ flat).reshape(-1, 6, 6)
     low = np.linalg.inv((drawn @ compliance).reshape(-1, 6, 6))
-    place = np.clip(rng.normal(0.5, PLACE_SPREAD, RESAMPLES), 0.0, 1.0)[:, None, None]
-    samples = low + place * (high - low)
+    between = np.clip(rng.normal(0.5, place, RESAMPLES), 0.0, 1.0)[:, None, None]
+    samples = low + between * (high - low)
     middle = 0.5 * (voigt(stiffness, size) + reuss(stiffness, size))
     return np.asarray(middle), samples
 

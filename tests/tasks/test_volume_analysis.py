@@ -155,3 +155,18 @@ def test_phases_may_be_unknown_or_alike(holes):
     assert len(names) == len(set(names))
     assert found.property_named("phase_fraction[unknown (2)]") is not None
     assert found.stiffness is None
+
+
+def test_a_coarser_volume_is_as_stiff_within_its_uncertainty(monkeypatch):
+    """Walls of few voxels: blocks of two part some of them and thicken others."""
+    from xtalfuse.datasets.ct_simulation import foam
+    from xtalfuse.tasks import volume_analysis
+
+    solid = foam(3, 0, (24, 24, 24), 0.5, 10.0).astype(float)
+    fine = analyse(volume(solid), ("pore", "aluminium")).property_named("youngs_modulus")
+    monkeypatch.setattr(volume_analysis, "MOST_EDGE", 12)
+    found = analyse(volume(solid), ("pore", "aluminium"))
+    coarse = found.property_named("youngs_modulus")
+    assert abs(coarse.value - fine.value) < 2.0 * coarse.uncertainty
+    assert coarse.uncertainty > 0.1 * coarse.value
+    assert any("made coarser" in text for text in found.warnings)

@@ -214,8 +214,8 @@ def slip_activity(
 ) -> SlipActivity:
     """Shears of one grain's systems that give the strain with the least work (Taylor 1938).
 
-    The linear programme that is dual to :func:`taylor_factor`; some ten thousand times slower. Where
-    more than one set of shears needs the least work (Taylor's ambiguity), one of them is given.
+    The linear programme that is dual to :func:`taylor_factor`; some ten thousand times slower.
+    Where more than one set of shears needs the least work (Taylor's ambiguity), one is given.
 
     Parameters
     ----------

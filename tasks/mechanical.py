@@ -15,6 +15,7 @@ from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
 from xtalfuse.tasks.materials import Material, how_to_say
 from xtalfuse.tasks.mechanics import predict_stiffness
 from xtalfuse.tasks.properties import (
+    PLACE_SPREAD,
     Property,
     StiffnessEstimate,
     hill_estimate,
@@ -46,8 +47,8 @@ def graph_stiffness(
         return None, None, missing
     stiffness = grain_stiffness(graph, materials)
     flat = graph.dimension == 2
-    spread = {} if flat else {"place": 0.0}
-    middle, samples = hill_estimate(stiffness, graph.size, **spread)
+    place = PLACE_SPREAD if flat else 0.0
+    middle, samples = hill_estimate(stiffness, graph.size, place=place)
     samples = scattered(samples, used)
     solution = solve(segmentation, stiffness, middle)
     basis = (*constants_used(used), FRAME)

@@ -123,7 +123,7 @@ def elastic_properties(estimate: StiffnessEstimate) -> list[Property]:
         return Property(
             name,
             value.tolist(),
-            known_spread(value, spread) if value.ndim == 0 else spread.tolist(),
+            known_spread(float(value), float(spread)) if value.ndim == 0 else spread.tolist(),
             unit,
             estimate.method,
             estimate.assumptions,
@@ -151,7 +151,7 @@ def _middle_modulus(name: str, stiffness: np.ndarray) -> float:
     return dict(zip(MODULI, moduli, strict=True))[name]
 
 
-def known_spread(value: float | np.ndarray, spread: float | np.ndarray) -> float | None:
+def known_spread(value: float, spread: float) -> float | None:
     """A standard uncertainty; None where it is round-off, and nothing is known of it."""
     return float(spread) if spread > ROUND_OFF * abs(value) else None
 

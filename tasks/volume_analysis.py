@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -257,7 +258,7 @@ def _homogenized(labels: np.ndarray, moduli: np.ndarray, step: tuple[float, ...]
     """(6, 6) stiffness of labels [x, y, z]; nothing carries load where everything is empty."""
     if not moduli[np.unique(labels)].any():
         return np.zeros((6, 6))
-    settings = {"step": step, "scheme": "rotated", "tolerance": TOLERANCE}
+    settings: dict[str, Any] = {"step": step, "scheme": "rotated", "tolerance": TOLERANCE}
     try:
         found = homogenize(labels, moduli, max_iterations=MOST_ITERATIONS, **settings)
     except ConvergenceError:  # loose parts: a body that nothing holds has no equilibrium

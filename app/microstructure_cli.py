@@ -141,7 +141,7 @@ def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
 
     folders: dict[Path, Path] = {}
     measured = {path.resolve() for path in paths}
-    for path in dict.fromkeys(paths):
+    for path in {path.resolve(): path for path in paths}.values():  # each once
         if not chosen(path)[0].exists():
             raise UsageError(f"{path}: no such file or folder")
         stem = path.resolve().name.replace("#", "-")

@@ -143,8 +143,7 @@ def volume_stiffness(
     """Effective stiffness by FFT, each phase an untextured polycrystal; or what is missing.
 
     A volume too large for that is made coarser. Blocks of the commonest phase part thin walls,
-    blocks of mean stiffness join them: the stiffness is taken between the two, and half of what
-    lies between is its uncertainty.
+    blocks of mean stiffness join them: the stiffness may be anywhere between the two.
     """
     present = [m for m, share in zip(materials, segmentation.fractions, strict=True) if share > 0]
     missing = missing_constants(present)
@@ -169,13 +168,13 @@ def volume_stiffness(
         except ConvergenceError as error:
             return None, [f"no elastic properties: the homogenization did not converge: {error}"]
         half = 0.5 * (joined - whole)
-        place = np.random.default_rng(2).normal(0.0, 1.0, (SAMPLES, 1, 1))
+        place = np.random.default_rng(2).uniform(-1.0, 1.0, (SAMPLES, 1, 1))
         whole, samples = whole + half, samples + half + place * half
         validity += "; voxels were joined: from parted to mixed blocks"
         if (share := np.trace(half) / np.trace(whole)) > COARSE:
             told.append(
-                f"the volume was made coarser for its stiffness, which is uncertain by {share:.0%} "
-                f"so; cut a part of some {MOST_EDGE} voxels out of it for a better one"
+                f"the stiffness is that of a coarser volume, known to {share:.0%} only; cut a "
+                f"part of {MOST_EDGE} voxels along each edge out of it for a better one"
             )
     edge = "x".join(str(n) for n in coarse.shape)
     return StiffnessEstimate(

@@ -13,7 +13,12 @@ from xtalfuse.encoders.grain_size import grain_size, phase_fractions
 from xtalfuse.encoders.map_grains import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.tasks.materials import distinct, materials_of
-from xtalfuse.tasks.mechanical import graph_stiffness, plastic_properties, strength_properties
+from xtalfuse.tasks.mechanical import (
+    graph_stiffness,
+    plastic_properties,
+    strength_properties,
+    taylor_factors,
+)
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, elastic_properties
 from xtalfuse.tasks.stiffness_figure import modulus_figure
@@ -74,6 +79,10 @@ def analyse_map(
     properties += strength_properties(segmentation, materials)
     illustrations = _illustrations(segmentation)
     columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
+    factor = taylor_factors(graph, materials, "x")
+    if np.isfinite(factor).any():
+        columns["taylor_factor_x"] = factor
+        illustrations.append(_taylor_illustration(segmentation, factor))
     if solution is not None:
         field, columns["stress_xx_relative"] = solution.tension()
         illustrations.append(_stress_illustration(segmentation, field))
@@ -148,6 +157,17 @@ def _illustrations(segmentation: Segmentation) -> list[Illustration]:
             Illustration("phases", "Phases.", lambda: figures.phase_figure(segmentation)),
         )
     return drawn
+
+
+def _taylor_illustration(segmentation: Segmentation, factor: np.ndarray) -> Illustration:
+    from xtalfuse.tasks.map_figures import taylor_figure
+
+    return Illustration(
+        "taylor",
+        "Taylor factor of each grain for tension along x, full constraints: a model, dark grains "
+        "yield last.",
+        lambda: taylor_figure(segmentation, factor),
+    )
 
 
 def _stress_illustration(segmentation: Segmentation, field: np.ndarray) -> Illustration:

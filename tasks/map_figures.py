@@ -190,34 +190,56 @@ def _background(segmentation: Segmentation) -> tuple[str, np.ndarray]:
 
 def bending_figure(segmentation: Segmentation, section: int | None = None) -> Figure:
     """Kernel average misorientation, which shows where the lattice is bent."""
-    picture = MapPicture.of(segmentation.crystal_map, section)
-    figure, (axes,) = _canvas(picture, 1)
     degrees = np.degrees(segmentation.kam)
     top = float(np.nanpercentile(degrees, 99)) if np.isfinite(degrees).any() else 1.0
-    image = picture.spread(degrees)
-    shown = draw_image(axes, picture, image, cmap="viridis", vmin=0.0, vmax=top or 1.0)
-    lines = boundary_lines(segmentation.crystal_map, _grain_pairs(segmentation), picture.section)
-    _draw_lines(axes, lines, "white", 0.4)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend="max")
-    bar.set_label(f"KAM, first neighbours below {segmentation.threshold_deg:g}° (°)")
-    bar.outline.set_visible(False)
-    return figure
+    label = f"KAM, first neighbours below {segmentation.threshold_deg:g}° (°)"
+    return _value_figure(
+        segmentation, degrees, label, section, "white", cmap="viridis", vmin=0.0, vmax=top or 1.0
+    )
 
 
 def stress_figure(
     segmentation: Segmentation, field: np.ndarray, section: int | None = None
 ) -> Figure:
     """A stress (p,) at each point, relative to its mean: blue below, red above."""
+    reach = float(np.nanpercentile(np.abs(field - 1.0), 99)) or 1.0
+    return _value_figure(
+        segmentation, field, "stress along x / mean", section, INK,
+        cmap="RdBu_r", vmin=1.0 - reach, vmax=1.0 + reach,
+    )  # fmt: skip
+
+
+def taylor_figure(
+    segmentation: Segmentation, factor: np.ndarray, section: int | None = None
+) -> Figure:
+    """Taylor factor (n,) of each grain, NaN where slip is not known: dark grains yield last."""
+    grain = segmentation.grain
+    values = np.where(grain < 0, np.nan, factor[np.maximum(grain, 0)])
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (2.0, 4.0)
+    values = np.where(np.isfinite(values), values, np.nan)  # what no slip can strain
+    label = "Taylor factor, tension along x"
+    return _value_figure(
+        segmentation, values, label, section, INK, cmap="magma_r", vmin=low, vmax=high
+    )
+
+
+def _value_figure(
+    segmentation: Segmentation,
+    values: np.ndarray,
+    label: str,
+    section: int | None,
+    line: str,
+    **options: Any,
+) -> Figure:
+    """A number (p,) at each point in colours, with the boundaries of the grains."""
     picture = MapPicture.of(segmentation.crystal_map, section)
     figure, (axes,) = _canvas(picture, 1)
-    reach = float(np.nanpercentile(np.abs(field - 1.0), 99)) or 1.0
-    shown = draw_image(
-        axes, picture, picture.spread(field), cmap="RdBu_r", vmin=1.0 - reach, vmax=1.0 + reach
-    )
+    shown = draw_image(axes, picture, picture.spread(values), **options)
     lines = boundary_lines(segmentation.crystal_map, _grain_pairs(segmentation), picture.section)
-    _draw_lines(axes, lines, INK, 0.35)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.8, extend="both")
-    bar.set_label("stress along x / mean")
+    _draw_lines(axes, lines, line, 0.4)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend="both")
+    bar.set_label(label)
     bar.outline.set_visible(False)
     return figure
 

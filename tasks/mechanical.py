@@ -114,18 +114,26 @@ def scattered(samples: np.ndarray, used: Sequence[Material], seed: int = 1) -> n
     return samples * factor[:, None, None]
 
 
+def taylor_factors(graph: GrainGraph, materials: Sequence[Material], axis: str) -> np.ndarray:
+    """(n,) Taylor factor of each grain for tension along an axis; NaN where slip is not known."""
+    factor = np.full(len(graph), np.nan)
+    for number, material in enumerate(materials):
+        inside = graph.phase == number
+        if material.slip is not None and inside.any():
+            factor[inside] = taylor_factor(graph.orientation[inside], axis, material.slip)
+    return factor
+
+
 def plastic_properties(graph: GrainGraph, materials: Sequence[Material]) -> list[Property]:
     """Mean Taylor factor of each metal for tension along the axes of the specimen."""
+    factors = {axis: taylor_factors(graph, materials, axis) for axis in "xyz"}
     properties = []
     for number, material in enumerate(materials):
         inside = graph.phase == number
-        slip = material.slip
-        if slip is None or not inside.any():
+        if material.slip is None or not inside.any():
             continue
-        size = graph.size[inside]
-        for axis in "xyz":
-            factor = np.asarray(taylor_factor(graph.orientation[inside], axis, slip))
-            mean, spread = resampled_mean(factor, size)
+        for axis, factor in factors.items():
+            mean, spread = resampled_mean(factor[inside], graph.size[inside])
             properties.append(
                 Property(
                     f"taylor_factor_{axis}[{material.phase.name}]",

@@ -53,7 +53,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
     """Stand-ins for reading and identifying; returns what they were called with."""
     calls: dict = {}
 
-    def load(path, *, wavelength=None, voxel_size_um=None, limits=None):
+    def load(path, *, wavelength=None, voxel_size_um=None, section_step_um=None, limits=None):
         calls["wavelength"] = wavelength
         if "bad" in Path(path).name:
             raise UnreadableFileError(f"{path}: cut short; copy it again from the instrument")

@@ -92,8 +92,8 @@ def main() -> None:
     logger.info("uncertainty of 1, 4, 8 GPa: %s", model.uncertainty(typical).tolist())
     config = {
         "surrogate": model.config.to_dict(),
+        "seed": SEED,
         "foams": {
-            "seed": SEED,
             "made": arguments.foams,
             "fitted": int(spans.sum()),
             "size": FOAMS.size,

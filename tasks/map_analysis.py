@@ -18,6 +18,7 @@ from xtalfuse.tasks.mechanical import (
     plastic_properties,
     strength_properties,
     taylor_factors,
+    taylor_spread,
 )
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, elastic_properties
@@ -82,6 +83,7 @@ def analyse_map(
     factor = taylor_factors(graph, materials, "x")
     if np.isfinite(factor).any():
         columns["taylor_factor_x"] = factor
+        columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
         illustrations.append(_taylor_illustration(segmentation, factor))
     if solution is not None:
         field, columns["stress_xx_relative"] = solution.tension()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from xtalfuse.encoders.map_grains import Segmentation
 from xtalfuse.physics.elasticity import rotate_stiffness
 from xtalfuse.physics.grain_graph import GrainGraph
 from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
+from xtalfuse.physics.quaternion import from_axis_angle, multiply
 from xtalfuse.tasks.materials import Material, how_to_say
 from xtalfuse.tasks.mechanics import predict_stiffness
 from xtalfuse.tasks.properties import (
@@ -25,6 +27,7 @@ from xtalfuse.tasks.stress import MapSolution, solve
 
 FRAME = "x, y, z are the specimen axes of the file's Euler angles"
 SECTION = "section: texture assumed uniform in depth"
+TURNS = 20  # of each grain, to see how its Taylor factor depends on its orientation
 FAIR = "the volume is a fair sample of the material"
 UPPER = "model: equal strain in all grains, an upper bound; never a measured yield stress"
 
@@ -122,6 +125,24 @@ def taylor_factors(graph: GrainGraph, materials: Sequence[Material], axis: str) 
         if material.slip is not None and inside.any():
             factor[inside] = taylor_factor(graph.orientation[inside], axis, material.slip)
     return factor
+
+
+def taylor_spread(
+    segmentation: Segmentation, materials: Sequence[Material], axis: str, seed: int = 0
+) -> np.ndarray:
+    """(n,) standard uncertainty of the Taylor factor of each grain from how bent the grain is.
+
+    The grain is turned about random axes by its orientation spread.
+    """
+    graph = segmentation.graph
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(TURNS):
+        about = rng.normal(size=(len(graph), 3))
+        turn = from_axis_angle(about, segmentation.gos * rng.normal(size=len(graph)))
+        turned = replace(graph, orientation=multiply(turn, graph.orientation))
+        drawn.append(taylor_factors(turned, materials, axis))
+    return np.std(drawn, axis=0)
 
 
 def plastic_properties(graph: GrainGraph, materials: Sequence[Material]) -> list[Property]:

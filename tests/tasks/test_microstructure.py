@@ -62,6 +62,17 @@ def test_a_section_of_copper_has_the_properties_of_copper(copper):
     assert copper.property_named("yield_stress").uncertainty > 0.0
 
 
+def test_bent_grains_have_less_certain_taylor_factors(copper):
+    factor = copper.grain_columns["taylor_factor_x"]
+    spread = copper.grain_columns["taylor_factor_x_su"]
+    assert np.isfinite(factor).all()
+    # from 2.3 to 3.674, <110> and <111> along the load (Chin & Mammel 1967, Trans. AIME 239, 1400)
+    assert factor.min() > 2.29
+    assert factor.max() < 3.68
+    # noise of 0.3 degrees; the factor changes by at most some 0.05 for a degree
+    assert 0.0 < spread.max() < 0.05
+
+
 def test_one_crystal_is_as_stiff_as_its_direction():
     points = section_of(COPPER)
     one = np.tile(points.orientation[0], (len(points.phase), 1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xtalfuse import library_cli, microstructure_cli
+from xtalfuse import library_cli, materials_cli, microstructure_cli
 from xtalfuse.terminal import (
     INTERRUPTED,
     JsonOption,
@@ -167,6 +167,7 @@ def _as_document(outcome: Outcome) -> dict[str, Any]:
 
 
 app.command()(microstructure_cli.microstructure)
+app.command()(materials_cli.materials)
 
 
 @app.command()

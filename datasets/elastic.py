@@ -292,8 +292,8 @@ def _why_not(
     near = get_close_matches(_plain(query), names, 3, 0.6)
     hint = f"; did you mean {' or '.join(repr(names[n]) for n in near)}?" if near else "."
     return (
-        f"no elastic constants of {query!r}{hint} Give a stiffness of your own, or see "
-        f"elastic_records() for the {len(elastic_records())} crystals there are"
+        f"no elastic constants of {query!r}{hint} `xtalfuse materials` lists the "
+        f"{len(elastic_records())} crystals there are"
     )
 
 

@@ -174,3 +174,18 @@ def test_materials_by_order_and_by_name():
         parse_materials("nikel")
     with pytest.raises(UsageError, match="Ferrite=iron"):
         parse_materials("=iron")
+
+
+def test_materials_are_listed_with_their_moduli():
+    every = run.invoke(cli.app, ["materials", "--json"])
+    assert every.exit_code == 0, every.output
+    assert len(json.loads(every.stdout)) > 100
+    one = json.loads(run.invoke(cli.app, ["materials", "copper", "--json"]).stdout)
+    assert one["formula"] == "Cu"
+    # Ledbetter & Naimon (1974), J. Phys. Chem. Ref. Data 3, 897: 128 GPa
+    assert abs(one["youngs_modulus_gpa"] - 128.0) < 2.0
+    shown = run.invoke(cli.app, ["materials", "copper"])
+    assert "Overton" in shown.output
+    wrong = run.invoke(cli.app, ["materials", "coper"])
+    assert wrong.exit_code == 2
+    assert "did you mean" in wrong.output

@@ -43,18 +43,19 @@ def materials(
 
 def _row(record: ElasticRecord) -> dict[str, Any]:
     """What is known of one crystal; moduli are Hill's of a polycrystal without texture."""
-    from xtalfuse.physics.elasticity import polycrystal_bounds, voigt_from_mandel
+    from xtalfuse.physics.elasticity import voigt_from_mandel
+    from xtalfuse.tasks.properties import MODULI, mean_modulus
 
     stiffness = record.stiffness.copy()
-    hill = polycrystal_bounds(stiffness).hill
     return {
         "id": record.id,
         "name": record.name,
         "formula": record.formula,
         "laue": record.laue,
-        "youngs_modulus_gpa": float(hill.young),
-        "bulk_modulus_gpa": float(hill.bulk),
-        "shear_modulus_gpa": float(hill.shear),
+        **{
+            f"{kind}_{unit.lower()}" if unit else kind: mean_modulus(kind, stiffness)
+            for kind, unit in MODULI.items()
+        },
         "stiffness_voigt_gpa": voigt_from_mandel(stiffness).tolist(),
         "temperature_k": record.temperature_k,
         "relative_uncertainty": record.relative_uncertainty,
@@ -70,7 +71,8 @@ def _show(rows: list[dict[str, Any]], with_source: bool) -> None:
     from xtalfuse.display import consoles
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("id", "name", "formula", "Laue group"):
+    table.add_column("id", no_wrap=True)
+    for heading in ("name", "formula", "Laue group"):
         table.add_column(heading)
     for heading in ("E (GPa)", "K", "G"):
         table.add_column(heading, justify="right")

@@ -135,12 +135,12 @@ def elastic_properties(estimate: StiffnessEstimate) -> list[Property]:
         along = partial(youngs_modulus, direction=np.array(direction))
         properties.append(found(f"youngs_modulus_{axis}", along))
     for name, unit in MODULI.items():
-        properties.append(found(name, partial(_middle_modulus, name), unit))
+        properties.append(found(name, partial(mean_modulus, name), unit))
     properties.append(found("universal_anisotropy", universal_anisotropy, ""))
     return properties
 
 
-def _middle_modulus(name: str, stiffness: np.ndarray) -> float:
+def mean_modulus(name: str, stiffness: np.ndarray) -> float:
     """One of `MODULI` of the mean over all directions of an anisotropic body, Hill's of bounds."""
     high = isotropic_moduli(stiffness)
     soft = isotropic_moduli(np.linalg.inv(stiffness))

@@ -289,7 +289,9 @@ def _why_not(
         wanted = f"Laue group {laue}" if space_group is None else f"space group {space_group}"
         return f"no elastic constants of {query!r} with {wanted}; there are {which}"
     names = {_plain(n): n for r in elastic_records() for n in (r.id, r.name, *r.aliases)}
-    near = get_close_matches(_plain(query), names, 3, 0.6)
+    plain = _plain(query)
+    within = [name for name in names if len(plain) > 2 and plain in name]
+    near = within[:3] or get_close_matches(plain, names, 3, 0.6)
     hint = f"; did you mean {' or '.join(repr(names[n]) for n in near)}?" if near else "."
     return (
         f"no elastic constants of {query!r}{hint} `xtalfuse materials` lists the "

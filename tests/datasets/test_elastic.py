@@ -165,6 +165,7 @@ def test_found_by_name_and_formula(query, options, expected) -> None:
             "'TiO2' with space group 141.*rutile",
         ),
         ("Fe", {"space_group": 225}, "space group 225.*iron_alpha"),
+        ("steel", {}, "'stainless steel'"),
         ("unobtainium", {}, "xtalfuse materials"),
         ("", {}, "no elastic constants"),
     ],

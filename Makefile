@@ -42,6 +42,7 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.identify
+	$(BIN)/python -m benchmarks.mechanics
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache xtalfuse-results

@@ -353,7 +353,8 @@ def main() -> None:
         print(f"\n{name}: {counts}, median {1e3 * median:.1f} ms for a file\n")
         report[name] = {"rows": [asdict(row) for row in rows], "counts": counts}
     if chosen.json:
-        chosen.json.write_text(json.dumps(report, indent=1), "utf-8")
+        text = json.dumps(report, indent=1, default=lambda number: number.item())
+        chosen.json.write_text(f"{text}\n", "utf-8")
 
 
 if __name__ == "__main__":

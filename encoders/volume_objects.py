@@ -107,14 +107,6 @@ def relabelled(labels: np.ndarray, new: np.ndarray) -> np.ndarray:
     return labels
 
 
-def without_gaps(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(labels numbered 0 .. n-1 in place, (n,) the old number of each)."""
-    kept = np.flatnonzero(sizes(labels, count))
-    new = np.full(count, NOTHING, np.int32)
-    new[kept] = np.arange(len(kept))
-    return relabelled(labels, new), kept
-
-
 def sizes(labels: np.ndarray, count: int) -> np.ndarray:
     """(count,) voxels of each label."""
     total = np.zeros(count + 1, np.int64)

@@ -219,6 +219,13 @@ def _random_reuss(stiffness: Tensor) -> Moduli:
     return moduli_of(1.0 / (9.0 * soft.bulk), 1.0 / (4.0 * soft.shear))
 
 
+def hill_moduli(stiffness: Any) -> Moduli:
+    """Hill's moduli (...,) of a polycrystal without texture, of (..., 6, 6) of its crystal."""
+    stiffness = torch.as_tensor(stiffness)
+    high, low = isotropic_moduli(stiffness), _random_reuss(stiffness)
+    return moduli_of(0.5 * (high.bulk + low.bulk), 0.5 * (high.shear + low.shear))
+
+
 def polycrystal_bounds(stiffness: Any) -> PolycrystalBounds:
     """Moduli of a polycrystal of one phase without texture, and their bounds.
 
@@ -233,8 +240,7 @@ def polycrystal_bounds(stiffness: Any) -> PolycrystalBounds:
     stiffness = torch.as_tensor(stiffness)
     high, low = isotropic_moduli(stiffness), _random_reuss(stiffness)
     lower, upper = hashin_shtrikman(stiffness)
-    middle = moduli_of(0.5 * (high.bulk + low.bulk), 0.5 * (high.shear + low.shear))
-    return PolycrystalBounds(low, lower, middle, upper, high)
+    return PolycrystalBounds(low, lower, hill_moduli(stiffness), upper, high)
 
 
 def hashin_shtrikman(stiffness: Any, points: int = 4001) -> tuple[Moduli, Moduli]:

@@ -335,32 +335,6 @@ def hall_petch(grain_size_um: Any, friction_stress_mpa: float, slope_mpa_um05: f
     return friction_stress_mpa + slope_mpa_um05 / grain_size_um**0.5
 
 
-def mean_lineal_intercept(size: Any, boundary: Any, dimension: int) -> Any:
-    """Mean length of a random line in a grain: the grain size of the Hall-Petch constants.
-
-    Exact for boundaries of any shape that have no preferred direction: 2 V / S in a volume,
-    pi A / (2 L) in a section. It is not the diameter of the circle of a grain's area, which is
-    27 % larger for grains of the shapes that ASTM E112 takes.
-
-    Parameters
-    ----------
-    size : volume or area of all grains, um^3 or um^2
-    boundary : area or length of all boundaries between them, each counted once, um^2 or um
-    dimension : 3 for a volume, 2 for a section
-
-    Returns
-    -------
-    micrometre
-
-    References
-    ----------
-    Underwood, E. E. (1970). Quantitative Stereology. Reading: Addison-Wesley, chapter 2.
-    """
-    if dimension not in (2, 3):
-        raise ValueError(f"a map has 2 dimensions or 3, not {dimension}")
-    return (2.0 if dimension == 3 else 0.5 * np.pi) * size / boundary
-
-
 def tabor_hardness(flow_stress: Any, constraint: float = 3.0) -> Any:
     """Hardness as a pressure, in the unit of the flow stress: H = 3 sigma.
 

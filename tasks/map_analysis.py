@@ -12,14 +12,14 @@ import numpy as np
 from xtalfuse.encoders.grain_size import grain_size, phase_fractions
 from xtalfuse.encoders.map_grains import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
 from xtalfuse.loaders.record import Measurement, Modality
-from xtalfuse.tasks.materials import distinct, materials_of
-from xtalfuse.tasks.mechanical import (
+from xtalfuse.tasks.grain_properties import (
     graph_stiffness,
     plastic_properties,
     strength_properties,
     taylor_factors,
     taylor_spread,
 )
+from xtalfuse.tasks.materials import distinct, materials_of
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, elastic_properties
 from xtalfuse.tasks.stiffness_figure import modulus_figure

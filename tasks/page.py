@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xtalfuse.datasets.atomic import replacing
 from xtalfuse.tasks.figure import png_bytes
 from xtalfuse.tasks.notation import chance
 
@@ -83,10 +83,6 @@ def as_base64(content: bytes) -> str:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that is complete or absent: beside its place, then moved there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    """Write a file that is complete or absent."""
+    with replacing(path) as temporary:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

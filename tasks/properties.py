@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.physics.elasticity import (
-    isotropic_moduli,
+    hill_moduli,
     reuss,
     universal_anisotropy,
     voigt,
@@ -142,13 +142,7 @@ def elastic_properties(estimate: StiffnessEstimate) -> list[Property]:
 
 def mean_modulus(name: str, stiffness: np.ndarray) -> float:
     """One of `MODULI` of the mean over all directions of an anisotropic body, Hill's of bounds."""
-    high = isotropic_moduli(stiffness)
-    soft = isotropic_moduli(np.linalg.inv(stiffness))
-    bulk = 0.5 * (float(high.bulk) + 1.0 / (9.0 * float(soft.bulk)))
-    shear = 0.5 * (float(high.shear) + 1.0 / (4.0 * float(soft.shear)))
-    total = 3.0 * bulk + shear
-    moduli = bulk, shear, 9.0 * bulk * shear / total, (1.5 * bulk - shear) / total
-    return dict(zip(MODULI, moduli, strict=True))[name]
+    return float(dict(zip(MODULI, hill_moduli(stiffness), strict=True))[name])
 
 
 def known_spread(value: float, spread: float) -> float | None:

@@ -12,10 +12,10 @@ import numpy as np
 
 from xtalfuse.encoders.volume_grains import VolumeSegmentation, segment_volume
 from xtalfuse.loaders.record import Measurement
-from xtalfuse.physics.elasticity import isotropic_stiffness, polycrystal_bounds
+from xtalfuse.physics.elasticity import hill_moduli, isotropic_stiffness
 from xtalfuse.physics.homogenization import ConvergenceError, homogenize
+from xtalfuse.tasks.grain_properties import constants_used, missing_constants, scattered
 from xtalfuse.tasks.materials import PORE, Material, distinct, materials_of
-from xtalfuse.tasks.mechanical import constants_used, missing_constants, scattered
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, StiffnessEstimate, elastic_properties
 from xtalfuse.tasks.stiffness_figure import modulus_figure
@@ -215,7 +215,7 @@ def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
 def _isotropic(material: Material) -> np.ndarray:
     if material.elastic is None:
         return np.zeros((6, 6))
-    hill = polycrystal_bounds(material.elastic.stiffness.copy()).hill
+    hill = hill_moduli(material.elastic.stiffness.copy())
     return np.asarray(isotropic_stiffness(hill.bulk, hill.shear))
 
 

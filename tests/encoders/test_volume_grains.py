@@ -238,18 +238,6 @@ def test_open_and_closed_pores_and_percolation():
     assert measures.porosity(np.zeros((4, 4, 4), bool)).total == 0.0
 
 
-def test_two_point_correlation_of_a_random_volume():
-    mask = foam(15, 0, SHAPE, 0.35)
-    s2 = measures.two_point(mask, 40, periodic=True)
-    np.testing.assert_allclose(s2[:, 0], mask.mean())
-    np.testing.assert_allclose(s2[:, 30:].mean(), mask.mean() ** 2, rtol=0.1)
-    # Debye: its slope at the origin is a quarter of the specific surface (1 % by directions)
-    slope = 4.0 * (s2[:, 0] - s2[:, 1]).mean()
-    assert slope == pytest.approx(measures.specific_surface(mask, periodic=True), rel=0.03)
-    open_box = measures.two_point(mask, 3)
-    assert open_box[0, 3] == pytest.approx((mask[:-3] & mask[3:]).mean())
-
-
 def test_volumes_of_labels_are_taken_as_they_are(tmp_path):
     labels, radii = balls(16, 0, (40, 40, 40), fraction=0.3, radius=(4.0, 6.0))
     assert len(radii) > 16

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from xtalfuse.datasets.strength import yield_by_hall_petch
+from xtalfuse.encoders.grain_pairs import grain_stiffness
 from xtalfuse.encoders.grain_size import grain_size
 from xtalfuse.encoders.map_grains import Segmentation
-from xtalfuse.physics.elasticity import rotate_stiffness
 from xtalfuse.physics.grain_graph import GrainGraph
 from xtalfuse.physics.plasticity import tabor_hardness, taylor_factor
 from xtalfuse.physics.quaternion import from_axis_angle, multiply
@@ -48,7 +48,9 @@ def graph_stiffness(
         missing = ["no elastic properties: the average over grains does not hold with pores"]
     if missing:
         return None, None, missing
-    stiffness = grain_stiffness(graph, materials)
+    none = np.zeros((6, 6))
+    constants = [none if m.elastic is None else m.elastic.stiffness for m in materials]
+    stiffness = grain_stiffness(graph, constants).numpy()
     flat = graph.dimension == 2
     place = PLACE_SPREAD if flat else 0.0
     middle, samples = hill_estimate(stiffness, graph.size, place=place)
@@ -60,7 +62,7 @@ def graph_stiffness(
         return StiffnessEstimate(middle, samples, hill, basis, SECTION), solution, []
     around = samples - samples.mean(axis=0)
     if solution is None:
-        return _predicted(graph, materials, around, basis), None, []
+        return _predicted(graph, constants, around, basis), None, []
     found = np.asarray(solution.homogenized.stiffness, float)
     basis = (*basis, "the volume is repeated periodically")
     method = "FFT homogenization of the voxels"
@@ -68,11 +70,9 @@ def graph_stiffness(
 
 
 def _predicted(
-    graph: GrainGraph, materials: Sequence[Material], around: np.ndarray, basis: tuple[str, ...]
+    graph: GrainGraph, constants: Sequence[np.ndarray], around: np.ndarray, basis: tuple[str, ...]
 ) -> StiffnessEstimate:
     """What the grain network says of a graph, with the spread `around` of its grains added."""
-    none = np.zeros((6, 6))
-    constants = [none if m.elastic is None else m.elastic.stiffness.copy() for m in materials]
     found = predict_stiffness(graph, constants)
     drawn = around + (found.value if found.samples is None else found.samples[: len(around)])
     return StiffnessEstimate(
@@ -97,17 +97,6 @@ def constants_used(materials: Sequence[Material]) -> list[str]:
         for material in materials
         if material.elastic is not None
     ]
-
-
-def grain_stiffness(graph: GrainGraph, materials: Sequence[Material]) -> np.ndarray:
-    """(n, 6, 6) Mandel stiffness of each grain in the specimen frame, GPa; zero of a pore."""
-    stiffness = np.zeros((len(graph), 6, 6))
-    for number, material in enumerate(materials):
-        inside = graph.phase == number
-        if material.elastic is not None and inside.any():
-            turned = rotate_stiffness(material.elastic.stiffness.copy(), graph.orientation[inside])
-            stiffness[inside] = np.asarray(turned)
-    return stiffness
 
 
 def scattered(samples: np.ndarray, used: Sequence[Material], seed: int = 1) -> np.ndarray:

@@ -84,8 +84,6 @@ def microstructure(
 
     xtalfuse microstructure foam.tif --phases pore,gold --voxel-size 0.65
     """
-    from xtalfuse.batch import exit_code
-    from xtalfuse.display import consoles
     from xtalfuse.options import (
         UsageError,
         check_section_step,
@@ -111,6 +109,14 @@ def microstructure(
         )
         folders = _folders(paths, out)
         make_folder(out)
+    raise typer.Exit(_work_on_all(folders, settings, out, as_json))
+
+
+def _work_on_all(folders: dict[Path, Path], settings: Settings, out: Path, as_json: bool) -> int:
+    """Work on each path and show it as soon as it is done; the exit code."""
+    from xtalfuse.batch import exit_code
+    from xtalfuse.display import consoles
+
     statuses: list[Status] = []
     documents: list[dict[str, Any]] = []
     interrupted = False
@@ -130,8 +136,8 @@ def microstructure(
         print_json(documents[0] if len(folders) == 1 and documents else documents)
     if interrupted:
         complain(f"stopped; {len(statuses)} of {len(folders)} are done, see {out}")
-        raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(exit_code(statuses))
+        return INTERRUPTED
+    return exit_code(statuses)
 
 
 def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:

@@ -12,6 +12,7 @@ import numpy as np
 from xtalfuse.encoders.grain_size import grain_size, phase_fractions
 from xtalfuse.encoders.map_grains import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
 from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.physics.crystal_map import CrystalMap
 from xtalfuse.tasks.grain_properties import (
     graph_stiffness,
     plastic_properties,
@@ -19,10 +20,11 @@ from xtalfuse.tasks.grain_properties import (
     taylor_factors,
     taylor_spread,
 )
-from xtalfuse.tasks.materials import distinct, materials_of
+from xtalfuse.tasks.materials import Material, distinct, materials_of
 from xtalfuse.tasks.microstructure import Illustration, Microstructure
 from xtalfuse.tasks.properties import Property, elastic_properties
 from xtalfuse.tasks.stiffness_figure import modulus_figure
+from xtalfuse.tasks.stress import MapSolution
 
 FEW_GRAINS = 50
 
@@ -54,10 +56,8 @@ def analyse_map(
     crystal_map = measurement.crystal_map
     if measurement.modality is not Modality.EBSD or crystal_map is None:
         raise ValueError(f"{measurement.provenance.path}: {measurement.modality} is no map")
-    names = distinct([phase.name for phase in crystal_map.phases])
-    named = tuple(replace(p, name=n) for p, n in zip(crystal_map.phases, names, strict=True))
-    crystal_map = replace(crystal_map, phases=named)
-    materials = materials_of(named, phases)
+    crystal_map = _with_distinct_names(crystal_map)
+    materials = materials_of(crystal_map.phases, phases)
     if not (crystal_map.phase >= 0).any():
         raise ValueError(
             f"{measurement.provenance.path}: no point is indexed; index its patterns again"
@@ -78,16 +78,7 @@ def analyse_map(
         properties += elastic_properties(estimate)
     properties += plastic_properties(graph, materials)
     properties += strength_properties(segmentation, materials)
-    illustrations = _illustrations(segmentation)
-    columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
-    factor = taylor_factors(graph, materials, "x")
-    if np.isfinite(factor).any():
-        columns["taylor_factor_x"] = factor
-        columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
-        illustrations.append(_taylor_illustration(segmentation, factor))
-    if solution is not None:
-        field, columns["stress_xx_relative"] = solution.tension()
-        illustrations.append(_stress_illustration(segmentation, field))
+    columns, illustrations = _of_each_grain(segmentation, materials, solution)
     if estimate is not None:
         caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
         illustrations.append(
@@ -101,7 +92,7 @@ def analyse_map(
         properties=tuple(properties),
         stiffness=estimate,
         warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
-        illustrations=tuple(illustrations),
+        illustrations=(*_illustrations(segmentation), *illustrations),
         grain_columns=columns,
         boundary_columns={"sigma": segmentation.sigma},
         seconds={
@@ -109,6 +100,30 @@ def analyse_map(
             "properties": time.perf_counter() - segmented,
         },
     )
+
+
+def _with_distinct_names(crystal_map: CrystalMap) -> CrystalMap:
+    """The map with names of phases that no two share."""
+    names = distinct([phase.name for phase in crystal_map.phases])
+    phases = zip(crystal_map.phases, names, strict=True)
+    return replace(crystal_map, phases=tuple(replace(p, name=name) for p, name in phases))
+
+
+def _of_each_grain(
+    segmentation: Segmentation, materials: Sequence[Material], solution: MapSolution | None
+) -> tuple[dict[str, np.ndarray], list[Illustration]]:
+    """Columns of the grain table, and figures of what they hold."""
+    columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
+    illustrations = []
+    factor = taylor_factors(segmentation.graph, materials, "x")
+    if np.isfinite(factor).any():
+        columns["taylor_factor_x"] = factor
+        columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
+        illustrations.append(_taylor_illustration(segmentation, factor))
+    if solution is not None:
+        field, columns["stress_xx_relative"] = solution.tension()
+        illustrations.append(_stress_illustration(segmentation, field))
+    return columns, illustrations
 
 
 def _illustrations(segmentation: Segmentation) -> list[Illustration]:

@@ -72,12 +72,18 @@ def _is_volume(dataset: Any) -> bool:
         and len(shape) == 3
         and min(shape) >= SHORTEST
         and not _NO_VOLUME.search(dataset.name)
-        and not _over_energy(dataset)
+        and not _maps_signals(dataset)
     )
 
 
-def _over_energy(dataset: Any) -> bool:
-    """Whether an axis beside the data set is an energy: a map of spectra, no volume."""
+def _maps_signals(dataset: Any) -> bool:
+    """Whether it maps spectra or patterns: an axis is an energy, or only some have a name."""
+    named = np.atleast_1d(dataset.parent.attrs.get("axes", ()))
+    axes = [text(name) or "." for name in named]
+    if "." in axes and set(axes) != {"."}:
+        return True  # places have names, channels of the detector have none
+    if any("energy" in name.lower() for name in axes):
+        return True
     for name, item in dataset.parent.items():
         if getattr(item, "ndim", 0) != 1 or item.shape[0] not in dataset.shape:
             continue

@@ -174,7 +174,7 @@ class _Seen:
     def collected(self, values: np.ndarray | None) -> Collected:
         if self.lowest == self.highest:
             raise UnreadableFileError(
-                f"{self.name}: all values are {self.lowest:g}; {EXPORT_AGAIN}"
+                f"{self.name}: all values of the signal are {self.lowest:g}; {EXPORT_AGAIN}"
             )
         warnings = list(self.source.warnings)
         label = self.source.label

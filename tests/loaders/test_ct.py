@@ -245,6 +245,28 @@ def test_nexus_axes_give_the_voxel(tmp_path, grey):
     same(load(path), grey, (4.0, 4.0, 4.0))
 
 
+@pytest.mark.parametrize("axes", [["yaxis", "xaxis", "."], ["yaxis", "xaxis", "energy"]])
+def test_a_nexus_map_of_spectra_is_no_volume(tmp_path, grey, axes):
+    path = tmp_path / "map.nxs"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/rocks")
+        file["entry"].attrs["NX_class"] = "NXentry"
+        group.attrs["NX_class"] = "NXdata"
+        group.attrs["signal"] = "data"
+        group.attrs["axes"] = np.array(axes, dtype="S8")
+        group["data"] = grey
+        for name, length in zip(axes, SHAPE, strict=True):
+            if name != ".":
+                group[name] = np.arange(float(length))
+    assert load(path).modality is not Modality.CT
+    with h5py.File(path, "a") as file:  # nothing told of the axes: it may be a volume
+        group = file["entry/rocks"]
+        del group.attrs["axes"]
+        for name in set(axes) - {"."}:
+            del group[name]
+    assert load(path).modality is Modality.CT
+
+
 def test_raw_projections_are_refused_with_a_library_that_reconstructs(tmp_path, grey, real):
     path = tmp_path / "scan.nxs"
     with h5py.File(path, "w") as file:
@@ -333,7 +355,7 @@ def test_labels_are_told_from_grey_values(tmp_path, grey):
 @pytest.mark.parametrize(
     ("values", "cause"),
     [
-        (np.zeros(SHAPE), "all values are 0"),
+        (np.zeros(SHAPE), "all values of the signal are 0"),
         (np.full(SHAPE, np.nan), "not finite"),
         (np.zeros(SHAPE, complex), "no real numbers"),
         (np.zeros((20, 30)), "no volume"),

@@ -12,12 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xtalfuse.datasets.library import Library
+    from xtalfuse.datasets.library.build import Library
     from xtalfuse.loaders import load, load_specimen
-    from xtalfuse.tasks.identify import identify
-    from xtalfuse.tasks.microstructure import analyse
-    from xtalfuse.tasks.microstructure_report import write_microstructure
-    from xtalfuse.tasks.report import write_report
+    from xtalfuse.report.phases import write_report
+    from xtalfuse.report.structure import write_microstructure
+    from xtalfuse.tasks.identify.pipeline import identify
+    from xtalfuse.tasks.structure.analyse import analyse
 
     __version__: str
 
@@ -35,13 +35,13 @@ __all__ = [
 # Public name -> module that holds it. Each is imported when it is first asked for, so that
 # `import xtalfuse` and `xtalfuse --help` do not wait for torch, HyperSpy or matplotlib.
 _HOMES = {
-    "Library": "xtalfuse.datasets.library",
-    "analyse": "xtalfuse.tasks.microstructure",
-    "identify": "xtalfuse.tasks.identify",
+    "Library": "xtalfuse.datasets.library.build",
+    "analyse": "xtalfuse.tasks.structure.analyse",
+    "identify": "xtalfuse.tasks.identify.pipeline",
     "load": "xtalfuse.loaders",
     "load_specimen": "xtalfuse.loaders",
-    "write_microstructure": "xtalfuse.tasks.microstructure_report",
-    "write_report": "xtalfuse.tasks.report",
+    "write_microstructure": "xtalfuse.report.structure",
+    "write_report": "xtalfuse.report.phases",
 }
 
 

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from xtalfuse.options import UsageError, open_library
 
 if TYPE_CHECKING:
-    from xtalfuse.datasets.library import Library
+    from xtalfuse.datasets.library.build import Library
     from xtalfuse.loaders.record import Record
-    from xtalfuse.tasks.answer import Answer
+    from xtalfuse.tasks.identify.answer import Answer
 
 
 DIED = "the process that worked on this specimen died; is there enough memory?"
@@ -138,9 +138,9 @@ def work(job: Job) -> Outcome:
     """
     from xtalfuse.loaders import load_specimen
     from xtalfuse.loaders.record import UnreadableFileError
-    from xtalfuse.tasks.identify import identify
-    from xtalfuse.tasks.panels import likely_elements, spectrum_panels
-    from xtalfuse.tasks.report import write_report
+    from xtalfuse.report.figures.panels import likely_elements, spectrum_panels
+    from xtalfuse.report.phases import write_report
+    from xtalfuse.tasks.identify.pipeline import identify
 
     options = job.options
     _hush()
@@ -193,7 +193,7 @@ def keep_traceback(place: Path | None = None) -> Path:
 def nothing_usable(record: Record) -> Answer:
     """The answer for a specimen of which no file could be read."""
     from xtalfuse import __version__
-    from xtalfuse.tasks.answer import Answer, Unknown
+    from xtalfuse.tasks.identify.answer import Answer, Unknown
 
     return Answer(
         specimen=record.specimen,

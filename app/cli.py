@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xtalfuse import library_cli, materials_cli, microstructure_cli
+from xtalfuse.commands import library as library_cli
+from xtalfuse.commands import materials as materials_cli
+from xtalfuse.commands import microstructure as microstructure_cli
 from xtalfuse.terminal import (
     INTERRUPTED,
     JsonOption,
@@ -201,7 +203,7 @@ def read(
     with telling():
         check_section_step(section_step)
         from xtalfuse.loaders import load
-        from xtalfuse.loaders.ct import chosen
+        from xtalfuse.loaders.ct.read import chosen
 
         if not chosen(file)[0].exists():
             raise UsageError(f"{file}: no such file")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from xtalfuse.batch import Outcome
-    from xtalfuse.datasets.library import Entry
+    from xtalfuse.datasets.library.build import Entry
     from xtalfuse.loaders.record import Measurement
-    from xtalfuse.tasks.answer import Answer
+    from xtalfuse.tasks.identify.answer import Answer
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 WIDEST_LIST = 6  # unexplained peaks and look-alikes that a terminal shows; the report has all
@@ -57,7 +57,7 @@ def outcome_view(outcome: Outcome) -> RenderableType:
 
 
 def _phases_table(answer: Answer) -> Table:
-    from xtalfuse.tasks.notation import cell_text, chance, percent
+    from xtalfuse.report.notation import cell_text, chance, percent
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("phase", "formula", "space group"):
@@ -88,8 +88,8 @@ def _trust(probability: float) -> str:
 
 def _element_lines(answer: Answer) -> list[str]:
     """The elements that spectra show, where there are any."""
-    from xtalfuse.tasks.notation import chance
-    from xtalfuse.tasks.report import element_rows
+    from xtalfuse.report.notation import chance
+    from xtalfuse.report.phases import element_rows
 
     likely = [
         f"{shown(name)} {chance(probability)}"
@@ -100,8 +100,8 @@ def _element_lines(answer: Answer) -> list[str]:
 
 
 def _unknown_lines(answer: Answer) -> list[str]:
-    from xtalfuse.tasks.notation import chance
-    from xtalfuse.tasks.report import without_diffraction
+    from xtalfuse.report.notation import chance
+    from xtalfuse.report.phases import without_diffraction
 
     if without_diffraction(answer):
         return []

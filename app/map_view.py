@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xtalfuse.physics.crystal_map import CrystalMap
+    from xtalfuse.physics.grains.crystal_map import CrystalMap
 
 
 def map_document(found: CrystalMap) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xtalfuse.datasets.library import Library, Progress
+    from xtalfuse.datasets.library.build import Library, Progress
 
 
 class UsageError(Exception):
@@ -84,7 +84,7 @@ def parse_voxel_size(text: str | None) -> float | tuple[float, float, float] | N
     """
     if text is None:
         return None
-    from xtalfuse.loaders.ct import voxel_size
+    from xtalfuse.loaders.ct.read import voxel_size
 
     try:
         numbers = tuple(float(part) for part in text.split(","))
@@ -104,7 +104,7 @@ def parse_materials(text: str | None) -> tuple[str, ...] | dict[str, str]:
         If a name is empty or not known, or some materials are given by name of a phase and some
         are not.
     """
-    from xtalfuse.tasks.materials import check_material
+    from xtalfuse.tasks.structure.materials import check_material
 
     parts = [part.strip() for part in (text or "").split(",") if text]
     pairs = [tuple(side.strip() for side in part.rsplit("=", 1)) for part in parts]
@@ -156,7 +156,7 @@ def open_library(path: Path | None, progress: Progress | None = None) -> Library
     UsageError
         If the file is missing or holds no library.
     """
-    from xtalfuse.datasets.library import Library, builtin
+    from xtalfuse.datasets.library.build import Library, builtin
     from xtalfuse.loaders.record import UnreadableFileError
 
     if path is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from xtalfuse.datasets.library import Library
+    from xtalfuse.datasets.library.build import Library
 
 LibraryOption = Annotated[
     Path | None, typer.Option("--library", help="Library file; the built-in one if not given.")
@@ -68,7 +68,7 @@ def complain(message: str) -> None:
 
 def print_json(content: Any) -> None:
     """One JSON document on stdout; what is not finite becomes null."""
-    from xtalfuse.tasks.page import finite
+    from xtalfuse.report.page import finite
 
     sys.stdout.write(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 

@@ -23,11 +23,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
-from xtalfuse.datasets.library import Library
+from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.fusion.calibrate import SHIPPED, Logistic, fit_logistic
-from xtalfuse.tasks.evidence import FEATURES, PhaseEvidence, phase_evidence
-from xtalfuse.tasks.phase import (
+from xtalfuse.tasks.identify.powder.phase import (
     FINAL_POINTS,
     SEARCH_POINTS,
     FoundPhase,
@@ -37,7 +36,8 @@ from xtalfuse.tasks.phase import (
     unexplained_peaks,
     unknown_features,
 )
-from xtalfuse.tasks.search import PhaseSearch
+from xtalfuse.tasks.identify.powder.search import PhaseSearch
+from xtalfuse.tasks.identify.powder.support import FEATURES, PhaseEvidence, phase_evidence
 
 # which way each feature may push the probability of a phase (0: either)
 PHASE_SIGNS = np.array([1, 1, -1, 1, 1, -1, 1, -1, -1, -1])

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.datasets.ct_simulation import ScanSpec, as_measurement, balls, foam, scan
-from xtalfuse.encoders.volume_grains import VolumeSegmentation, segment_volume
+from xtalfuse.datasets.simulate.ct import ScanSpec, as_measurement, balls, foam, scan
+from xtalfuse.encoders.volume.segment import VolumeSegmentation, segment_volume
 from xtalfuse.loaders import UnreadableFileError, load
 from xtalfuse.loaders.record import Measurement
 
@@ -113,7 +113,7 @@ def bodies(
     """
     from sklearn.metrics import adjusted_rand_score
 
-    from xtalfuse.encoders.volume_objects import components, sizes
+    from xtalfuse.encoders.volume.objects import components, sizes
 
     brightest = int(phase.max())
     solid = found.phase.transpose(2, 1, 0) == brightest

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
-from xtalfuse.physics.crystal_map import CrystalMap
+from xtalfuse.physics.grains.crystal_map import CrystalMap
 
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".ang", ".ctf", ".crc", ".cpr", ".osc", ".oim")
@@ -190,7 +190,7 @@ def _stack(folder: Path) -> Row:
 
 def _grains(folder: Path) -> Row:
     """Neighbours within a grain of DefDAP differ by less than 5 degrees, across by more."""
-    from xtalfuse.physics.orientation import disorientation_angle
+    from xtalfuse.physics.orientation.disorientation import disorientation_angle
 
     place = folder / "nickel_superalloy"
     found = load(place / "testDataEBSD.crc").crystal_map

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.synthetic_spectra import COMPOUNDS, elements_in_range, parse, simulate
-from xtalfuse.encoders.eels_templates import prior_probability
-from xtalfuse.encoders.spectrum import conflict, element_evidence, summed_spectrum
+from xtalfuse.encoders.spectrum.eels_templates import prior_probability
+from xtalfuse.encoders.spectrum.elements import conflict, element_evidence, summed_spectrum
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
 from xtalfuse.physics.spectroscopy import edges
 

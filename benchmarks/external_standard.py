@@ -22,9 +22,9 @@ from statistics import median
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.mixtures import Judge, benchmark_library, specimens
-from xtalfuse.datasets.library import Library
-from xtalfuse.tasks.cautions import absorption_per_cm
-from xtalfuse.tasks.phase import analyse_pattern
+from xtalfuse.datasets.library.build import Library
+from xtalfuse.tasks.identify.powder.cautions import absorption_per_cm
+from xtalfuse.tasks.identify.powder.phase import analyse_pattern
 
 
 def constants(real: Path, library: Library) -> dict[str, dict[str, float]]:

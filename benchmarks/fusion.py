@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from benchmarks.synthetic_spectra import COMPOUNDS, simulate
-from xtalfuse.datasets.library import Library
+from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders import load
 from xtalfuse.loaders.record import (
     Axis,
@@ -32,7 +32,7 @@ from xtalfuse.loaders.record import (
     Provenance,
     Record,
 )
-from xtalfuse.tasks.identify import identify
+from xtalfuse.tasks.identify.pipeline import identify
 
 OTHERS = {
     "tem/sto/EELS_STO.dm3": {"Ti", "O"},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtalfuse.physics.grain_graph import GrainGraph
+from xtalfuse.physics.grains.graph import GrainGraph
 
 UPPER = np.triu_indices(6)
 LEVELS = ("own", "mean", "directional")
@@ -58,7 +58,7 @@ def features(
     axis : of the load, 0, 1 or 2
     order : (n,) a permutation: neighbours are replaced by the grains that it names
     """
-    from xtalfuse.physics.elasticity import mandel_rotation
+    from xtalfuse.physics.mechanics.elasticity import mandel_rotation
 
     turn = np.asarray(mandel_rotation(FRAMES[axis]))
     own = (turn @ stiffness @ turn.T)[:, UPPER[0], UPPER[1]]

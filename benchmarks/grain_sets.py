@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xtalfuse.datasets.elastic import elastic_constants
-from xtalfuse.datasets.mechanics_sample import Material, MechanicsSample, Variety
-from xtalfuse.datasets.mechanics_set import MechanicsSet, generate
+from xtalfuse.datasets.constants.elastic import elastic_constants
+from xtalfuse.datasets.sets.mechanics_sample import Material, MechanicsSample, Variety
+from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate
 
 FIT_SEED, TEST_SEED = 501, 502  # of volumes that ridges are fitted to, and of test volumes
 

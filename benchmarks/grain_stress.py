@@ -28,14 +28,14 @@ from torch_geometric.data import Batch
 
 from benchmarks.grain_ridge import LEVELS, Ridge, features, fit_ridge
 from benchmarks.grain_sets import FIT_SEED, TEST_SEED, samples_of
-from xtalfuse.datasets.mechanics_sample import MechanicsSample, Variety
-from xtalfuse.encoders.grain_pairs import grain_stiffness, pair_data
-from xtalfuse.encoders.grains import GrainNetwork, GrainNetworkConfig
-from xtalfuse.fusion.train import TrainConfig, train
-from xtalfuse.physics.grain_graph import GrainGraph
-from xtalfuse.physics.interaction import isolated_spheres
-from xtalfuse.tasks.mechanics import load_network, predict_stress
-from xtalfuse.tasks.train_grains import example, stress_loss
+from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
+from xtalfuse.encoders.networks.grains import GrainNetwork, GrainNetworkConfig
+from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data
+from xtalfuse.fusion.training.loop import TrainConfig, train
+from xtalfuse.physics.grains.graph import GrainGraph
+from xtalfuse.physics.mechanics.interaction import isolated_spheres
+from xtalfuse.tasks.mechanics.grains import load_network, predict_stress
+from xtalfuse.tasks.mechanics.train_grains import example, stress_loss
 
 BARS = {"Cu": 0.80, "Zn": 0.90, "Ti": 0.82}
 RELATIVES = {"Zn": ("Cd",), "Pb": ("Cu", "Li")}  # metals near in anisotropy

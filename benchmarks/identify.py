@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.calibrate import calibration_error
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
-from xtalfuse.datasets.library import Library
+from xtalfuse.datasets.library.build import Library
 
 MAJOR = 0.10
 
@@ -80,7 +80,7 @@ def work(run: Run, library_path: Path) -> dict:
     import resource
 
     from xtalfuse.loaders.record import Record
-    from xtalfuse.tasks.identify import identify
+    from xtalfuse.tasks.identify.pipeline import identify
 
     library, judge = _library(library_path)
     if run.removed:
@@ -130,8 +130,8 @@ def work(run: Run, library_path: Path) -> dict:
 def zero_model(run, library, judge, measurement, elements) -> list[str | None]:
     """As many phases as there are, from the top of the ranking of lines, one of each class."""
     from xtalfuse.encoders.pattern import encode_pattern
-    from xtalfuse.tasks.phase import SEARCH_POINTS, library_models
-    from xtalfuse.tasks.screen import Screen
+    from xtalfuse.tasks.identify.powder.phase import SEARCH_POINTS, library_models
+    from xtalfuse.tasks.identify.powder.screen import Screen
 
     signal = encode_pattern(measurement, SEARCH_POINTS)
     entries = range(len(library)) if elements is None else library.select(set(elements))

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from xtalfuse.datasets.library import Library, build
+from xtalfuse.datasets.library.build import Library, build
 
 LENGTH = re.compile(r"^(_cell_length_[abc]\s+)([\d.]+)(?:\(\d+\))?\s*$", re.MULTILINE)
 VOLUME = re.compile(r"^_cell_volume\s+.*$", re.MULTILINE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from xtalfuse.datasets.library import Library
+from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders.record import Measurement
 
 # Which references of the collection are each compound. TiO2 stands for anatase with the little
@@ -117,7 +117,7 @@ def benchmark_library(real: Path) -> Path:
     """The library of all structures of the collection, built if it is not there yet."""
     out = Path("build") / "benchmark-library.h5"
     if not out.exists():
-        from xtalfuse.datasets.library import build
+        from xtalfuse.datasets.library.build import build
 
         out.parent.mkdir(exist_ok=True)
         report = build([real / "cif"], out)

@@ -27,7 +27,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1
 import numpy as np
 import torch
 
-from xtalfuse.physics.orientation import (
+from xtalfuse.physics.orientation.disorientation import (
     LAUE_GROUPS,
     disorientation_angle,
     from_axis_angle,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.datasets.map_simulation import MapSpec, simulate_map
-from xtalfuse.datasets.polycrystal import Polycrystal, PolycrystalSpec, polycrystal
-from xtalfuse.encoders.map_grains import segment
-from xtalfuse.physics.crystal_map import GridKind
+from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
+from xtalfuse.datasets.simulate.polycrystal import Polycrystal, PolycrystalSpec, polycrystal
+from xtalfuse.encoders.grains.map import segment
+from xtalfuse.physics.grains.crystal_map import GridKind
 
 SEED = 2025  # no polycrystal of this series was looked at in development
 SPREADS = (None, 0.1, 0.2, 0.3, 0.5, 0.8)

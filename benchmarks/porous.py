@@ -20,8 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xtalfuse.encoders.volume import PorousConfig, PorousSurrogate, load_porous_surrogate, ridge
-from xtalfuse.tasks.train_volume import full_stiffness, gold
+from xtalfuse.encoders.networks.foam import (
+    PorousConfig,
+    PorousSurrogate,
+    load_porous_surrogate,
+    ridge,
+)
+from xtalfuse.tasks.mechanics.train_foam import full_stiffness, gold
 
 FOLDS, DRAWS = 5, 3
 GOLD_SET = Path("../shared/real/ct/nanoporous_gold.npz")

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
-from xtalfuse.loaders.electron import companions
-from xtalfuse.loaders.guard import guarded
+from xtalfuse.loaders.safe.guard import guarded
+from xtalfuse.loaders.tem.read import companions
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = ROOT / "tests" / "loaders" / "xrd_formats.toml"

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-from xtalfuse.datasets.library import builtin
-from xtalfuse.encoders.rings import NotRingsError, RingProfile, calibrated, ring_profile
+from xtalfuse.datasets.library.build import builtin
+from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, calibrated, ring_profile
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
-from xtalfuse.physics.electron import electron_strengths, ring_intensities
-from xtalfuse.physics.ring_pattern import RingScene, ring_image
-from xtalfuse.tasks.rings import Candidate, library_candidates, ring_evidence
+from xtalfuse.physics.crystal.electron import electron_strengths, ring_intensities
+from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
+from xtalfuse.tasks.identify.rings.match import Candidate, library_candidates, ring_evidence
 
 G_AT_EDGE, EDGE_PX = 1.1, 230.0  # 1/angstrom at this radius, in every simulated pattern
 SCALE = G_AT_EDGE / EDGE_PX

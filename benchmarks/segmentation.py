@@ -26,14 +26,14 @@ import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from xtalfuse.datasets.map_simulation import MapSpec, simulate_map
-from xtalfuse.datasets.polycrystal import PolycrystalSpec
-from xtalfuse.encoders.grain_size import lineal_intercept
-from xtalfuse.encoders.map_grains import segment
+from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
+from xtalfuse.datasets.simulate.polycrystal import PolycrystalSpec
+from xtalfuse.encoders.grains.map import segment
+from xtalfuse.encoders.grains.size import lineal_intercept
 from xtalfuse.loaders import load
-from xtalfuse.physics.crystal_map import CrystalMap, GridKind, MapPhase
-from xtalfuse.physics.grain_graph import GrainGraph, from_labels
-from xtalfuse.physics.quaternion import random
+from xtalfuse.physics.grains.crystal_map import CrystalMap, GridKind, MapPhase
+from xtalfuse.physics.grains.graph import GrainGraph, from_labels
+from xtalfuse.physics.orientation.quaternion import random
 
 REAL = Path(
     os.environ.get("XTALFUSE_REAL", Path(__file__).resolve().parents[2] / "shared" / "real")

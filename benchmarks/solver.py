@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import torch
 
-from xtalfuse.datasets.polycrystal import PolycrystalSpec, polycrystal
-from xtalfuse.physics.elasticity import (
+from xtalfuse.datasets.simulate.polycrystal import PolycrystalSpec, polycrystal
+from xtalfuse.physics.mechanics.elasticity import (
     composite_bounds,
     isotropic_moduli,
     isotropic_stiffness,
@@ -32,7 +32,7 @@ from xtalfuse.physics.elasticity import (
     rotate_stiffness,
     voigt,
 )
-from xtalfuse.physics.homogenization import effective_stiffness, homogenize
+from xtalfuse.physics.mechanics.homogenization import effective_stiffness, homogenize
 
 SEED = 7
 SIZES = (16, 32, 48, 64, 96, 128)

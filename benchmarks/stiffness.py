@@ -21,13 +21,13 @@ import numpy as np
 import torch
 
 from benchmarks.grain_sets import FIT_SEED, TEST_SEED, samples_of
-from xtalfuse.datasets.mechanics_sample import MechanicsSample, Variety
-from xtalfuse.encoders.grain_pairs import grain_stiffness, pair_data
-from xtalfuse.encoders.grains import GrainNetwork
-from xtalfuse.physics.bounds import at_place, place_between
-from xtalfuse.physics.elasticity import isotropic_moduli, reuss, voigt, youngs_modulus
-from xtalfuse.physics.interaction import isolated_spheres
-from xtalfuse.tasks.mechanics import load_network, predict_stiffness
+from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
+from xtalfuse.encoders.networks.grains import GrainNetwork
+from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data
+from xtalfuse.physics.mechanics.bounds import at_place, place_between
+from xtalfuse.physics.mechanics.elasticity import isotropic_moduli, reuss, voigt, youngs_modulus
+from xtalfuse.physics.mechanics.interaction import isolated_spheres
+from xtalfuse.tasks.mechanics.grains import load_network, predict_stiffness
 
 UNSEEN = ("Pb", "Zn")
 SEEN = ("Cu", "Ni", "Ti")

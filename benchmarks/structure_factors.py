@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.datasets.sources import aflow_path, aflow_prototypes
-from xtalfuse.physics.crystal import Crystal, Site
-from xtalfuse.physics.diffraction import Reflections, form_factor, reflections
+from xtalfuse.datasets.library.sources import aflow_path, aflow_prototypes
+from xtalfuse.physics.crystal.cell import Crystal, Site
+from xtalfuse.physics.crystal.diffraction import Reflections, form_factor, reflections
 from xtalfuse.physics.units import ANODES, two_theta
 
 WAVELENGTH = ANODES["Cu"][0]

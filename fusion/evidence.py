@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xtalfuse.datasets.library import Library
-from xtalfuse.encoders.spectrum import ElementEvidence, prior_probability
+from xtalfuse.datasets.library.build import Library
+from xtalfuse.encoders.spectrum.elements import ElementEvidence, prior_probability
 
 RULED_OUT = 0.03  # an element less probable than this is not looked for
 

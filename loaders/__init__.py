@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xtalfuse.loaders.guard import Limits
 from xtalfuse.loaders.record import (
     Measurement,
     Record,
     UnreadableFileError,
 )
+from xtalfuse.loaders.safe.guard import Limits
 
 __all__ = ["Limits", "Measurement", "Record", "UnreadableFileError", "load", "load_specimen"]
 
@@ -51,7 +51,9 @@ def load(
     >>> pattern = load("pattern.xy", wavelength="CuKa")  # doctest: +SKIP
     >>> pattern.axis("two_theta")  # doctest: +SKIP
     """
-    from xtalfuse.loaders import ct, ebsd_stack, registry
+    from xtalfuse.loaders import registry
+    from xtalfuse.loaders.ct import read as ct
+    from xtalfuse.loaders.ebsd import stack as ebsd_stack
     from xtalfuse.physics.units import radiation
 
     if wavelength is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.physics.crystal_map import CrystalMap
+from xtalfuse.physics.grains.crystal_map import CrystalMap
 from xtalfuse.physics.units import Radiation
 
 

@@ -11,8 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from xtalfuse.loaders import ct, ebsd, electron, xrd
+from xtalfuse.loaders.ct import read as ct
+from xtalfuse.loaders.ebsd import read as ebsd
 from xtalfuse.loaders.record import Measurement, UnreadableFileError
+from xtalfuse.loaders.tem import read as electron
+from xtalfuse.loaders.xrd import read as xrd
 
 HEAD_BYTES = 8192
 TABLES = ("text", "json", "excel")  # kinds of X-ray file that any instrument could write

@@ -18,9 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from xtalfuse.loaders import ct, load, registry
-from xtalfuse.loaders.checks import sha256_of
-from xtalfuse.loaders.guard import guarded
+from xtalfuse.loaders import load, registry
+from xtalfuse.loaders.ct import read as ct
 from xtalfuse.loaders.record import (
     FileReport,
     Measurement,
@@ -28,6 +27,8 @@ from xtalfuse.loaders.record import (
     Record,
     UnreadableFileError,
 )
+from xtalfuse.loaders.safe.checks import sha256_of
+from xtalfuse.loaders.safe.guard import guarded
 from xtalfuse.physics.units import radiation
 
 DESCRIPTIONS = ("specimen.yaml", "specimen.yml")

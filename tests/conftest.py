@@ -19,7 +19,7 @@ from xtalfuse.loaders.record import (
     Modality,
     Provenance,
 )
-from xtalfuse.tasks.answer import (
+from xtalfuse.tasks.identify.answer import (
     Answer,
     Cell,
     Curves,
@@ -30,7 +30,7 @@ from xtalfuse.tasks.answer import (
 )
 
 if TYPE_CHECKING:
-    from xtalfuse.datasets.library import Library
+    from xtalfuse.datasets.library.build import Library
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +55,10 @@ REFERENCES = (
 @pytest.fixture(scope="session")
 def references() -> Library:
     """A library of 17 typed phases, in memory; nothing is read from or written to a cache."""
-    from xtalfuse.datasets.compile import Compiled
-    from xtalfuse.datasets.shelf import from_compiled
-    from xtalfuse.datasets.sources import typed_phases
-    from xtalfuse.physics.diffraction import reflections
+    from xtalfuse.datasets.library.compile import Compiled
+    from xtalfuse.datasets.library.shelf import from_compiled
+    from xtalfuse.datasets.library.sources import typed_phases
+    from xtalfuse.physics.crystal.diffraction import reflections
 
     typed = {phase.id: phase for phase in typed_phases()[0]}
     return from_compiled(
@@ -109,7 +109,7 @@ def _powder(
     adjust : for an entry, which of its reflections by strength is how many times too strong
     texture : for an entry, preferred plane normal and r of March and Dollase
     """
-    from xtalfuse.physics.powder import InstrumentState, phase_model
+    from xtalfuse.physics.crystal.powder import InstrumentState, phase_model
     from xtalfuse.physics.units import radiation
 
     first, last, step = two_theta

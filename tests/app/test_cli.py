@@ -27,7 +27,7 @@ from xtalfuse.loaders.record import (
     UnreadableFileError,
 )
 from xtalfuse.physics.units import radiation
-from xtalfuse.tasks.answer import Answer
+from xtalfuse.tasks.identify.answer import Answer
 
 run = CliRunner()
 
@@ -82,9 +82,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
 
     monkeypatch.setattr("xtalfuse.loaders.load", load, raising=False)
     monkeypatch.setattr("xtalfuse.loaders.load_specimen", load_specimen, raising=False)
-    stand_in = ModuleType("xtalfuse.tasks.identify")
+    stand_in = ModuleType("xtalfuse.tasks.identify.pipeline")
     stand_in.identify = identify
-    monkeypatch.setitem(sys.modules, "xtalfuse.tasks.identify", stand_in)
+    monkeypatch.setitem(sys.modules, "xtalfuse.tasks.identify.pipeline", stand_in)
     monkeypatch.setattr("xtalfuse.options.open_library", lambda *_: "library")
     monkeypatch.setattr("xtalfuse.batch.open_library", lambda *_: "library")
     return calls

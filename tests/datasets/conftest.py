@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xtalfuse.physics.crystal import Crystal, Site
+from xtalfuse.physics.crystal.cell import Crystal, Site
 
 RUTILE_SITES = ("Ti Ti1 0 0 0 1.0", "O O1 0.3053 0.3053 0 1.0")
 COLUMNS = ("type_symbol", "label", "fract_x", "fract_y", "fract_z", "occupancy")

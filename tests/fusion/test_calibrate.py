@@ -15,7 +15,7 @@ from xtalfuse.fusion.calibrate import (
     load_calibration,
     logistic_from,
 )
-from xtalfuse.tasks.evidence import FEATURES, PhaseEvidence
+from xtalfuse.tasks.identify.powder.support import FEATURES, PhaseEvidence
 
 GOOD = PhaseEvidence(
     gain=5000.0, margin=2000.0, strain=0.3, support=1.0, lines=20, broadening=0.2, height=0.8,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xtalfuse.encoders.eels_templates import prior_probability
-from xtalfuse.encoders.spectrum import ElementEvidence, Finding
+from xtalfuse.encoders.spectrum.eels_templates import prior_probability
+from xtalfuse.encoders.spectrum.elements import ElementEvidence, Finding
 from xtalfuse.fusion.evidence import ElementBelief, join_elements
 from xtalfuse.loaders.record import Modality
 

@@ -10,7 +10,7 @@ import pytest
 
 from xtalfuse.loaders import UnreadableFileError, load, load_specimen
 from xtalfuse.loaders.record import Measurement, Modality, Record
-from xtalfuse.tasks.identify import identify
+from xtalfuse.tasks.identify.pipeline import identify
 
 TRUE = {"corundum": 0.5, "halite": 0.2, "zincite": 0.3}
 

@@ -10,10 +10,10 @@ import gemmi
 import numpy as np
 import pytest
 
-from xtalfuse.datasets.library import Library
-from xtalfuse.datasets.sources import TypedPhase, typed_phases
+from xtalfuse.datasets.library.build import Library
+from xtalfuse.datasets.library.sources import TypedPhase, typed_phases
 from xtalfuse.encoders.pattern import encode_pattern
-from xtalfuse.encoders.spectrum import element_evidence
+from xtalfuse.encoders.spectrum.elements import element_evidence
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -23,11 +23,11 @@ from xtalfuse.loaders.record import (
     Provenance,
     Record,
 )
-from xtalfuse.physics.crystal import Crystal, Site, laue_rotations
-from xtalfuse.physics.diffraction import reflections
-from xtalfuse.physics.electron import ring_intensities
-from xtalfuse.physics.powder import phase_model
-from xtalfuse.physics.ring_pattern import RingScene, ring_image
+from xtalfuse.physics.crystal.cell import Crystal, Site, laue_rotations
+from xtalfuse.physics.crystal.diffraction import reflections
+from xtalfuse.physics.crystal.electron import ring_intensities
+from xtalfuse.physics.crystal.powder import phase_model
+from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
 from xtalfuse.physics.spectroscopy import (
     detector_fwhm_ev,
     edge_profile,
@@ -36,8 +36,8 @@ from xtalfuse.physics.spectroscopy import (
     xray_lines,
 )
 from xtalfuse.physics.units import radiation
-from xtalfuse.tasks.identify import identify
-from xtalfuse.tasks.phase import analyse_pattern
+from xtalfuse.tasks.identify.pipeline import identify
+from xtalfuse.tasks.identify.powder.phase import analyse_pattern
 
 TRUE = {"corundum": 0.5, "halite": 0.2, "zincite": 0.3}
 

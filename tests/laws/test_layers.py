@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("physics", "loaders", "datasets", "encoders", "fusion", "tasks", "app")
+ROOMS = ("physics", "loaders", "datasets", "encoders", "fusion", "tasks", "report", "app")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
@@ -56,12 +56,12 @@ def test_a_room_imports_only_from_its_left(path: Path):
     ("room", "source", "bad"),
     [
         ("physics", "from xtalfuse.loaders.record import Record", True),
-        ("loaders", "import xtalfuse.tasks.answer", True),
+        ("loaders", "import xtalfuse.tasks.identify.answer", True),
         ("loaders", "def f():\n    from xtalfuse import tasks", True),
         ("tasks", "from xtalfuse import load", True),
         ("tasks", "from . import answer", True),
         ("tasks", "from xtalfuse.physics.units import radiation\nimport numpy", False),
-        ("app", "from xtalfuse.tasks.answer import Answer", False),
+        ("app", "from xtalfuse.tasks.identify.answer import Answer", False),
         ("datasets", "import datasets", False),
     ],
 )

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from xtalfuse.datasets.elastic import elastic_constants
-from xtalfuse.datasets.polycrystal import PhaseSpec, PolycrystalSpec, polycrystal
-from xtalfuse.physics.crystal_map import MapPhase
-from xtalfuse.physics.elasticity import mandel_rotation
-from xtalfuse.physics.grain_graph import GrainGraph
-from xtalfuse.physics.laue import laue_operators
-from xtalfuse.physics.quaternion import conjugate, multiply, to_matrix
-from xtalfuse.tasks.mechanics import NETWORK, predict_stiffness, predict_stress
+from xtalfuse.datasets.constants.elastic import elastic_constants
+from xtalfuse.datasets.simulate.polycrystal import PhaseSpec, PolycrystalSpec, polycrystal
+from xtalfuse.physics.grains.crystal_map import MapPhase
+from xtalfuse.physics.grains.graph import GrainGraph
+from xtalfuse.physics.mechanics.elasticity import mandel_rotation
+from xtalfuse.physics.orientation.laue import laue_operators
+from xtalfuse.physics.orientation.quaternion import conjugate, multiply, to_matrix
+from xtalfuse.tasks.mechanics.grains import NETWORK, predict_stiffness, predict_stress
 
 # one metal of each Laue class that metals have; ruby for trigonal, rutile for tetragonal
 CRYSTALS = ("Cu", "Zn", "Ti", "corundum", "rutile")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("physics", "loaders", "datasets", "encoders", "fusion", "tasks", "app")
+ROOMS = ("physics", "loaders", "datasets", "encoders", "fusion", "tasks", "report", "app")
 
 
 @pytest.fixture(scope="module")

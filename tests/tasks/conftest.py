@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from xtalfuse.datasets.library import Library
+from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.loaders.record import Measurement
-from xtalfuse.tasks.fit import PatternFitter, PhaseFit
-from xtalfuse.tasks.phase import library_models
+from xtalfuse.tasks.identify.powder.fit import PatternFitter, PhaseFit
+from xtalfuse.tasks.identify.powder.phase import library_models
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xtalfuse.loaders import UnreadableFileError, ebsd
+from xtalfuse.loaders import UnreadableFileError
+from xtalfuse.loaders.ebsd import read as ebsd
 from xtalfuse.loaders.record import Calibration
-from xtalfuse.physics.crystal_map import NOT_INDEXED, GridKind
+from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
 
 STEEL = "ebsd/steel_ferrite_austenite/sdss_ferrite_austenite.ang"
 COPPER = "ebsd/copper_hexagonal_grid/EBSD.ang"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders import UnreadableFileError
-from xtalfuse.loaders.ebsd_grid import Declared, declared_places, place
-from xtalfuse.physics.crystal_map import GridKind
+from xtalfuse.loaders.ebsd.grid import Declared, declared_places, place
+from xtalfuse.physics.grains.crystal_map import GridKind
 
 SQUARE, HEXAGONAL = GridKind.SQUARE, GridKind.HEXAGONAL
 

@@ -6,10 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from xtalfuse.loaders import UnreadableFileError, ebsd, registry
-from xtalfuse.loaders.ebsd_map import from_bunge
+from xtalfuse.loaders import UnreadableFileError, registry
+from xtalfuse.loaders.ebsd import read as ebsd
+from xtalfuse.loaders.ebsd.map import from_bunge
 from xtalfuse.loaders.record import Calibration, Modality
-from xtalfuse.physics.crystal_map import NOT_INDEXED, GridKind
+from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
 
 VENDORS = ("write_h5oina", "write_edax", "write_bruker")
 ONE_PHASE = ("write_emsoft",)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xtalfuse.loaders import UnreadableFileError, ebsd
+from xtalfuse.loaders import UnreadableFileError
+from xtalfuse.loaders.ebsd import read as ebsd
 
 COPPER = "ebsd/copper_hexagonal_grid"
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xtalfuse.loaders import UnreadableFileError, ebsd
-from xtalfuse.loaders.ebsd_map import from_bunge
-from xtalfuse.physics.crystal_map import NOT_INDEXED, GridKind
+from xtalfuse.loaders import UnreadableFileError
+from xtalfuse.loaders.ebsd import read as ebsd
+from xtalfuse.loaders.ebsd.map import from_bunge
+from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
 
 NICKEL = "ebsd/nickel_superalloy"
 
 
 def test_another_program_sees_the_same_grains(real):
     """Inside each of DefDAP's grains neighbours differ by less than its threshold, across more."""
-    orientation = pytest.importorskip("xtalfuse.physics.orientation")
+    orientation = pytest.importorskip("xtalfuse.physics.orientation.disorientation")
     found = ebsd.read(real / NICKEL / "testDataEBSD.crc").crystal_map
     grain = np.load(real / NICKEL / "ebsd_grains_5deg_10.npz")["grains"].ravel()
     assert found.shape == (1, 243, 359)
@@ -70,15 +71,15 @@ def test_oxfords_hexagonal_crystal_axes_are_turned_to_x_along_a(made, points, tm
 
 
 def test_the_turn_is_that_of_the_orientation_module(made):
-    laue = pytest.importorskip("xtalfuse.physics.laue")
-    from xtalfuse.loaders.ebsd_symmetry import from_oxford_frame
+    laue = pytest.importorskip("xtalfuse.physics.orientation.laue")
+    from xtalfuse.loaders.ebsd.symmetry import from_oxford_frame
 
     assert np.allclose(from_oxford_frame(made.HEXAGONAL), laue.A_STAR_TO_A)
     assert np.allclose(from_oxford_frame(made.CUBIC), [1, 0, 0, 0])
 
 
 def test_bunge_angles_are_those_of_the_orientation_module(points):
-    orientation = pytest.importorskip("xtalfuse.physics.orientation")
+    orientation = pytest.importorskip("xtalfuse.physics.orientation.disorientation")
     theirs = orientation.from_euler(points.euler)
     same = np.abs(np.sum(theirs * from_bunge(points.euler), axis=1))
     assert same.min() > 1.0 - 1e-14

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from xtalfuse.cli import app
 from xtalfuse.loaders import UnreadableFileError, load, load_specimen
-from xtalfuse.loaders.checks import check_crystal_map
-from xtalfuse.loaders.ebsd_stack import series_of
+from xtalfuse.loaders.ebsd.stack import series_of
 from xtalfuse.loaders.record import Calibration, Modality
-from xtalfuse.physics.crystal_map import CrystalMap, GridKind, MapPhase
-from xtalfuse.tasks.identify import identify
+from xtalfuse.loaders.safe.checks import check_crystal_map
+from xtalfuse.physics.grains.crystal_map import CrystalMap, GridKind, MapPhase
+from xtalfuse.tasks.identify.pipeline import identify
 
 
 @pytest.fixture

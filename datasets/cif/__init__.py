@@ -1,0 +1,1 @@
+"""CIF files -> checked crystal structures."""

@@ -1,0 +1,1 @@
+"""Typed tables of published material constants."""

@@ -1,0 +1,1 @@
+"""The reference library: built from structures, stored, read."""

@@ -1,0 +1,1 @@
+"""Labelled samples on disk: stored whole, read lazily."""

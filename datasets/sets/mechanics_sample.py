@@ -1,0 +1,226 @@
+"""One labelled polycrystal for the mechanics networks: its graph, and stresses from the solver.
+
+Everything is a function of (seed, material, index) alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from xtalfuse.datasets.simulate.polycrystal import PhaseSpec, PolycrystalSpec, polycrystal, stream
+from xtalfuse.datasets.simulate.texture import (
+    Fibre,
+    RandomTexture,
+    Texture,
+    rolled_hexagonal,
+    sheet,
+)
+from xtalfuse.physics.grains.crystal_map import MapPhase
+from xtalfuse.physics.grains.graph import GrainGraph
+
+VARIETY = 10  # random stream of size, shape and texture; polycrystal has those below
+COARSE_GRID = 16  # of the second, cheap solution
+TOLERANCE = 1e-4  # of the solver; stresses are right to 1e-5
+TEXTURES = ("random", "fibre", "rolled", "any")
+
+_GRAINS = ("orientation", "phase", "size", "centroid", "shape", "on_border")
+_BOUNDARIES = ("area", "normal", "misorientation", "axis")
+_SAMPLES = ("stiffness", "coarse_stiffness", "crystal_stiffness")
+_STRESSES = ("stress", "coarse_stress")
+_PLACES = ("edges", "grain_start", "edge_start", "period", "index", "coarse_voxels")
+_DOUBLE = ("orientation", *_SAMPLES)
+ARRAYS = (*_GRAINS, *_BOUNDARIES, *_SAMPLES, *_STRESSES, *_PLACES)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A single crystal.
+
+    Parameters
+    ----------
+    name : unique within a set
+    laue : Laue group
+    stiffness : 6 rows of 6, crystal frame, Mandel, GPa
+    citation : where the constants come from
+    """
+
+    name: str
+    laue: str
+    stiffness: tuple[tuple[float, ...], ...]
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """What the polycrystals of a set have in common; ranges are drawn from, uniform in log.
+
+    Parameters
+    ----------
+    grid : voxels along each edge
+    grains : least and most
+    cv : least and most spread of the diameters; None for Voronoi cells of random points
+    aspect : least and most length along z over that along x and y
+    texture : one of `TEXTURES`; ``any`` draws one of the others
+    seed : of the set
+    """
+
+    grid: int = 32
+    grains: tuple[int, int] = (100, 100)
+    cv: tuple[float, float] | None = (0.3, 0.3)
+    aspect: tuple[float, float] = (1.0, 1.0)
+    texture: str = "random"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MechanicsSample:
+    """One polycrystal and its response; load j is a mean strain of 1 in Mandel component j.
+
+    Parameters
+    ----------
+    material : name of the material
+    index : number of the sample within its material
+    graph : grains and boundaries
+    stress : (6, n, 6) load, grain, Mandel component of the mean stress of the grain, GPa
+    stiffness : (6, 6) effective, specimen frame, Mandel, GPa
+    crystal_stiffness : (6, 6) of the single crystal in its own frame, Mandel, GPa
+    coarse_stress, coarse_stiffness : the same from every second voxel (16^3 of 32^3)
+    coarse_voxels : (n,) voxels of each grain there; where there are none `coarse_stress` is 0
+    """
+
+    material: str
+    index: int
+    graph: GrainGraph
+    stress: np.ndarray
+    stiffness: np.ndarray
+    crystal_stiffness: np.ndarray
+    coarse_stress: np.ndarray
+    coarse_stiffness: np.ndarray
+    coarse_voxels: np.ndarray
+
+
+def draw_spec(material: Material, variety: Variety, index: int) -> PolycrystalSpec:
+    """The specification of a sample."""
+    rng = stream(_series(material, variety), index, VARIETY)
+    grains, cv, aspect = (
+        np.exp(rng.uniform(*np.log(bounds)))
+        for bounds in (variety.grains, variety.cv or (1.0, 1.0), variety.aspect)
+    )
+    texture = _draw_texture(variety.texture, material.laue, rng)
+    return PolycrystalSpec(
+        shape=(variety.grid,) * 3,
+        grains=round(float(grains)),
+        cv=float(cv) if variety.cv else None,
+        aspect=(1.0, 1.0, float(aspect)),
+        phases=(PhaseSpec(MapPhase(material.name, material.laue), 1.0, texture),),
+    )
+
+
+def _series(material: Material, variety: Variety) -> int:
+    """Seed of one material: no two materials share their grains."""
+    return (zlib.crc32(material.name.encode()) << 32) + variety.seed
+
+
+def _draw_texture(kind: str, laue: str, rng: np.random.Generator) -> Texture:
+    width = float(rng.uniform(8.0, 30.0))
+    turn = rng.normal(size=3)
+    if kind == "any":
+        kind = str(rng.choice(TEXTURES[:3]))
+    if kind == "random":
+        return RandomTexture()
+    if kind == "fibre":
+        crystal = (0.0, 0.0, 1.0) if laue.startswith(("6", "-3", "4")) else (1.0, 1.0, 1.0)
+        return Fibre(crystal, tuple(turn / np.linalg.norm(turn)), width)
+    if laue.startswith("6"):
+        return rolled_hexagonal(half_width_deg=width)
+    names = ("cube", "goss", "copper", "s", "brass")
+    weights = rng.dirichlet(np.ones(len(names)))
+    return sheet(dict(zip(names, weights.tolist(), strict=True)), width, random=0.2)
+
+
+def simulate(material: Material, variety: Variety, index: int) -> MechanicsSample:
+    """Make and solve one polycrystal.
+
+    Raises
+    ------
+    ConvergenceError
+        If the solver does not reach its tolerance.
+    """
+    import torch
+
+    from xtalfuse.physics.mechanics.elasticity import rotate_stiffness
+    from xtalfuse.physics.mechanics.homogenization import effective_stiffness
+
+    grains = polycrystal(_series(material, variety), index, draw_spec(material, variety, index))
+    crystal = torch.tensor(material.stiffness, dtype=torch.float64)
+    turned = rotate_stiffness(crystal, torch.from_numpy(grains.orientation)).float()
+    every = max(1, variety.grid // COARSE_GRID)
+    coarse = np.ascontiguousarray(grains.labels[::every, ::every, ::every])
+    stiffness, stress = effective_stiffness(grains.labels, turned, tolerance=TOLERANCE)
+    coarse_stiffness, coarse_stress = effective_stiffness(coarse, turned, tolerance=TOLERANCE)
+    return MechanicsSample(
+        material.name,
+        index,
+        grains.graph(),
+        stress.permute(2, 0, 1).numpy(),
+        stiffness.double().numpy(),
+        crystal.numpy(),
+        coarse_stress.permute(2, 0, 1).numpy(),
+        coarse_stiffness.double().numpy(),
+        np.bincount(coarse.ravel(), minlength=len(grains.phase)),
+    )
+
+
+def pack(samples: Iterable[MechanicsSample]) -> dict[str, np.ndarray]:
+    """Samples as flat arrays; those of the grains and boundaries stand one after the other."""
+    samples = list(samples)
+    graphs = [sample.graph for sample in samples]
+    arrays = {
+        name: np.concatenate([getattr(graph, name) for graph in graphs])
+        for name in (*_GRAINS, *_BOUNDARIES)
+    }
+    arrays["edges"] = np.concatenate([graph.edges for graph in graphs], axis=1)
+    arrays["grain_start"] = np.cumsum([0, *(len(graph) for graph in graphs)])
+    arrays["edge_start"] = np.cumsum([0, *(len(graph.area) for graph in graphs)])
+    arrays["period"] = np.array([graph.period for graph in graphs], float)
+    arrays["index"] = np.array([sample.index for sample in samples])
+    for name in _STRESSES:
+        arrays[name] = np.concatenate([getattr(sample, name) for sample in samples], axis=1)
+    for name in _SAMPLES:
+        arrays[name] = np.stack([getattr(sample, name) for sample in samples])
+    arrays["coarse_voxels"] = np.concatenate([sample.coarse_voxels for sample in samples])
+    return {name: _narrow(name, array) for name, array in arrays.items()}
+
+
+def _narrow(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    single = array.dtype == np.float64 and name not in _DOUBLE
+    return array.astype(np.float32) if single else array
+
+
+def unpack(arrays: dict[str, np.ndarray], number: int, material: Material) -> MechanicsSample:
+    """Sample `number` of a shard, in arrays of its own."""
+    grains = slice(*arrays["grain_start"][number : number + 2])
+    edges = slice(*arrays["edge_start"][number : number + 2])
+    graph = GrainGraph(
+        **{name: np.array(arrays[name][grains]) for name in _GRAINS if name != "on_border"},
+        **{name: np.array(arrays[name][edges]) for name in _BOUNDARIES},
+        on_border=arrays["on_border"][grains].astype(bool),
+        phases=(MapPhase(material.name, material.laue),),
+        edges=np.array(arrays["edges"][:, edges]),
+        dimension=3,
+        period=np.array(arrays["period"][number]),
+    )
+    return MechanicsSample(
+        material=material.name,
+        index=int(arrays["index"][number]),
+        graph=graph,
+        coarse_voxels=np.array(arrays["coarse_voxels"][grains]),
+        **{name: np.array(arrays[name][:, grains]) for name in _STRESSES},
+        **{name: np.array(arrays[name][number]) for name in _SAMPLES},
+    )

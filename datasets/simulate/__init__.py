@@ -1,0 +1,1 @@
+"""Simulated microstructures, maps and volumes."""

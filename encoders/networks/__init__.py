@@ -1,0 +1,1 @@
+"""Learned encoders and their weights."""

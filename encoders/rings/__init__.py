@@ -1,0 +1,1 @@
+"""Electron diffraction images -> rings and spots."""

@@ -1,0 +1,1 @@
+"""EELS and EDS spectra -> elements."""

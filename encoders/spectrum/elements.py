@@ -1,0 +1,417 @@
+"""What an EELS or EDS spectrum says about which elements are in the specimen.
+
+An element that the recorded range cannot show is absent from the answer: not tested and not
+seen are different things. An element that could have been seen and was not gets a probability
+from its detection limit, which is weaker evidence than a line or an edge that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logsumexp
+
+from xtalfuse.encoders.spectrum.eds import EdsFit, fit_lines
+from xtalfuse.encoders.spectrum.eels import HEIGHTS, OFFSETS, Search, bin_spectrum
+from xtalfuse.encoders.spectrum.eels_templates import prior_probability
+from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.physics.spectroscopy import GRID_ARTEFACTS, WEAK_ARTEFACTS, xray_lines
+
+LOWEST_CORE_LOSS_EV = 50.0  # plasmons and their multiples below
+LOG_ODDS_LIMIT = 7.0  # no single spectrum makes anyone surer than 1 in 1,000
+ARTEFACT_PROBABILITY = 0.4  # a peak that the holder may have made
+_PRESENT = 0.5
+_SPEAKS = 0.5  # log-likelihood ratio below which a spectrum has said nothing
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a spectrum says about one element that its range can show.
+
+    Parameters
+    ----------
+    probability : that the specimen holds the element
+    log_likelihood_ratio : natural log of p(spectrum | present) / p(spectrum | not present)
+    features : edges or line families used
+    significance : of the feature, in standard deviations; 0 where nothing is seen
+    detection_limit : smallest amount that would have been seen, relative to the strongest
+        element (EELS: atoms; EDS: counts); None where no element is there to compare with
+    artefact : what other than the specimen may have made the feature; "" for nothing
+    """
+
+    probability: float
+    log_likelihood_ratio: float
+    features: tuple[str, ...]
+    significance: float
+    detection_limit: float | None
+    artefact: str = ""
+
+
+@dataclass(frozen=True)
+class SpectrumCurve:
+    """Arrays for a figure: energies in eV as recorded, the rest in recorded units."""
+
+    energy: np.ndarray
+    observed: np.ndarray
+    model: np.ndarray
+    background: np.ndarray
+    markers: dict[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ElementEvidence:
+    """Evidence of one spectrum for and against elements.
+
+    Parameters
+    ----------
+    modality : EELS or EDS
+    elements : only those that the recorded range can show
+    offset_ev, offset_su_ev : recorded minus true energy, and its standard uncertainty
+    artefacts : peaks that are not, or may not be, of the specimen
+    warnings : what a reader must know before trusting this
+    curve : arrays for a figure; None where nothing could be tested
+    """
+
+    modality: Modality
+    elements: dict[str, Finding]
+    offset_ev: float
+    offset_su_ev: float
+    artefacts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    curve: SpectrumCurve | None = None
+
+    def present(self, threshold: float = _PRESENT) -> frozenset[str]:
+        """Elements more probable than a threshold, and made so by this spectrum.
+
+        A common element that the spectrum could neither show nor exclude keeps its prior
+        probability, which may be over one half; that is not being seen.
+        """
+        return frozenset(
+            e
+            for e, f in self.elements.items()
+            if f.probability > threshold and f.log_likelihood_ratio > _SPEAKS
+        )
+
+    def statement(self, element: str) -> str:
+        """One line a person can read about an element."""
+        found = self.elements.get(element)
+        if found is None:
+            return f"{element}: not testable in this range"
+        if element in self.present():
+            return f"{element}: seen ({', '.join(found.features)}, {found.significance:.0f} sigma)"
+        if found.artefact:
+            return f"{element}: seen, but possibly {found.artefact}"
+        if found.detection_limit is None:
+            return f"{element}: not seen"
+        unit = "atoms" if self.modality is Modality.EELS else "counts"
+        limit = f"{100.0 * found.detection_limit:.2g} % of the {unit} of the strongest element"
+        return f"{element}: not seen; below {limit}"
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Whether a spectrum can be of a material with given elements.
+
+    Parameters
+    ----------
+    log_odds : natural log of p(spectrum | another material) / p(spectrum | this material)
+    unexpected : element -> share of `log_odds` from being seen though not in the material
+    missing : element -> share from not being seen though in the material
+    flagged : the spectrum contradicts the elements
+    message : one sentence for the report; "" without a conflict
+    """
+
+    log_odds: float
+    unexpected: dict[str, float]
+    missing: dict[str, float]
+    flagged: bool
+    message: str
+
+
+def element_evidence(measurement: Measurement) -> ElementEvidence:
+    """Elements that an EELS or EDS measurement shows, with calibrated doubt.
+
+    Parameters
+    ----------
+    measurement : with an axis called "energy" in eV; other axes are summed over
+
+    Raises
+    ------
+    ValueError
+        If the measurement is neither EELS nor EDS, or has fewer than 20 finite channels.
+    """
+    name = measurement.provenance.path
+    if measurement.modality not in (Modality.EELS, Modality.EDS):
+        raise ValueError(
+            f"{name}: {measurement.modality} is no spectrum; elements come from EELS or EDS"
+        )
+    energy, intensity = summed_spectrum(measurement)
+    if energy.size < 20:
+        raise ValueError(
+            f"{name}: {energy.size} finite channels; a spectrum needs 20. Export it again whole"
+        )
+    if measurement.modality is Modality.EDS:
+        return _from_eds(energy, intensity, _beam_energy_ev(measurement, energy, intensity))
+    return _from_eels(energy, intensity)
+
+
+def summed_spectrum(measurement: Measurement) -> tuple[np.ndarray, np.ndarray]:
+    """Energy (n,) in eV and intensity (n,), summed over every axis but energy; finite only."""
+    energy = np.asarray(measurement.axis("energy"), float)
+    place = [axis.name for axis in measurement.axes].index("energy")
+    unit = measurement.axes[place].unit
+    if unit.lower() not in ("ev", "kev"):
+        raise ValueError(
+            f"{measurement.provenance.path}: energy axis in {unit!r}; expected eV or keV"
+        )
+    if unit.lower() == "kev":
+        energy = 1000.0 * energy
+    values = np.moveaxis(np.asarray(measurement.values, float), place, -1)
+    intensity = values.reshape(-1, values.shape[-1]).sum(0)
+    good = np.isfinite(energy) & np.isfinite(intensity)
+    energy, intensity = energy[good], intensity[good]
+    energy, first = np.unique(
+        energy, return_index=True
+    )  # sorts; a channel written twice counts once
+    return energy, intensity[first]
+
+
+def _core_loss_range(
+    energy: np.ndarray, intensity: np.ndarray
+) -> tuple[np.ndarray, tuple[float, float] | None, list[str]]:
+    """Channels to test, zero-loss offset where it is recorded, warnings."""
+    filled = np.flatnonzero(intensity != 0.0)
+    keep = np.zeros(energy.size, bool)
+    if filled.size:
+        keep[filled[0] : filled[-1] + 1] = True  # some files are padded with zeros
+    zero_loss = None
+    warnings = []
+    if energy[0] < 40.0:
+        warnings.append("low-loss spectrum: only edges above 50 eV are tested, with caution")
+        keep &= energy >= LOWEST_CORE_LOSS_EV
+        around = np.abs(energy) < 15.0
+        if energy[0] < -1.0 and around.any():
+            peak = float(energy[around][np.argmax(intensity[around])])
+            zero_loss = (peak, 0.7)
+    return keep, zero_loss, warnings
+
+
+def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
+    keep, zero_loss, warnings = _core_loss_range(energy, intensity)
+    if keep.sum() < 20 or np.ptp(energy[keep]) < 25.0:
+        text = f"no core edge in range: {energy[0]:.0f} to {energy[-1]:.0f} eV"
+        return ElementEvidence(Modality.EELS, {}, 0.0, OFFSETS[-1] / 2, warnings=(*warnings, text))
+    low_loss = bool(warnings)
+    spectrum = bin_spectrum(energy[keep], intensity[keep])
+    search = Search(spectrum, zero_loss=zero_loss)
+    hypotheses = search.run()
+    weights = np.array([h.log_posterior for h in hypotheses])
+    weights = np.exp(weights - logsumexp(weights))
+    best = hypotheses[0]
+    offset, offset_su = search.offset(best.members)
+    first, last = spectrum.energy[0], spectrum.energy[-1]
+    findings = {}
+    for symbol, template in search.templates.items():
+        holds = np.array([symbol in h.members for h in hypotheses])
+        probability = float(weights[holds].sum())
+        inside = [
+            edge
+            for edge in template.edges
+            if first + 2.0 <= edge.onset_ev + offset <= last - 8.0 and (edge.major or edge.white)
+        ]
+        if not any(edge.major for edge in inside) and probability <= _PRESENT:
+            continue
+        log_odds = _clipped_log_odds(probability) * (0.5 if low_loss else 1.0)
+        prior = prior_probability(symbol)
+        ratio = log_odds - np.log(prior / (1.0 - prior))
+        seen = symbol in best.members
+        gain = max(2.0 * _gain(search, best.members, symbol), 0.0) if seen else 0.0
+        limit = None if seen else _detection_limit(search, best, symbol)
+        names = tuple(edge.name for edge in inside) or (template.edges[0].name,)
+        findings[symbol] = Finding(
+            float(expit(log_odds)), float(ratio), names, float(np.sqrt(gain)), limit
+        )
+    if not best.members:
+        warnings.append("no core edge seen")
+    elif not low_loss and abs(offset) > 3.0 * max(offset_su, 1.0):
+        warnings.append(
+            f"energy axis off by {offset:+.1f}({offset_su:.1f}) eV, as the edges fit best"
+        )
+    model, background = search.curves(best.members)
+    markers = {
+        symbol: tuple(
+            (edge.name, edge.onset_ev + float(OFFSETS[place]))
+            for edge in search.templates[symbol].edges
+            if first <= edge.onset_ev + OFFSETS[place] <= last and (edge.major or edge.white)
+        )
+        for symbol, (place, _) in best.members.items()
+    }
+    scale = spectrum.scale
+    curve = SpectrumCurve(
+        spectrum.energy, spectrum.intensity * scale, model * scale, background * scale, markers
+    )
+    return ElementEvidence(
+        Modality.EELS, findings, offset, offset_su, warnings=tuple(warnings), curve=curve
+    )
+
+
+def _clipped_log_odds(probability: float) -> float:
+    edge = float(expit(-LOG_ODDS_LIMIT))
+    clipped = float(np.clip(probability, edge, 1.0 - edge))
+    return float(np.log(clipped / (1.0 - clipped)))
+
+
+def _gain(search: Search, members: dict[str, tuple[int, int]], symbol: str) -> float:
+    """Log-likelihood that a member brings, over the best fit without it."""
+    place, height = members[symbol]
+    rest = search.assemble({s: p for s, p in members.items() if s != symbol})
+    return float(search.gains(rest, symbol, np.array([place]))[0, height])
+
+
+def _detection_limit(search: Search, best: Any, symbol: str) -> float | None:
+    """Atoms relative to the strongest element above which an edge would have been seen."""
+    if not best.members:
+        return None
+    prior = search.place_weights(best.members)
+    places = np.array([int(np.argmax(prior))])
+    gain = search.temperature * search.gains(best, symbol, places)[0]
+    impossible = np.flatnonzero(gain < -3.0)
+    height = HEIGHTS[impossible[0]] if impossible.size else HEIGHTS[-1]
+    amounts = [HEIGHTS[k] / search.templates[s].strength for s, (_, k) in best.members.items()]
+    return float(height / search.templates[symbol].strength / max(amounts))
+
+
+def _beam_energy_ev(measurement: Measurement, energy: np.ndarray, intensity: np.ndarray) -> float:
+    """Beam energy from metadata; else from the axis, which rarely ends below the beam."""
+    stack: list[Any] = [measurement.provenance.metadata]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            for key, value in item.items():
+                named = str(key).lower().replace(" ", "_")
+                is_energy = named in ("beam_energy", "beam_energy_kev")
+                if is_energy and isinstance(value, (int, float)) and 1.0 <= value <= 1500.0:
+                    return 1000.0 * float(value)
+                stack.append(value)
+    return 200_000.0 if energy[-1] > 12_000.0 else float(energy[-1])
+
+
+def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> ElementEvidence:
+    fit = fit_lines(energy, counts, beam_ev)
+    strongest = max(fit.counts.values(), default=0.0)
+    transmission = beam_ev > 40_000.0
+    findings, artefacts = {}, []
+    for symbol, limit in fit.limits.items():
+        prior = prior_probability(symbol)
+        prior_odds = float(np.log(prior / (1.0 - prior)))
+        if symbol in fit.counts:
+            share = fit.counts[symbol] / max(strongest, 1.0)
+            # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
+            own = fit.gain[symbol] * (1.0 - fit.overlaps[symbol])
+            trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
+            ratio = 0.15 * own - 4.0 + trace
+        else:
+            # Amounts from 0.1 % to the strongest are equally likely on a log scale.
+            visible = np.log10(max(strongest, 1.0) / max(limit, 1e-3 * strongest, 1e-9)) / 3.0
+            ratio = float(np.log(np.clip(1.0 - visible, 0.02, 1.0)))
+        log_odds = float(np.clip(ratio + prior_odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT))
+        artefact = _eds_artefact(fit, symbol, strongest, transmission)
+        if artefact:
+            artefacts.append(f"{symbol}: {artefact}")
+            log_odds = min(
+                log_odds, float(np.log(ARTEFACT_PROBABILITY / (1 - ARTEFACT_PROBABILITY)))
+            )
+        findings[symbol] = Finding(
+            float(expit(log_odds)),
+            log_odds - prior_odds,
+            tuple(f"{symbol} {family}" for family in fit.families.get(symbol, ())),
+            float(np.sqrt(2.0 * max(fit.gain.get(symbol, 0.0), 0.0))),
+            limit / strongest if strongest and symbol not in fit.counts else None,
+            artefact,
+        )
+    axis = fit.axis
+    present = [e for e in fit.counts if findings[e].probability > _PRESENT or findings[e].artefact]
+    markers = {
+        symbol: tuple(
+            (f"{symbol} {line.name}", line.energy_ev * (1.0 + axis.gain) + axis.offset_ev)
+            for line in xray_lines()
+            if line.element == symbol and line.name in ("Ka", "Kb", "La", "Ma")
+        )
+        for symbol in present
+    }
+    curve = SpectrumCurve(fit.energy, fit.observed, fit.model, fit.background, markers)
+    warnings = [] if fit.counts else ["no characteristic line seen"]
+    if transmission and energy[-1] < 5000.0:
+        warnings.append(f"lines above {energy[-1]:.0f} eV were not recorded")
+    return ElementEvidence(
+        Modality.EDS, findings, axis.offset_ev, 3.0, tuple(artefacts), tuple(warnings), curve
+    )
+
+
+def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool) -> str:
+    """What else than the specimen may have made the lines of an element."""
+    if symbol not in fit.counts:
+        return ""
+    if transmission and symbol == "Cu":
+        return "the support grid"
+    if transmission and symbol == "C":
+        return WEAK_ARTEFACTS["C"]
+    if transmission and symbol in WEAK_ARTEFACTS and fit.counts[symbol] < 0.03 * strongest:
+        return WEAK_ARTEFACTS[symbol]
+    if transmission and symbol in GRID_ARTEFACTS and fit.counts[symbol] < 0.03 * strongest:
+        return "the support grid or holder"
+    return ""
+
+
+# A spectrum sees a small region and its surface, XRD the bulk: how often an element that is
+# not in the phases still shows, and how often one that is in them is locally missing.
+_CONTAMINATION = {"C": 0.3, "O": 0.12, "Si": 0.05}
+_CONTAMINATION_DEFAULT = 0.003
+_LOCALLY_MISSING = 0.03
+_FLAG_LOG_ODDS = 1.0
+
+
+def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
+    """Log-odds that a spectrum belongs to another material than one of these elements.
+
+    Elements count independently: p(spectrum | material) is the product over testable elements
+    of what their likelihood ratios say, with a share for contamination and for elements that
+    are missing in the small volume that a spectrum sees. Elements that may be artefacts, and
+    those that the range cannot show, say nothing.
+    """
+    material = set(elements)
+    seen = evidence.present()
+    unexpected, missing = {}, {}
+    total = 0.0
+    for symbol, finding in evidence.elements.items():
+        if finding.artefact:
+            continue
+        ratio = float(np.clip(finding.log_likelihood_ratio, -10.0, 10.0))
+        prior = prior_probability(symbol)
+        here = 1.0 - _LOCALLY_MISSING
+        if symbol not in material:
+            here = _CONTAMINATION.get(symbol, _CONTAMINATION_DEFAULT)
+        other = np.logaddexp(np.log(prior) + ratio, np.log1p(-prior))
+        same = np.logaddexp(np.log(here) + ratio, np.log1p(-here))
+        # Elements in neither say how rich materials are on average, not which one this is.
+        share = float(other - same) if symbol in material | seen else 0.0
+        total += share
+        if symbol not in material and symbol in seen:
+            unexpected[symbol] = float(-same + max(ratio, 0.0))
+        elif symbol in material and finding.probability < _PRESENT and share > 0.3:
+            missing[symbol] = share
+    # A spectrum that shows nothing at all may be of a hole: it contradicts nobody.
+    flagged = bool(seen and total > _FLAG_LOG_ODDS and (unexpected or missing))
+    message = ""
+    if flagged:
+        parts = []
+        if unexpected:
+            parts.append(f"shows {', '.join(sorted(unexpected))}, which no phase holds")
+        if missing:
+            parts.append(f"does not show {', '.join(sorted(missing))}, which the phases hold")
+        kind = evidence.modality.value.upper()
+        message = f"the {kind} spectrum contradicts the phases: it {'; it '.join(parts)}"
+    return Conflict(total, unexpected, missing, flagged, message)

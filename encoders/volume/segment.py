@@ -1,0 +1,216 @@
+"""From a CT volume to its phases, pores, particles, and the graph of them.
+
+`segment_volume` takes a volume of grey values through `volume_phases` (noise, thresholds,
+specks) and `volume_objects` (bodies, particles that touch); a volume of labels is taken as it
+is. A CT volume knows no orientations: its grains are particles, its graph has sizes, shapes
+and boundaries, and misorientations that are NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xtalfuse.encoders.volume.measures import Porosity, porosity, specific_surface
+from xtalfuse.encoders.volume.objects import (
+    NOTHING,
+    components,
+    particles,
+    sizes,
+)
+from xtalfuse.encoders.volume.phases import (
+    Thresholds,
+    denoise,
+    phase_map,
+    slabs,
+    thresholds,
+    without_specks,
+)
+from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.physics.grains.crystal_map import MapPhase
+from xtalfuse.physics.grains.graph import GrainGraph, from_labels
+
+MATRIX = 2.0 / 3.0  # a phase that fills more than this is kept in one piece
+MOST_PHASE_VALUES = 16  # a label volume with more values numbers its grains
+LEAST_VOXELS = 8
+
+
+@dataclass(frozen=True)
+class VolumeSegmentation:
+    """Phases and bodies of a volume, indexed [z, y, x] as the volume is.
+
+    Parameters
+    ----------
+    phase : (Z, Y, X) uint8, position in `phases`
+    labels : (Z, Y, X) int32, number of the body 0 .. n-1; -1 where there is nothing
+    label_phase : (n,) int, position in `phases`
+    phases : the phases, the darkest first
+    step_um : voxel z, y, x
+    calibrated : whether `step_um` is known; 1 um stands for a voxel where it is not
+    periodic : whether opposite faces meet
+    thresholds : how grey values were cut; None of a volume of labels
+    """
+
+    phase: np.ndarray
+    labels: np.ndarray
+    label_phase: np.ndarray
+    phases: tuple[MapPhase, ...]
+    step_um: tuple[float, float, float]
+    calibrated: bool
+    periodic: bool
+    thresholds: Thresholds | None
+
+    def __len__(self) -> int:
+        """Number of bodies."""
+        return len(self.label_phase)
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """(k,) share of each phase in the volume."""
+        counts = np.zeros(len(self.phases))
+        for part in slabs(len(self.phase)):
+            counts += np.bincount(self.phase[part].ravel(), minlength=len(self.phases))
+        return counts / self.phase.size
+
+    @property
+    def pore_phases(self) -> tuple[int, ...]:
+        """Positions of the phases that are empty space."""
+        return tuple(i for i, phase in enumerate(self.phases) if phase.pore)
+
+    def porosity(self) -> Porosity:
+        """Open and closed porosity; all zero without a pore phase."""
+        return porosity(np.isin(self.phase, self.pore_phases), self.periodic)
+
+    def specific_surface(self, phase: int) -> float:
+        """Surface of a phase per volume of the whole, 1/um."""
+        return specific_surface(self.phase == phase, self.step_um, self.periodic)
+
+    def diameters(self, phase: int) -> np.ndarray:
+        """(m,) um: diameter of the sphere of the same volume, of each body of a phase."""
+        voxels = sizes(self.labels, len(self))[self.label_phase == phase]
+        return np.cbrt(6.0 / np.pi * voxels * np.prod(self.step_um))
+
+    def graph(self) -> GrainGraph:
+        """Bodies as nodes, their boundaries as edges; indexed [x, y, z] from here on."""
+        orientation = np.zeros((len(self), 4))
+        orientation[:, 0] = 1.0
+        z, y, x = self.step_um
+        labels = np.ascontiguousarray(self.labels.transpose(2, 1, 0))
+        return from_labels(
+            labels, orientation, self.label_phase, self.phases, (x, y, z), self.periodic
+        )
+
+
+def segment_volume(
+    volume: Measurement,
+    *,
+    phases: int | None = None,
+    names: tuple[str, ...] | None = None,
+    pores: bool = True,
+    separate: tuple[int, ...] | None = None,
+    neck: float = 0.8,
+    least_voxels: int = LEAST_VOXELS,
+    noise: str = "wiener",
+    periodic: bool = False,
+) -> VolumeSegmentation:
+    """Phases and bodies of a CT volume.
+
+    Parameters
+    ----------
+    volume : of modality CT; `value_unit` tells grey values from labels
+    phases : number of phases, 1-4; None to let the histogram tell (see `thresholds`)
+    names : of the phases, the darkest first
+    pores : whether the darkest of several phases is empty space
+    separate : phases whose particles are told apart where they touch; None for all that
+        fill less than two thirds of the volume
+    neck : how wide a neck may be between two particles, see `particles`
+    least_voxels : bodies of fewer voxels are given to their surroundings
+    noise : how noise is removed, see `denoise`
+    periodic : whether opposite faces meet
+
+    Raises
+    ------
+    ValueError
+        If it is no CT volume, or `phases`, `names` or `separate` do not fit.
+    """
+    if volume.modality is not Modality.CT or volume.values.ndim != 3:
+        raise ValueError(f"{volume.provenance.path}: {volume.modality.value}, not a CT volume")
+    step, calibrated = _voxel(volume)
+    if volume.value_unit == "label":
+        found, cut, grains = _given(volume.values)
+    else:
+        smooth = denoise(volume.values, noise, periodic)
+        cut, grains = thresholds(smooth, phases), None
+        found = phase_map(smooth, cut)
+        del smooth
+        if least_voxels > 1 and len(cut) > 1:
+            found = without_specks(found, least_voxels)
+    count = int(found.max()) + 1 if cut is None else len(cut)
+    listed = _named(names, count, pores and count > 1)
+    if grains is not None:
+        labels, label_phase = grains
+    else:
+        labels, label_phase = _bodies(found, count, separate, neck, periodic)
+    return VolumeSegmentation(found, labels, label_phase, listed, step, calibrated, periodic, cut)
+
+
+def _voxel(volume: Measurement) -> tuple[tuple[float, float, float], bool]:
+    steps = [
+        float(axis.values[1] - axis.values[0]) if len(axis.values) > 1 else 1.0
+        for axis in volume.axes
+    ]
+    return (steps[0], steps[1], steps[2]), volume.axes[0].unit == "um"
+
+
+def _named(names: tuple[str, ...] | None, count: int, pores: bool) -> tuple[MapPhase, ...]:
+    if names is None:
+        names = tuple("pore" if pores and k == 0 else f"phase {k}" for k in range(count))
+    if len(names) != count:
+        raise ValueError(f"{count} phases and {len(names)} names: {', '.join(names)}")
+    return tuple(MapPhase(name, None, pore=pores and k == 0) for k, name in enumerate(names))
+
+
+def _given(
+    values: np.ndarray,
+) -> tuple[np.ndarray, None, tuple[np.ndarray, np.ndarray] | None]:
+    """Phases of a volume of labels; and its grains, where labels number grains.
+
+    The value 0 is then what surrounds them.
+    """
+    known = np.unique(np.concatenate([np.unique(values[part]) for part in slabs(len(values))]))
+    position = np.empty(values.shape, np.int32)
+    for part in slabs(len(values)):
+        position[part] = np.searchsorted(known, values[part])
+    if len(known) <= MOST_PHASE_VALUES:
+        return position.astype(np.uint8), None, None
+    around = known[0] <= 0
+    phase = (values > 0).astype(np.uint8) if around else np.zeros(values.shape, np.uint8)
+    label_phase = (known > 0).astype(int) if around else np.zeros(len(known), int)
+    return phase, None, (position, label_phase)
+
+
+def _bodies(
+    phase: np.ndarray, count: int, separate: tuple[int, ...] | None, neck: float, periodic: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(labels of the bodies of all phases, phase of each)."""
+    if separate is not None and not set(separate) <= set(range(count)):
+        raise ValueError(f"separate {separate}: the phases are 0 to {count - 1}")
+    labels = np.full(phase.shape, NOTHING, np.int32)
+    label_phase: list[np.ndarray] = []
+    first = 0
+    for number in range(count):
+        mask = phase == number
+        fraction = np.count_nonzero(mask) / mask.size
+        if fraction == 0.0:
+            continue
+        wanted = fraction < MATRIX if separate is None else number in separate
+        if wanted:
+            own, bodies = particles(mask, neck, periodic)
+        else:
+            own, bodies = components(mask, periodic)
+        for part in slabs(len(labels)):
+            np.copyto(labels[part], own[part] + np.int32(first), where=mask[part])
+        label_phase.append(np.full(bodies, number))
+        first += bodies
+    return labels, np.concatenate(label_phase)

@@ -1,0 +1,219 @@
+"""Orientation maps as text of EDAX (TSL), EMsoft, ASTAR and orix: ``.ang``.
+
+A header of lines that begin with ``#``, then one line for each point: Bunge's angles in
+radians, x and y, image quality, confidence index, phase, and more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
+from xtalfuse.loaders.ebsd.grid import Declared
+from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
+from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
+
+NOT_INDEXED_ANGLE = 4.0 * np.pi - 1e-3  # EDAX writes 4 pi, as 12.56637 or 12.566
+_AGAIN = "copy or export the map again from the instrument"
+_MARKS = (b"GRID:", b"LatticeConstants", b"MaterialName", b"NCOLS_ODD", b"TEM_PIXperUM")
+_TSL_COLUMNS = ("phi1", "Phi", "phi2", "x", "y", "iq", "ci", "phase", "sem", "fit")
+# Programs that write other columns, by a word of the header.
+_COLUMNS = {
+    "EMsoft": ("phi1", "Phi", "phi2", "x", "y", "iq", "dot_product", "phase"),
+    "ACOM": ("phi1", "Phi", "phi2", "x", "y", "index", "reliability", "phase"),
+}
+_SAME_NAME = {
+    "phi1": "phi1", "phi2": "phi2", "phase index": "phase", "phase": "phase", "phase_id": "phase",
+    "x": "x", "y": "y", "iq": "iq", "ci": "ci", "sem": "sem", "fit": "fit",
+}  # fmt: skip
+
+
+@dataclass
+class _Header:
+    values: dict[str, str] = field(default_factory=dict)
+    phases: dict[int, MapPhase] = field(default_factory=dict)
+    text: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether a file begins like an ``.ang``: comment lines with a grid or a lattice."""
+    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if not start.startswith(b"#"):
+        return False
+    return sum(mark in head for mark in _MARKS) >= 2 or (
+        path.suffix.lower() == ".ang" and any(mark in head for mark in _MARKS)
+    )
+
+
+def read(path: Path) -> RawMap:
+    """The section in an ``.ang`` file.
+
+    Points are not indexed where all three angles are 4 pi, where the confidence index is -1,
+    or where the phase is 0 in a file in which others are not. A single phase may be numbered
+    0 or 1.
+
+    Raises
+    ------
+    UnreadableFileError
+        If a line is no row of numbers, or columns or phases are not described.
+    """
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    first = next((i for i, line in enumerate(lines) if _is_data(line)), len(lines))
+    header = _header(path.name, lines[:first])
+    table = numbers_of(path.name, lines[first:])
+    names = _column_names(path.name, header, table.shape[1])
+    column = {name: table[:, i] for i, name in enumerate(names)}
+    euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
+    x, y = column.pop("x"), column.pop("y")
+    phase = _whole(path.name, column.pop("phase", np.zeros(len(x))))
+    indexed = np.any(euler < NOT_INDEXED_ANGLE, axis=1)
+    if "ci" in column:
+        indexed &= ~(column["ci"] <= -1.0)
+    phase, indexed = _phase_numbers(path.name, phase, indexed, header)
+    if "ACOM" in header.text:  # ASTAR writes nanometre
+        x, y = 1e-3 * x, 1e-3 * y
+    return RawMap(
+        name=path.name,
+        reader="xtalfuse/ang",
+        euler=euler,
+        phase=phase,
+        indexed=indexed,
+        phases=header.phases,
+        x=x,
+        y=y,
+        declared=_declared(header),
+        quality=column,
+        metadata=_metadata(header),
+        warnings=tuple(header.warnings),
+    )
+
+
+def _is_data(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip("\ufeff ").startswith("#")
+
+
+def _header(name: str, lines: list[str]) -> _Header:
+    found = _Header(text="\n".join(lines))
+    groups: list[dict[str, str]] = []
+    number = None
+    for line in lines:
+        match = re.match(r"\s*#+\s*([A-Za-z][\w-]*)\s*:?\s*(.*?)[\s#]*$", line)
+        if not match:
+            continue
+        key, value = match.groups()
+        if key == "Phase" and value.isdigit():
+            number = value
+        elif key == "MaterialName":
+            groups.append({"number": number or str(len(groups) + 1), key: value})
+            number = None
+        elif groups and key in ("Formula", "Symmetry", "PointGroupID", "LatticeConstants"):
+            groups[-1].setdefault(key, value)
+        elif key != "hklFamilies":
+            found.values.setdefault(key.upper(), value)
+    for group in groups:
+        if int(group["number"]) in found.phases:
+            raise UnreadableFileError(
+                f"{name}: two phases are numbered {group['number']}; {_AGAIN}"
+            )
+        found.phases[int(group["number"])] = _phase(name, group, found)
+    if not found.phases:
+        raise UnreadableFileError(f"{name}: the header describes no phase; {_AGAIN}")
+    return found
+
+
+def _phase(name: str, group: dict[str, str], header: _Header) -> MapPhase:
+    symmetry = group.get("Symmetry", "")
+    laue = ebsd_symmetry.laue(symmetry, "edax")
+    if laue is None:
+        raise UnreadableFileError(
+            f"{name}: phase {group['MaterialName']!r} has the symmetry {symmetry!r}, which is "
+            f"none that is known; {_AGAIN}"
+        )
+    cell = _cell(group.get("LatticeConstants", ""))
+    if cell is None:
+        header.warnings.append(f"{group['MaterialName']}: no lattice constants")
+    return MapPhase(group["MaterialName"].strip(), laue, cell, group.get("Formula") or None)
+
+
+def _cell(text: str) -> ebsd_symmetry.Cell | None:
+    try:
+        a, b, c, alpha, beta, gamma = (float(part) for part in text.split())
+    except ValueError:
+        return None
+    cell = (a, b, c, alpha, beta, gamma)
+    return cell if ebsd_symmetry.possible(cell) else None
+
+
+def _column_names(name: str, header: _Header, width: int) -> list[str]:
+    """A name for each column: from the header, else as the program that wrote it has them."""
+    listed = header.values.get("COLUMN_HEADERS") or _orix_columns(header)
+    if listed:
+        names = [_spelled(part) for part in listed.split(",")]
+        if len(names) == width and len(set(names)) == width and {"x", "y", "Phi"} <= set(names):
+            return names
+    program = next((word for word in _COLUMNS if word in header.text), None)
+    names = list(_COLUMNS.get(program or "", _TSL_COLUMNS))[:width]
+    if width < 5:
+        raise UnreadableFileError(
+            f"{name}: {width} numbers for each point where three angles and two positions are "
+            f"needed; {_AGAIN}"
+        )
+    return names + [f"column_{i + 1}" for i in range(len(names), width)]
+
+
+def _orix_columns(header: _Header) -> str:
+    match = re.search(r"#\s*Column names:\s*(.*)", header.text)
+    return match.group(1) if match else ""
+
+
+def _spelled(name: str) -> str:
+    text = name.strip()
+    if text in ("PHI", "Phi"):
+        return "Phi"
+    return _SAME_NAME.get(text.lower(), text.replace(" ", "_").lower())
+
+
+def _whole(name: str, values: np.ndarray) -> np.ndarray:
+    if not (values == np.rint(values)).all() or np.abs(values).max() > 1e6:
+        raise UnreadableFileError(f"{name}: phase numbers that are not whole; {_AGAIN}")
+    return values.astype(np.int64)
+
+
+def _phase_numbers(
+    name: str, phase: np.ndarray, indexed: np.ndarray, header: _Header
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phase of each point as a key of `header.phases`, and which are indexed."""
+    described = list(header.phases)
+    if len(described) == 1 and described[0] != 0 and not phase.any():
+        return np.full_like(phase, described[0]), indexed
+    if 0 in described:
+        return phase, indexed & (phase >= 0)
+    return phase, indexed & (phase > 0)
+
+
+def _declared(header: _Header) -> Declared | None:
+    try:
+        rows = int(header.values["NROWS"])
+        odd = int(header.values["NCOLS_ODD"])
+        even = int(header.values.get("NCOLS_EVEN", odd))
+    except (KeyError, ValueError):
+        return None
+    hexagonal = "hex" in header.values.get("GRID", "").lower()
+    try:
+        step = (float(header.values["XSTEP"]), float(header.values["YSTEP"]))
+    except (KeyError, ValueError):
+        step = None
+    grid = GridKind.HEXAGONAL if hexagonal else GridKind.SQUARE
+    return Declared(grid, rows, odd, even, step if step and min(step) > 0 else None)
+
+
+def _metadata(header: _Header) -> dict[str, str]:
+    """What a person may want to know of the measurement."""
+    keys = ("OPERATOR", "SAMPLEID", "SCANID", "GRID", "WORKINGDISTANCE", "VERSION")
+    return {key.lower(): header.values[key] for key in keys if header.values.get(key)}

@@ -1,0 +1,199 @@
+"""Orientation maps of Oxford Instruments (HKL Channel 5): ``.crc`` with its ``.cpr``.
+
+The ``.cpr`` is a text of sections and keys; it lists which fields the ``.crc`` holds for each
+point, by number. The ``.crc`` is bytes only: for each point the phase (one byte), then those
+fields, little-endian, row by row.
+"""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import numpy as np
+
+from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
+from xtalfuse.loaders.ebsd.grid import Declared
+from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
+from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
+
+_AGAIN = "copy both files again from the instrument"
+_MOST_HEADER_BYTES = 1_000_000
+# Number of a field -> name and type; others are counts of X-ray windows, four bytes each.
+_FIELDS = {
+    1: ("x", "<f4"), 2: ("y", "<f4"), 3: ("phi1", "<f4"), 4: ("Phi", "<f4"), 5: ("phi2", "<f4"),
+    6: ("mad", "<f4"), 7: ("band_contrast", "u1"), 8: ("band_slope", "u1"), 9: ("field_9", "u1"),
+    10: ("bands", "u1"), 11: ("error", "u1"), 12: ("reliability", "<f4"),
+}  # fmt: skip
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether a file is one of the pair; a ``.crc`` that is text is the checksum of another."""
+    if path.suffix.lower() == ".crc":
+        return b"\0" in head or _beside(path, ".cpr") is not None
+    return path.suffix.lower() == ".cpr" and b"[Job]" in head
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """The ``.cpr`` that belongs to a ``.crc``."""
+    found = _beside(path, ".cpr") if path.suffix.lower() == ".crc" else None
+    return (found,) if found else ()
+
+
+def _beside(path: Path, suffix: str) -> Path | None:
+    wanted = (path.stem + suffix).lower()
+    return next((p for p in sorted(path.parent.iterdir()) if p.name.lower() == wanted), None)
+
+
+def read(path: Path) -> RawMap:
+    """The section in a ``.crc`` and ``.cpr``, given either.
+
+    Points are not indexed where their phase is 0.
+
+    Raises
+    ------
+    UnreadableFileError
+        If one of the two is missing, or the ``.crc`` is not as long as the ``.cpr`` says.
+    """
+    header, data = _beside(path, ".cpr"), _beside(path, ".crc")
+    if header is None or data is None:
+        missing = ".cpr" if header is None else ".crc"
+        raise UnreadableFileError(f"{path.name}: its {missing} is not beside it; {_AGAIN}")
+    said = _sections(header)
+    table = _table(data, said)
+    column = {name: table[name] for name in table.dtype.names or ()}
+    phase = column.pop("phase").astype(np.int64)
+    euler = np.stack([column.pop(n) for n in ("phi1", "Phi", "phi2")], axis=1).astype(float)
+    x, y = column.pop("x", None), column.pop("y", None)
+    indexed = phase > 0
+    warnings = []
+    if "error" in column and "bands" in column:
+        filled = int((indexed & (column["bands"] == 0) & (column["error"] > 0)).sum())
+        if filled:
+            warnings.append(
+                f"{filled} points that were not indexed carry an orientation that clean-up gave "
+                "them (error set, no bands)"
+            )
+    return RawMap(
+        name=path.name,
+        reader="xtalfuse/crc",
+        euler=euler,
+        phase=phase,
+        indexed=indexed,
+        phases=_phases(header.name, said),
+        x=x if x is None else x.astype(float),
+        y=y if y is None else y.astype(float),
+        declared=_declared(header.name, said),
+        quality=column,
+        metadata=_metadata(said),
+        warnings=tuple(warnings),
+        frame=CrystalFrame.OXFORD,
+    )
+
+
+def _sections(path: Path) -> configparser.ConfigParser:
+    if path.stat().st_size > _MOST_HEADER_BYTES:
+        raise UnreadableFileError(f"{path.name}: too long for a .cpr; {_AGAIN}")
+    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
+    try:
+        parser.read_string(path.read_bytes().decode("utf-8-sig", "replace"))
+    except configparser.Error as error:
+        cause = " ".join(str(error).split())[:120]
+        raise UnreadableFileError(f"{path.name}: no text of a .cpr ({cause}); {_AGAIN}") from None
+    return parser
+
+
+def _number(name: str, said: configparser.ConfigParser, section: str, key: str) -> float:
+    text = said.get(section, key, fallback="").replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        raise UnreadableFileError(
+            f"{name}: [{section}] {key} is {text!r} where a number is needed; {_AGAIN}"
+        ) from None
+
+
+def _table(path: Path, said: configparser.ConfigParser) -> np.ndarray:
+    """The points as a structured array, one field for each column."""
+    count = int(_number(path.name, said, "Fields", "Count"))
+    if not 0 < count < 1000:
+        raise UnreadableFileError(f"{path.name}: {count} fields for each point; {_AGAIN}")
+    columns = [("phase", "u1")]
+    for i in range(1, count + 1):
+        number = int(_number(path.name, said, "Fields", f"Field{i}"))
+        columns.append(_FIELDS.get(number, (f"field_{number}", "<f4")))
+    names = [name for name, _ in columns]
+    if len(set(names)) < len(names) or not {"phi1", "Phi", "phi2"} <= set(names):
+        raise UnreadableFileError(
+            f"{path.name}: fields {', '.join(names)} hold no three Euler angles; {_AGAIN}"
+        )
+    layout = np.dtype(columns)
+    content = path.read_bytes()
+    points = _points(path.name, said)
+    if len(content) != points * layout.itemsize:
+        raise UnreadableFileError(
+            f"{path.name}: {len(content)} bytes where {points} points of {layout.itemsize} bytes "
+            f"are declared: the file is cut or is not of this .cpr; {_AGAIN}"
+        )
+    return np.frombuffer(content, layout)
+
+
+def _points(name: str, said: configparser.ConfigParser) -> int:
+    if said.has_option("Job", "xCells") and said.has_option("Job", "yCells"):
+        cells = [_number(name, said, "Job", key) for key in ("xCells", "yCells")]
+        return int(cells[0]) * int(cells[1])
+    return int(_number(name, said, "Job", "NoOfPoints"))
+
+
+def _declared(name: str, said: configparser.ConfigParser) -> Declared | None:
+    if not (said.has_option("Job", "xCells") and said.has_option("Job", "yCells")):
+        return None
+    if "regular" not in said.get("General", "JobMode", fallback="RegularGrid").lower():
+        mode = said.get("General", "JobMode")
+        raise UnreadableFileError(
+            f"{name}: measured in the mode {mode!r}, not on a grid; export the map as .ctf"
+        )
+    columns, rows, dx, dy = (
+        _number(name, said, "Job", key) for key in ("xCells", "yCells", "GridDistX", "GridDistY")
+    )
+    return Declared(GridKind.SQUARE, int(rows), int(columns), int(columns), (dx, dy))
+
+
+def _phases(name: str, said: configparser.ConfigParser) -> dict[int, MapPhase]:
+    phases = {}
+    for number in range(1, int(_number(name, said, "Phases", "Count")) + 1):
+        section = f"Phase{number}"
+        a, b, c, alpha, beta, gamma = (
+            _number(name, said, section, key) for key in ("a", "b", "c", "alpha", "beta", "gamma")
+        )
+        cell = (a, b, c, alpha, beta, gamma)
+        group = int(_number(name, said, section, "LaueGroup"))
+        laue = ebsd_symmetry.laue(group, "oxford")
+        if laue is None or not ebsd_symmetry.possible(cell):
+            raise UnreadableFileError(
+                f"{name}: phase {number} has Laue group {group} and cell "
+                f"{' '.join(f'{x:g}' for x in cell)}, which is no crystal; {_AGAIN}"
+            )
+        title = said.get(section, "StructureName", fallback=f"phase {number}").strip()
+        phases[number] = MapPhase(title, laue, cell)
+    return phases
+
+
+def _metadata(said: configparser.ConfigParser) -> dict[str, str]:
+    """What a person may want to know of the measurement, and the declared specimen axes."""
+    keep = {
+        "Job": ("kV", "TiltAngle", "Magnification", "Coverage"),
+        "General": ("Author", "Description", "Date"),
+    }
+    found = {
+        key.lower(): value
+        for section, keys in keep.items()
+        for key in keys
+        if (value := said.get(section, key, fallback="").strip())
+    }
+    surface = [said.get("Acquisition Surface", f"Euler{i}", fallback="") for i in (1, 2, 3)]
+    if all(surface):
+        found["acquisition_surface_euler_deg"] = " ".join(surface)
+    return found

@@ -1,0 +1,1 @@
+"""Orientation maps in HDF5, by the program that wrote them."""

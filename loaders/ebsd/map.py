@@ -1,0 +1,242 @@
+"""From what a file says of each point to a `CrystalMap`: the step all EBSD readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
+from xtalfuse.loaders.ebsd.grid import Declared, Placed, declared_places, place
+from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
+from xtalfuse.loaders.record import Calibration, UnreadableFileError
+from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap, MapPhase
+
+_FULL_TURN = 2.0 * np.pi
+_ROUNDED = 0.02  # rad: printed angles may exceed a full turn by this much
+_AGAIN = "copy or export the map again from the instrument"
+
+
+@dataclass(frozen=True)
+class RawMap:
+    """One section, or a full stack of sections, as a file holds it.
+
+    Parameters
+    ----------
+    name : file name, for messages
+    reader : such as ``"xtalfuse/ang"``
+    euler : (n, 3) Bunge's angles, rad
+    phase : (n,) number of the phase, a key of `phases` where indexed
+    indexed : (n,) bool
+    phases : the phases by their number in the file
+    x, y : (n,) micrometre; None where points come row by row without positions
+    declared : what the file says of its grid
+    quality : further columns, (n,)
+    metadata : plain values, for the provenance
+    warnings : for the provenance
+    calibration : of the length axes
+    frame : crystal axes to which the orientations refer
+    complete : whether the container itself makes sure that no point is missing
+    measured : (n,) bool; False where a grid without positions was not measured
+    sections : number of sections; of more than one, points come section by section, all alike
+    section_step : micrometre, of more than one section
+    """
+
+    name: str
+    reader: str
+    euler: np.ndarray
+    phase: np.ndarray
+    indexed: np.ndarray
+    phases: dict[int, MapPhase]
+    x: np.ndarray | None = None
+    y: np.ndarray | None = None
+    declared: Declared | None = None
+    quality: dict[str, np.ndarray] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    calibration: Calibration = Calibration.KNOWN
+    frame: CrystalFrame = CrystalFrame.OWN
+    complete: bool = False
+    measured: np.ndarray | None = None
+    sections: int = 1
+    section_step: float = 0.0
+
+
+def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndarray:
+    """(n, columns) numbers of the points of a text file, one line each; commas are decimal.
+
+    Parameters
+    ----------
+    width : number of columns; of the first line if not given
+
+    Raises
+    ------
+    UnreadableFileError
+        If there is no point, or a line is no row of finite numbers.
+    """
+    rows = [line for line in lines if line.strip()]
+    if not rows:
+        raise UnreadableFileError(f"{name}: a header without points; {_AGAIN}")
+    if any("," in row for row in rows[:3]):
+        rows = [row.replace(",", ".") for row in rows]
+    width = width or len(rows[0].split())
+    try:
+        table = np.loadtxt(rows, comments=None, ndmin=2)
+        if table.shape[1] != width:
+            raise ValueError
+    except ValueError:
+        wrong = next((i for i, row in enumerate(rows) if not _is_row(row, width)), 0)
+        raise UnreadableFileError(
+            f"{name}: point {wrong + 1} of {len(rows)} is no row of {width} numbers "
+            f"({rows[wrong].strip()[:60]!r}); {_AGAIN}"
+        ) from None
+    bad = int((~np.isfinite(table)).any(axis=1).sum())
+    if bad:
+        raise UnreadableFileError(f"{name}: {bad} points hold values that are not finite; {_AGAIN}")
+    return table
+
+
+def _is_row(line: str, width: int) -> bool:
+    try:
+        return len([float(part) for part in line.split()]) == width
+    except ValueError:
+        return False
+
+
+def from_bunge(euler: np.ndarray) -> np.ndarray:
+    """(..., 4) unit quaternions, specimen -> crystal, of Bunge's angles (..., 3) in rad.
+
+    References
+    ----------
+    Rowenhorst, D. et al. (2015). Modelling Simul. Mater. Sci. Eng. 23, 083501, appendix A.1.
+    """
+    half = 0.5 * np.asarray(euler, dtype=float)
+    together, apart = half[..., 0] + half[..., 2], half[..., 0] - half[..., 2]
+    c, s = np.cos(half[..., 1]), np.sin(half[..., 1])
+    q = np.stack(
+        [c * np.cos(together), -s * np.cos(apart), -s * np.sin(apart), -c * np.sin(together)],
+        axis=-1,
+    )
+    return np.where(q[..., :1] < 0, -q, q)
+
+
+def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
+    """(the map, warnings) of what a file holds.
+
+    Raises
+    ------
+    UnreadableFileError
+        If columns differ in length, an indexed point has angles that are none or a phase that
+        the file does not describe, or the points do not fill the grid they should.
+    """
+    count = len(raw.euler)
+    _same_length(raw, count)
+    placed = _placed(raw, count // raw.sections)
+    _check_angles(raw)
+    phase, phases, notes = _phases(raw)
+    orientation = np.zeros((count, 4))
+    orientation[:, 0] = 1.0
+    orientation[raw.indexed] = from_bunge(raw.euler[raw.indexed])
+    if raw.frame is CrystalFrame.OXFORD:
+        orientation = _in_own_frame(orientation, phase, phases)
+    places = [np.tile(part, raw.sections) for part in (placed.row, placed.column)]
+    section = np.repeat(np.arange(raw.sections), count // raw.sections)
+    index = np.stack([section, *places], axis=1)
+    keep = slice(None) if raw.measured is None else raw.measured
+    quality = {name: values[keep] for name, values in raw.quality.items()}
+    step = (*placed.step, raw.section_step)
+    found = CrystalMap(
+        orientation[keep], phase[keep], index[keep], phases, placed.grid, step, quality
+    )
+    return found, (*raw.warnings, *placed.notes, *notes, *_frame_doubts(raw, phases))
+
+
+def _same_length(raw: RawMap, count: int) -> None:
+    columns = {"phase": raw.phase, "indexed": raw.indexed, "x": raw.x, "y": raw.y, **raw.quality}
+    for column, values in columns.items():
+        if values is not None and len(values) != count:
+            raise UnreadableFileError(
+                f"{raw.name}: {len(values)} values of {column!r} for {count} points; {_AGAIN}"
+            )
+    if not count or count % raw.sections:
+        raise UnreadableFileError(
+            f"{raw.name}: {count} points in {raw.sections} sections; {_AGAIN}"
+        )
+
+
+def _placed(raw: RawMap, count: int) -> Placed:
+    if raw.x is not None and raw.y is not None:
+        return place(raw.name, raw.x, raw.y, raw.declared, raw.complete)
+    if raw.declared is None:
+        raise UnreadableFileError(f"{raw.name}: neither positions nor a declared grid; {_AGAIN}")
+    return declared_places(raw.name, count, raw.declared)
+
+
+def _check_angles(raw: RawMap) -> None:
+    angles = raw.euler[raw.indexed]
+    most = np.array([_FULL_TURN, np.pi, _FULL_TURN]) + _ROUNDED
+    inside = (np.abs(angles) <= most).all(axis=1)  # False for NaN
+    outside = int((~inside).sum())
+    if outside:
+        raise UnreadableFileError(
+            f"{raw.name}: {outside} of {len(angles)} indexed points have Euler angles that are "
+            f"none (in radians up to 2 pi, pi, 2 pi); {_AGAIN}"
+        )
+
+
+def _phases(raw: RawMap) -> tuple[np.ndarray, tuple[MapPhase, ...], tuple[str, ...]]:
+    """Position of each point's phase in a tuple of phases, the tuple, and warnings."""
+    numbers = sorted(raw.phases)
+    unknown = sorted(set(np.unique(raw.phase[raw.indexed]).tolist()) - set(numbers))
+    if unknown:
+        raise UnreadableFileError(
+            f"{raw.name}: points of phase {', '.join(map(str, unknown[:5]))}, which the file does "
+            f"not describe (it describes {', '.join(map(str, numbers)) or 'none'}); {_AGAIN}"
+        )
+    phase = np.full(len(raw.phase), NOT_INDEXED)
+    phase[raw.indexed] = np.searchsorted(numbers, raw.phase[raw.indexed])
+    return phase, tuple(raw.phases[number] for number in numbers), _doubts(raw.phases.values())
+
+
+def _doubts(phases: Iterable[MapPhase]) -> tuple[str, ...]:
+    return tuple(
+        f"{phase.name}: a cell of {' '.join(f'{x:g}' for x in phase.cell)} cannot have the "
+        f"symmetry {phase.laue}"
+        for phase in phases
+        if phase.laue and phase.cell and not ebsd_symmetry.fits(phase.laue, phase.cell)
+    )
+
+
+def _frame_doubts(raw: RawMap, phases: tuple[MapPhase, ...]) -> tuple[str, ...]:
+    """A warning where the crystal frame matters and the file does not tell it."""
+    if raw.frame is not CrystalFrame.UNKNOWN:
+        return ()
+    oblique = [p.name for p in phases if p.laue and not ebsd_symmetry.right_angled(p.laue)]
+    if not oblique:
+        return ()
+    return (f"{', '.join(oblique)}: crystal axes are {raw.frame}",)
+
+
+def _in_own_frame(
+    orientation: np.ndarray, phase: np.ndarray, phases: tuple[MapPhase, ...]
+) -> np.ndarray:
+    """Orientations that refer to Oxford's crystal frame -> to that with x along a."""
+    turned = orientation.copy()
+    for number, described in enumerate(phases):
+        if described.cell is None:
+            continue
+        turn = ebsd_symmetry.from_oxford_frame(described.cell)
+        if turn[0] < 1.0 - 1e-12:
+            own = phase == number
+            turned[own] = _product(turn, orientation[own])
+    return turned
+
+
+def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(n, 4) Hamilton products of one quaternion with many."""
+    w, v = left[0], left[1:]
+    scalar = w * right[:, 0] - right[:, 1:] @ v
+    vector = w * right[:, 1:] + right[:, :1] * v + np.cross(v, right[:, 1:])
+    return np.concatenate([scalar[:, None], vector], axis=1)

@@ -1,0 +1,202 @@
+"""Serial sections: a folder with one orientation map for each section -> one map in 3-D."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.loaders.ebsd import read as ebsd
+from xtalfuse.loaders.record import (
+    Axis,
+    Calibration,
+    Measurement,
+    Modality,
+    Provenance,
+    UnreadableFileError,
+)
+from xtalfuse.loaders.safe.checks import check_crystal_map, sha256_of
+from xtalfuse.loaders.safe.guard import Limits, check_file, guarded
+from xtalfuse.physics.grains.crystal_map import CrystalMap
+
+_SUFFIXES = (".ang", ".ctf", ".osc", ".h5oina")
+_FEWEST = 2
+_SAME = "a stack needs sections measured alike; take it out of the folder"
+_SECONDS_PER_BYTE = 1e-6  # a slow machine reads 1 MB of text in a second
+
+
+def series_of(folder: Path) -> tuple[tuple[int, Path], ...]:
+    """(number, file) of the sections of a folder, in order; nothing if it holds no series.
+
+    Sections are maps of one suffix whose names differ in one number; a folder with two such
+    series, or with a map of another name, is none.
+    """
+    if not folder.is_dir():
+        return ()
+    files = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in _SUFFIXES]
+    series: dict[str, list[tuple[int, Path]]] = {}
+    for path in files:
+        match = re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem)
+        if match:
+            name = f"{match[1]}#{match[3]}{path.suffix}".lower()
+            series.setdefault(name, []).append((int(match[2]), path))
+    if len(series) != 1:
+        return ()
+    found = sorted(next(iter(series.values())))
+    numbers = {number for number, _ in found}
+    return tuple(found) if _FEWEST <= len(found) == len(numbers) == len(files) else ()
+
+
+def load_stack(
+    folder: str | Path, *, section_step_um: float | None = None, limits: Limits | None = None
+) -> Measurement:
+    """The orientation map of all sections of a folder, read in a guarded child process.
+
+    Parameters
+    ----------
+    folder : one map for each section: ``S00.ang``, ``S01.ang``, ...; a number that is left
+        out leaves its section empty
+    section_step_um : distance of sections; wins over ``section_step`` of ``specimen.yaml``
+
+    Returns
+    -------
+    Measurement as of one map. Where no distance is known it is taken equal to the step in x,
+    with a warning, and the calibration is *assumed*.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the folder holds no series of sections, one of them cannot be trusted, or they
+        differ in phases, grid or step.
+    ValueError
+        If `section_step_um` is not positive.
+    """
+    folder, limits = Path(folder).absolute(), limits or Limits()
+    if section_step_um is not None and not 0 < section_step_um < 1e5:
+        raise ValueError(f"section step {section_step_um!r}: give micrometres, more than zero")
+    listed = series_of(folder)
+    if not listed:
+        raise UnreadableFileError(
+            f"{folder.name}: no series of orientation maps (S00.ang, S01.ang, ...); give a file"
+        )
+    size = sum(check_file(path).stat().st_size for _, path in listed)
+    return guarded(
+        read_beside,
+        listed[0][1],
+        _described_step(folder) if section_step_um is None else section_step_um,
+        seconds=limits.seconds + size * _SECONDS_PER_BYTE,
+        memory_gb=limits.memory_gb,
+    )
+
+
+def _described_step(folder: Path) -> float | None:
+    from xtalfuse.loaders.specimen import DESCRIPTIONS, read_description
+
+    for name in DESCRIPTIONS:
+        if (folder / name).is_file():
+            return read_description(folder / name).section_step
+    return None
+
+
+def read_beside(first: str | Path, section_step_um: float | None) -> Measurement:
+    """The stack in the folder of the section `first`; run it in a guarded child process."""
+    listed = series_of(Path(first).parent)
+    return stacked(Path(first).parent, listed, section_step_um)
+
+
+def stacked(
+    folder: Path, listed: tuple[tuple[int, Path], ...], section_step_um: float | None
+) -> Measurement:
+    """One measurement of all sections."""
+    sections = [(number - listed[0][0], ebsd.read(path)) for number, path in listed]
+    maps = [_map_of(section) for _, section in sections]
+    for (_, path), found in zip(listed, maps, strict=True):
+        _check_alike(path.name, found, listed[0][1].name, maps[0])
+    index = [
+        np.column_stack([np.full(len(found.index), place), found.index[:, 1:]])
+        for (place, _), found in zip(sections, maps, strict=True)
+    ]
+    step_x, step_y, _ = maps[0].step
+    whole = CrystalMap(
+        orientation=np.concatenate([found.orientation for found in maps]),
+        phase=np.concatenate([found.phase for found in maps]),
+        index=np.concatenate(index),
+        phases=maps[0].phases,
+        grid=maps[0].grid,
+        step=(step_x, step_y, section_step_um or step_x),
+        quality={
+            name: np.concatenate([found.quality[name] for found in maps])
+            for name in maps[0].quality
+            if all(name in found.quality for found in maps)
+        },
+    )
+    first = sections[0][1]
+    warnings = _warnings(listed, [section for _, section in sections])
+    warnings += check_crystal_map(whole, name=folder.name)
+    if section_step_um is None:
+        warnings += (
+            f"distance of sections not known: taken equal to the step in x, {step_x:g} um",
+        )
+    metadata: dict[str, Any] = {
+        **first.provenance.metadata,
+        "sections": len(listed),
+        "section_step": "given by hand" if section_step_um else "assumed",
+    }
+    return Measurement(
+        modality=Modality.EBSD,
+        values=whole.orientation,
+        axes=(Axis("point", "", np.arange(len(whole.phase), dtype=float)), first.axes[1]),
+        value_unit=first.value_unit,
+        calibration=_calibration(first.calibration, section_step_um),
+        provenance=Provenance(
+            str(folder), _sha256(listed), first.provenance.reader, metadata, warnings
+        ),
+        crystal_map=whole,
+    )
+
+
+def _map_of(section: Measurement) -> CrystalMap:
+    assert section.crystal_map is not None
+    return section.crystal_map
+
+
+def _check_alike(name: str, found: CrystalMap, first_name: str, first: CrystalMap) -> None:
+    known = [(phase.name, phase.laue) for phase in first.phases]
+    if [(phase.name, phase.laue) for phase in found.phases] != known:
+        raise UnreadableFileError(f"{name}: phases are not those of {first_name}; {_SAME}")
+    same_step = np.allclose(found.step, first.step, rtol=0.01)
+    if found.grid is not first.grid or not same_step:
+        raise UnreadableFileError(f"{name}: grid or step are not those of {first_name}; {_SAME}")
+
+
+def _warnings(listed: tuple[tuple[int, Path], ...], sections: list[Measurement]) -> tuple[str, ...]:
+    """Warnings of the sections, each once, and of sections that are left out or differ."""
+    said: dict[str, int] = {}
+    for section in sections:
+        for text in section.provenance.warnings:
+            said[text] = said.get(text, 0) + 1
+    told = tuple(f"{text} ({times} of {len(sections)} sections)" for text, times in said.items())
+    absent = listed[-1][0] - listed[0][0] + 1 - len(listed)
+    if absent:
+        told += (f"{absent} numbers are left out in the series: these sections are empty",)
+    shapes = {_map_of(section).shape for section in sections}
+    if len(shapes) > 1:
+        told += ("sections differ in their numbers of rows and columns",)
+    return told
+
+
+def _calibration(of_section: Calibration, section_step_um: float | None) -> Calibration:
+    if of_section is Calibration.KNOWN and section_step_um is None:
+        return Calibration.ASSUMED
+    return of_section
+
+
+def _sha256(listed: tuple[tuple[int, Path], ...]) -> str:
+    """Of the hashes of the sections in their order."""
+    whole = hashlib.sha256()
+    for _, path in listed:
+        whole.update(sha256_of(path).encode())
+    return whole.hexdigest()

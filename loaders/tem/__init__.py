@@ -1,0 +1,1 @@
+"""Files of electron microscopes: images, diffraction, EELS, EDS."""

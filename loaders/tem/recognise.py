@@ -1,0 +1,192 @@
+"""What an electron-microscope signal is, where its file does not say so in so many words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from xtalfuse.loaders.record import Modality
+from xtalfuse.loaders.tem.signals import RawSignal
+
+_OTHER_SPECTRA = ("WDS", "AES", "PES", "XRF", "CL", "GAMMA", "CL_SEM")
+_EDS_SPAN_EV = 5_000.0  # an X-ray spectrum covers 10, 20 or 40 keV ...
+_EDS_STEP_EV = 1.5  # ... in channels of 2.5 to 20 eV; energy losses are finer or shorter
+_SMALLEST_PATTERN = 64  # pixels a side below which rings cannot be told from chance
+_SECTOR_AGREEMENT = 0.6  # photographs and lattice images stay below, rings with a stop above
+_SPARSE = 0.15  # share of zeros outside long runs from which a run may be chance
+_LAST_COUNTS = 5.0  # X-ray counts in a channel after which zeros are no chance
+_DISC_PX = 6  # radii that belong to the direct beam
+
+
+def spectrum_kind(raw: RawSignal, energy_ev: np.ndarray | None) -> Modality:
+    """EELS, EDS or something else, from what the file declares, else from its energies.
+
+    Without energies it is something else, whatever it is called: no edge can be placed.
+    """
+    declared = raw.signal_type.upper()
+    if energy_ev is None or declared in _OTHER_SPECTRA:
+        return Modality.OTHER
+    if "EELS" in declared:
+        return Modality.EELS
+    if "EDS" in declared or "EDX" in declared:
+        return Modality.EDS
+    own = raw.axes[-1].name.lower()
+    if "loss" in own:
+        return Modality.EELS
+    if re.search(r"x-?ray", own):
+        return Modality.EDS
+    span = energy_ev[-1] - energy_ev[0]
+    step = span / (energy_ev.size - 1)
+    return Modality.EDS if span >= _EDS_SPAN_EV and step >= _EDS_STEP_EV else Modality.EELS
+
+
+def picture_kind(
+    raw: RawSignal, unit: tuple[str, float] | None, data: np.ndarray
+) -> tuple[Modality, list[str]]:
+    """DIFFRACTION or IMAGE, and a warning where only the picture itself tells.
+
+    Parameters
+    ----------
+    unit : standard unit of both picture axes and its factor; None if they have none
+    data : (..., ny, nx)
+    """
+    coloured = raw.data.dtype.names is not None
+    mode = str(raw.metadata.get("imaging_mode", ""))
+    if "diffraction" in raw.signal_type.lower() or (unit and unit[0] == "1/angstrom"):
+        return Modality.DIFFRACTION, []
+    if unit and unit[0] == "rad":
+        return Modality.DIFFRACTION, []
+    if unit and unit[0] == "nm":
+        return Modality.IMAGE, []
+    if re.search("diffraction", mode, re.IGNORECASE):
+        return Modality.DIFFRACTION, []
+    camera, magnification = (raw.metadata.get(k) for k in ("camera_length_mm", "magnification"))
+    if camera and not magnification and raw.metadata.get("acquisition_mode") != "STEM":
+        return Modality.DIFFRACTION, ["taken for diffraction: a camera length, no magnification"]
+    if not coloured and shows_rings(data.reshape(-1, *data.shape[-2:])[0]):
+        return Modality.DIFFRACTION, ["taken for diffraction: the picture shows rings"]
+    return Modality.IMAGE, []
+
+
+def shows_rings(image: np.ndarray) -> bool:
+    """Whether a picture is rings around one centre.
+
+    The centre is where the picture agrees best with itself turned by 180 degrees. There, the
+    radial profiles of eight sectors must rise and fall together, as rings make them do and
+    chance does not; and the mean profile must have a maximum away from the centre, which the
+    edge of a disc or an aperture does not give.
+
+    Parameters
+    ----------
+    image : (ny, nx), any scale
+    """
+    from scipy.ndimage import gaussian_filter
+
+    if min(image.shape) < _SMALLEST_PATTERN:
+        return False
+    factor = max(1, round(min(image.shape) / 192))
+    ny, nx = (n // factor for n in image.shape)
+    small = image[: ny * factor, : nx * factor].astype(float)
+    small = small.reshape(ny, factor, nx, factor).mean(axis=(1, 3))
+    # A beam stop is as dark as the corners: both are cut off, or its edges would count.
+    small = np.log1p(np.clip(small - np.quantile(small, 0.2), 0.0, None))
+    band = gaussian_filter(small, 1.0) - gaussian_filter(small, 5.0)
+    # Each pixel of a ridge counts alike, so that one hard edge cannot outvote faint rings.
+    centre = _inversion_centre(np.clip(band, 0.0, np.quantile(band, 0.9)))
+    reach = int(0.45 * min(ny, nx))
+    together = _agreement(_sector_profiles(band, centre)[:, _DISC_PX:reach])
+    profile = _sector_profiles(small, centre, sectors=1)[0, :reach]
+    return together > _SECTOR_AGREEMENT and _rings(profile) > 0
+
+
+def _sector_profiles(
+    image: np.ndarray, centre: tuple[float, float], sectors: int = 8
+) -> np.ndarray:
+    """Mean over each radius (whole pixels), sector by sector: (sectors, radii), NaN outside."""
+    y, x = np.indices(image.shape)
+    dy, dx = y - centre[0], x - centre[1]
+    radius = np.hypot(dy, dx).astype(int)
+    turn = np.arctan2(dy, dx) / (2.0 * np.pi) % 1.0
+    bins = radius * sectors + (turn * sectors).astype(int) % sectors
+    length = (int(radius.max()) + 1) * sectors
+    counted = np.bincount(bins.ravel(), minlength=length)
+    total = np.bincount(bins.ravel(), image.ravel(), minlength=length)
+    mean = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+    return mean.reshape(-1, sectors).T
+
+
+def _agreement(profiles: np.ndarray) -> float:
+    """Median over the sectors of how each agrees with the median of all others.
+
+    Up to three of eight sectors may be spoilt by a beam stop.
+    """
+    found = []
+    for i, own in enumerate(profiles):
+        others = np.delete(profiles, i, axis=0)
+        both = np.isfinite(own) & np.isfinite(others).any(axis=0)
+        if both.sum() < max(8, profiles.shape[1] // 2):
+            continue
+        a, b = own[both], np.nanmedian(others[:, both], axis=0)
+        a, b = a - a.mean(), b - b.mean()
+        size = np.sqrt((a @ a) * (b @ b))
+        found.append(float(a @ b / size) if size > 0 else 0.0)
+    return float(np.median(found)) if found else 0.0
+
+
+def _inversion_centre(image: np.ndarray) -> tuple[float, float]:
+    """Centre (y, x) of the best agreement of `image` with itself turned by 180 degrees."""
+    ny, nx = image.shape
+    shape = (2 * ny, 2 * nx)
+    flat = image - image.mean()
+    agreement = np.fft.irfft2(np.fft.rfft2(flat, shape) ** 2, shape)
+    # No centre near the border, where little overlaps and chance decides.
+    inner = agreement[ny // 2 : -ny // 2, nx // 2 : -nx // 2]
+    top = np.unravel_index(np.argmax(inner), inner.shape)
+    return (top[0] + ny // 2) / 2.0, (top[1] + nx // 2) / 2.0
+
+
+def _rings(profile: np.ndarray) -> int:
+    """Maxima of a radial profile away from its centre."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks
+
+    profile = gaussian_filter1d(profile[np.isfinite(profile)], 1.0)
+    peaks, _ = find_peaks(profile[_DISC_PX:], prominence=0.03 * np.ptp(profile))
+    return len(peaks)
+
+
+def filled_up(data: np.ndarray, kind: Modality) -> str | None:
+    """Why an array looks like a cut file that was filled with zeros; None if it does not.
+
+    A filling is one long run of exact zeros (two, where pictures are stored upside down),
+    beginning abruptly, in data that have hardly any elsewhere. The quiet end of an X-ray
+    spectrum, beyond the beam energy, is such a run too, but counts fade towards it. Data that
+    are sparse everywhere cannot be judged.
+
+    Parameters
+    ----------
+    data : in the order of the file
+    """
+    flat = data.ravel()
+    zero = np.concatenate(([False], flat == 0, [False]))
+    edges = np.flatnonzero(zero[1:] != zero[:-1]).reshape(-1, 2)
+    lengths = edges[:, 1] - edges[:, 0]
+    long = edges[lengths >= max(16, flat.size // 50)]
+    run = int((long[:, 1] - long[:, 0]).sum())
+    least = 0.1 if data.ndim == 1 and kind is not Modality.EDS else 0.25
+    elsewhere = (int(lengths.sum()) - run) / max(flat.size - run, 1)
+    if run < least * flat.size or elsewhere > _SPARSE or len(long) > 2:
+        return None
+    counted = _LAST_COUNTS if kind is Modality.EDS else 0.0
+    if not any(_beside(flat, *one) > counted for one in long):
+        return None
+    return f"{run} of {flat.size} values are one run of exact zeros: the file is cut or damaged"
+
+
+def _beside(flat: np.ndarray, start: int, stop: int) -> float:
+    """Mean size of the values beside a run of zeros; 0 where they are small for the data."""
+    typical = np.median(np.abs(flat[flat != 0].astype(float)))
+    sides = (flat[max(0, start - 8) : start], flat[stop : stop + 8])
+    level = max(float(np.abs(side.astype(float)).mean()) for side in sides if side.size)
+    return level if level > 0.1 * typical else 0.0

@@ -1,0 +1,1 @@
+"""Cells, structure factors, powder and ring patterns, line profiles."""

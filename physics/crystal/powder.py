@@ -1,0 +1,427 @@
+"""Forward model of a powder pattern: phases, cells, widths and texture to a profile.
+
+Everything is differentiable by hand: a phase returns its unit-scale profile together with the
+derivative to each of its parameters and to the shared instrument parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from xtalfuse.physics.crystal.cell import Crystal, laue_rotations
+from xtalfuse.physics.crystal.diffraction import (
+    Reflections,
+    cell_from_metric,
+    metric_basis,
+    quadratic_form,
+    reciprocal_metric,
+)
+from xtalfuse.physics.crystal.profile import (
+    Shape,
+    Stamps,
+    lorentz_polarisation,
+    march_dollase,
+    stamp,
+    tch_shape,
+)
+from xtalfuse.physics.units import Radiation
+
+SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b", "spill")
+MIN_WIDTH_DEG = 1e-3
+BEAM_EDGE = 6
+ISOTROPIC_LIMIT = 0.02  # a cell that differs more is another compound
+DEVIATORIC_LIMIT = 0.010
+
+
+@dataclass(frozen=True)
+class InstrumentState:
+    """Parameters that every phase of a pattern shares.
+
+    Parameters
+    ----------
+    zero : zero shift of 2-theta, deg
+    displacement : coefficient of cos(theta) in 2-theta, deg (specimen displacement)
+    gauss_tan, gauss : Gaussian FWHM = ``gauss + gauss_tan * tan(theta)``, deg
+    asymmetry : coefficient of the skewness that goes as cot(theta) (axial divergence)
+    skew : coefficient of the skewness that goes as cos(theta) (uneven or transparent specimen)
+    extra_b : displacement parameter B added to every atom, angstrom^2
+    spill : sin(theta) below which the beam is longer than the specimen, so that part of it
+        misses: intensity falls as ``sin(theta) / spill`` (Fischer, 1996, Powder Diffr. 11, 17)
+    stretch : every d appears longer by this fraction (angle axis or wavelength off); not refined
+    """
+
+    zero: float = 0.0
+    displacement: float = 0.0
+    gauss_tan: float = 0.02
+    gauss: float = 0.06
+    asymmetry: float = 0.0
+    skew: float = 0.0
+    extra_b: float = 0.0
+    spill: float = 0.05
+    stretch: float = 0.0
+
+    def moved(self, step: np.ndarray) -> InstrumentState:
+        """State after adding a (8,) step in the order of `SHARED`."""
+        values = np.array([getattr(self, name) for name in SHARED]) + step
+        values[2] = max(values[2], 0.0)
+        values[3] = max(values[3], MIN_WIDTH_DEG)
+        values[4] = np.clip(values[4], -0.3, 0.3)
+        values[5] = np.clip(values[5], -0.8, 0.8)
+        values[6] = np.clip(values[6], -1.0, 3.0)
+        values[7] = np.clip(values[7], 0.01, 0.6)
+        changed = {name: float(v) for name, v in zip(SHARED, values, strict=True)}
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class PhaseState:
+    """Parameters of one phase.
+
+    Parameters
+    ----------
+    strain : (p,) symmetry-allowed strain of the cell; the first component is isotropic
+    size : Lorentzian FWHM that goes as 1/cos(theta), deg (small crystallites)
+    microstrain : Lorentzian FWHM that goes as tan(theta), deg
+    texture : March-Dollase r; 1 is random
+    axis : preferred plane normal, None for a random powder
+    adjust : (n,) observed over calculated intensity of each reflection where graininess makes
+        them differ; None for a good powder average
+    """
+
+    strain: np.ndarray
+    size: float = 0.05
+    microstrain: float = 0.05
+    texture: float = 1.0
+    axis: tuple[int, int, int] | None = None
+    adjust: np.ndarray | None = None
+
+    def moved(self, step: np.ndarray) -> PhaseState:
+        """State after adding a step in the order strain, size, microstrain[, texture]."""
+        p = len(self.strain)
+        limit = np.full(p, DEVIATORIC_LIMIT)
+        limit[0] = ISOTROPIC_LIMIT * np.sqrt(3.0)
+        texture = self.texture
+        if self.axis is not None:
+            texture = float(np.clip(self.texture + step[p + 2], 0.2, 3.0))
+        return replace(
+            self,
+            strain=np.clip(self.strain + step[:p], -limit, limit),
+            size=float(np.clip(self.size + step[p], MIN_WIDTH_DEG, 3.0)),
+            microstrain=float(np.clip(self.microstrain + step[p + 1], MIN_WIDTH_DEG, 3.0)),
+            texture=texture,
+        )
+
+
+@dataclass(frozen=True)
+class PhaseColumns:
+    """Unit-scale profile of a phase and its derivatives on the grid."""
+
+    profile: np.ndarray  # (n,)
+    by_own: np.ndarray  # (n, q) strain..., size, microstrain[, texture]
+    by_shared: np.ndarray  # (n, 8) in the order of SHARED
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    theta: np.ndarray  # (k,) Bragg angle of each line, rad
+    factor: np.ndarray  # (k,) emission weight and Lorentz-polarisation
+    area: np.ndarray  # (k,) unit-scale area
+    by_texture: np.ndarray  # (n,) derivative of the strength of each reflection to texture r
+    shape: Shape
+    stamps: Stamps
+
+
+@dataclass(frozen=True)
+class PhaseModel:
+    """A crystal as a given radiation sees it between two angles.
+
+    Parameters
+    ----------
+    hkl, intensity, order : (n, 3), (n,), (n,) reflections in range; |F|^2 times multiplicity
+    metric : (6,) reciprocal metric of the reference cell
+    strain_basis : (6, p) change of the metric by a unit of each allowed strain
+    crystal : the structure itself
+    unit : what the intensities were divided by, so that the strongest peak has unit area
+    """
+
+    hkl: np.ndarray
+    intensity: np.ndarray
+    metric: np.ndarray
+    strain_basis: np.ndarray
+    crystal: Crystal
+    unit: float
+    radiation: Radiation
+    monochromator: float = 1.0
+    _quadratic: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+
+    @property
+    def weight(self) -> float:
+        """Mass times volume of the cell: scale * weight is proportional to the mass."""
+        return self.crystal.mass_amu * self.crystal.volume / self.unit
+
+    @property
+    def n_strain(self) -> int:
+        """Number of free cell parameters."""
+        return self.strain_basis.shape[1]
+
+    def start(self, isotropic_strain: float = 0.0, **values: float) -> PhaseState:
+        """State with the reference cell stretched in all directions alike."""
+        strain = np.zeros(self.n_strain)
+        strain[0] = isotropic_strain * np.sqrt(3.0)
+        return PhaseState(strain, **values)  # type: ignore[arg-type]
+
+    def cell(self, state: PhaseState) -> tuple[float, ...]:
+        """Cell (a, b, c, alpha, beta, gamma) of a state."""
+        return cell_from_metric(self.metric + self.strain_basis @ state.strain)
+
+    def inverse_d(self, state: PhaseState) -> np.ndarray:
+        """(n,) 1/d in 1/angstrom."""
+        metric = self.metric + self.strain_basis @ state.strain
+        return np.sqrt(np.maximum(self._quadratic @ metric, 1e-8))
+
+    def positions(self, state: PhaseState, instrument: InstrumentState) -> np.ndarray:
+        """(n,) 2-theta of the strongest emission line, deg; NaN beyond the limiting sphere."""
+        seen = self.inverse_d(state) * (1.0 - instrument.stretch)
+        sine = 0.5 * self.radiation.primary_angstrom * seen
+        theta = np.arcsin(np.where(sine < 0.9999, sine, np.nan))
+        shift = instrument.zero + instrument.displacement * np.cos(theta)
+        return np.degrees(2.0 * theta) + shift
+
+    def seen_strength(self, state: PhaseState, instrument: InstrumentState) -> np.ndarray:
+        """(n,) unit-scale area of each reflection, all emission lines together."""
+        inverse_d = self.inverse_d(state)
+        sine = np.minimum(0.5 * self.radiation.mean_angstrom * inverse_d, 0.9999)
+        factor = lorentz_polarisation(np.degrees(2.0 * np.arcsin(sine)), self.monochromator)
+        return factor * self._strength(state, instrument)[0]
+
+    def _strength(
+        self, state: PhaseState, instrument: InstrumentState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) intensity of each reflection and its derivative to texture."""
+        texture, slope = self._texture(state)
+        inverse_d = self.inverse_d(state)
+        base = self.intensity * np.exp(-0.5 * instrument.extra_b * inverse_d**2)
+        base = (
+            base
+            * beam_on_specimen(0.5 * self.radiation.mean_angstrom * inverse_d, instrument.spill)[0]
+        )
+        if state.adjust is not None:
+            base = base * state.adjust
+        return base * texture, base * slope
+
+    def columns(
+        self, grid_deg: np.ndarray, state: PhaseState, instrument: InstrumentState
+    ) -> PhaseColumns:
+        """Unit-scale profile and derivatives of this phase on a grid of 2-theta."""
+        drawn = self._draw(grid_deg, state, instrument)
+        theta, area, factor, shape, stamps = (
+            drawn.theta,
+            drawn.area,
+            drawn.factor,
+            drawn.shape,
+            drawn.stamps,
+        )
+        lines = len(self.radiation.weights)
+        tangent, secant, cosine = np.tan(theta), 1.0 / np.cos(theta), np.cos(theta)
+        inverse_d = self.inverse_d(state)
+        s2_lines = np.tile(0.25 * inverse_d**2, lines)
+
+        def draw(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+            matrix = csc_array(
+                (values, stamps.point, stamps.start), shape=(len(grid_deg), len(theta))
+            )
+            return matrix @ coefficients
+
+        # d(2theta)/dQ, Q = 1/d^2, for each line
+        by_q = np.degrees(tangent / np.tile(inverse_d**2, lines))
+        by_strain = (area * by_q)[:, None] * np.tile(
+            self._quadratic @ self.strain_basis, (lines, 1)
+        )
+        position_columns = draw(
+            stamps.by_position,
+            np.column_stack([by_strain, area, area * cosine]),
+        )
+        # what each reflection's broadenings do: two of the instrument, two of the phase
+        gauss = np.column_stack([area * tangent, area])
+        lorentz = np.column_stack([area * secant, area * tangent])
+        width_columns = draw(
+            stamps.by_fwhm,
+            np.hstack(
+                [gauss * shape.fwhm_by_gauss[:, None], lorentz * shape.fwhm_by_lorentz[:, None]]
+            ),
+        ) + draw(
+            stamps.by_eta,
+            np.hstack(
+                [gauss * shape.eta_by_gauss[:, None], lorentz * shape.eta_by_lorentz[:, None]]
+            ),
+        )
+        gauss_columns, lorentz_columns = width_columns[:, :2], width_columns[:, 2:]
+        sine = 0.5 * self.radiation.mean_angstrom * np.tile(inverse_d, lines)
+        amounts = [area, -2.0 * s2_lines * area, beam_on_specimen(sine, instrument.spill)[1] * area]
+        if state.axis is not None:
+            amounts.append(factor * np.tile(drawn.by_texture, lines))
+        value_columns = draw(stamps.value, np.column_stack(amounts))
+        skew_columns = draw(stamps.by_skewness, np.column_stack([area / tangent, area * cosine]))
+        p = self.n_strain
+        return PhaseColumns(
+            profile=value_columns[:, 0],
+            by_own=np.column_stack(
+                [position_columns[:, :p], lorentz_columns, value_columns[:, 3:]]
+            ),
+            by_shared=np.column_stack(
+                [position_columns[:, p:], gauss_columns, skew_columns, value_columns[:, 1:3]]
+            ),
+        )
+
+    def reflection_columns(
+        self,
+        grid_deg: np.ndarray,
+        state: PhaseState,
+        instrument: InstrumentState,
+        group: np.ndarray,
+        n_groups: int,
+    ) -> np.ndarray:
+        """(n, n_groups) unit-scale profiles of groups of reflections; group -1 is left out."""
+        drawn = self._draw(grid_deg, state, instrument)
+        lines = np.tile(group, len(self.radiation.weights))
+        chosen = np.flatnonzero(lines >= 0)
+        members = csc_array(
+            (drawn.area[chosen], (chosen, lines[chosen])), shape=(len(lines), n_groups)
+        )
+        stamps = drawn.stamps
+        profiles = csc_array(
+            (stamps.value, stamps.point, stamps.start), shape=(len(grid_deg), len(lines))
+        )
+        return (profiles @ members).toarray()
+
+    def _draw(self, grid_deg: np.ndarray, state: PhaseState, instrument: InstrumentState) -> _Drawn:
+        """Every emission line of every reflection, stamped onto the grid."""
+        inverse_d = self.inverse_d(state)
+        strength, by_texture = self._strength(state, instrument)
+        seen = inverse_d * (1.0 - instrument.stretch)
+        sine = np.concatenate([0.5 * w * seen for w in self.radiation.wavelengths_angstrom])
+        theta = np.arcsin(np.minimum(sine, 0.9999))
+        bragg = np.degrees(2.0 * theta)
+        position = bragg + instrument.zero + instrument.displacement * np.cos(theta)
+        weight = np.repeat(self.radiation.weights, len(inverse_d))
+        factor = weight * lorentz_polarisation(bragg, self.monochromator)
+        tangent, cosine = np.tan(theta), np.cos(theta)
+        gauss = np.maximum(instrument.gauss + instrument.gauss_tan * tangent, MIN_WIDTH_DEG)
+        shape = tch_shape(gauss, state.size / cosine + state.microstrain * tangent)
+        skewness = instrument.asymmetry / tangent + instrument.skew * cosine
+        lines = len(self.radiation.weights)
+        stamps = stamp(grid_deg, position, shape, skewness, np.tile(_reach(strength), lines))
+        return _Drawn(theta, factor, factor * np.tile(strength, lines), by_texture, shape, stamps)
+
+    def texture_factor(self, state: PhaseState, axis: tuple[int, int, int], r: float) -> np.ndarray:
+        """(n,) March-Dollase factor of each reflection for an axis and r."""
+        return self._march(state, axis, r)[0]
+
+    def _march(
+        self, state: PhaseState, axis: tuple[int, int, int], r: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        g11, g22, g33, g23, g13, g12 = self.metric + self.strain_basis @ state.strain
+        metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
+        rotations = laue_rotations(self.crystal.space_group)
+        return march_dollase(self.hkl, np.array(axis, float), metric, rotations, r)
+
+    def _texture(self, state: PhaseState) -> tuple[np.ndarray, np.ndarray]:
+        if state.axis is None:
+            return np.ones(len(self.hkl)), np.zeros(len(self.hkl))
+        return self._march(state, state.axis, state.texture)
+
+
+def beam_on_specimen(sine: np.ndarray, spill: float) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the beam that meets the specimen, and the derivative of its log to `spill`.
+
+    ``min(1, sin(theta) / spill)`` with the corner rounded, as a beam has no sharp edge.
+    """
+    ratio = (spill / np.maximum(sine, 1e-6)) ** BEAM_EDGE
+    return (1.0 + ratio) ** (-1.0 / BEAM_EDGE), -ratio / (1.0 + ratio) / spill
+
+
+def _reach(strength: np.ndarray) -> np.ndarray:
+    """Half window of each peak in full widths: to where a Lorentzian tail, ``1 / (1 + 4 z^2)``,
+    falls below 0.3 % of the strongest peak."""
+    relative = strength / max(float(strength.max(initial=0.0)), 1e-300)
+    return np.clip(0.5 * np.sqrt(relative / 0.003), 2.0, 9.0)
+
+
+def strain_basis(crystal: Crystal) -> np.ndarray:
+    """(6, p) change of the reciprocal metric by each symmetry-allowed unit strain.
+
+    The strain tensors are orthonormal; the first is isotropic, so that ``strain[0] =
+    sqrt(3) * e`` stretches every length by e.
+    """
+    g11, g22, g33, g23, g13, g12 = reciprocal_metric(crystal.cell)
+    metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
+    frame = np.linalg.cholesky(metric).T  # reciprocal basis: metric = frame.T @ frame
+    inverse = np.linalg.inv(frame)
+    tensors = [np.eye(3)]
+    for column in metric_basis(crystal.space_group).T:
+        a, b, c, d, e, f = column
+        change = np.array([[a, f, e], [f, b, d], [e, d, c]])
+        tensors.append(-0.5 * inverse.T @ change @ inverse)
+    orthonormal: list[np.ndarray] = []
+    for tensor in tensors:
+        for earlier in orthonormal:
+            tensor = tensor - float(np.sum(tensor * earlier)) * earlier
+        norm = float(np.linalg.norm(tensor))
+        if norm > 1e-6 * max(1.0, float(np.linalg.norm(tensors[0]))):
+            orthonormal.append(tensor / norm)
+    columns = []
+    for tensor in orthonormal:
+        m = -2.0 * frame.T @ tensor @ frame
+        columns.append([m[0, 0], m[1, 1], m[2, 2], m[1, 2], m[0, 2], m[0, 1]])
+    return np.array(columns).T
+
+
+def phase_model(
+    crystal: Crystal,
+    reflections: Reflections,
+    radiation: Radiation,
+    two_theta_range: tuple[float, float],
+    *,
+    monochromator: float = 1.0,
+    smallest: float = 3e-4,
+) -> PhaseModel:
+    """The part of a crystal that matters for a pattern.
+
+    Parameters
+    ----------
+    two_theta_range : first and last angle, deg; a 3 % margin in d is kept for cells that move
+    smallest : reflections weaker than this fraction of the strongest one are left out
+
+    Raises
+    ------
+    ValueError
+        If no reflection lies in the range.
+    """
+    metric = reciprocal_metric(crystal.cell)
+    quadratic = quadratic_form(reflections.hkl)
+    inverse_d = np.sqrt(quadratic @ metric)
+    limits = 2.0 * np.sin(np.radians(np.array(two_theta_range)) / 2.0) / radiation.primary_angstrom
+    inside = (inverse_d > limits[0] * 0.97) & (inverse_d < min(limits[1], 2.0) * 1.03)
+    inside &= 0.5 * radiation.mean_angstrom * inverse_d < 0.999
+    intensity = reflections.intensities(crystal.cell, radiation.mean_angstrom)
+    theta = np.arcsin(np.minimum(0.5 * radiation.mean_angstrom * inverse_d, 0.999))
+    seen = intensity * lorentz_polarisation(np.degrees(2 * theta), monochromator)
+    if not inside.any():
+        raise ValueError("no reflection of this crystal lies in the range of the pattern")
+    inside &= seen > smallest * seen[inside].max()
+    # scaled so that the strongest peak has unit area: scales of all phases are comparable
+    unit = seen[inside].max()
+    return PhaseModel(
+        hkl=reflections.hkl[inside].astype(float),
+        intensity=intensity[inside] / unit,
+        metric=metric,
+        strain_basis=strain_basis(crystal),
+        crystal=crystal,
+        unit=float(unit),
+        radiation=radiation,
+        monochromator=monochromator,
+        _quadratic=quadratic[inside],
+    )

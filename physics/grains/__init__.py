@@ -1,0 +1,1 @@
+"""Points of a map, and the graph of grains and boundaries."""

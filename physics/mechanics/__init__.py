@@ -1,0 +1,1 @@
+"""Elasticity, homogenization and plasticity."""

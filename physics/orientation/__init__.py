@@ -1,0 +1,1 @@
+"""Rotations, crystal symmetry, disorientations, poles and their densities."""

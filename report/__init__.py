@@ -1,0 +1,1 @@
+"""Results -> pages, tables and figures; nothing else draws."""

@@ -1,0 +1,1 @@
+"""One figure a function; none is drawn before it is asked for."""

@@ -1,0 +1,296 @@
+"""What a person keeps of an answer: report, figure, table and ``result.json``."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.report.figures.pattern import (
+    least_variance,
+    panel_figure,
+    pattern_figure,
+    phase_colour,
+    png_bytes,
+)
+from xtalfuse.report.notation import cell_text, chance, percent, space_group_symbol
+from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
+from xtalfuse.tasks.identify.answer import Answer, Curves, PhaseAnswer
+
+CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
+
+
+def write_report(answer: Answer, folder: str | Path) -> Path:
+    """Write everything about one specimen into a folder and return the path of its report.
+
+    The folder receives ``report.html`` (it needs no other file), ``pattern.png`` where there
+    is a powder pattern, ``phases.csv`` and, last, ``result.json``. Each file is complete or
+    absent: it is written beside its place and then moved there.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = None
+    if answer.curves is None:
+        (folder / "pattern.png").unlink(missing_ok=True)  # of an earlier answer
+    else:
+        png = png_bytes(pattern_figure(answer))
+        write_file(folder / "pattern.png", png)
+        picture = Picture(as_base64(png), "powder pattern with its phases")
+    write_file(folder / "phases.csv", phases_csv(answer).encode("utf-8", "replace"))
+    html = render(answer, picture)
+    write_file(folder / "report.html", html.encode("utf-8", "replace"))
+    write_file(folder / "result.json", (result_json(answer) + "\n").encode())
+    return folder / "report.html"
+
+
+def result_json(answer: Answer) -> str:
+    """``result.json`` as text: plain JSON, with null for what is not known or not finite."""
+    return json.dumps(finite(answer.to_dict()), indent=2, allow_nan=False)
+
+
+def phases_csv(answer: Answer) -> str:
+    """One line per phase, for a spreadsheet; empty where not known."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    columns = [name for parameter in CELL for name in (parameter, f"{parameter}_su")]
+    head = ("name", "formula", "space_group_number", "entry", "equivalents")
+    weight = ("weight_fraction", "weight_fraction_su")
+    writer.writerow((*head, *weight, *columns, "confidence"))
+    for phase in answer.phases:
+        cell = [
+            value
+            for name in CELL
+            for value in (getattr(phase.cell, name), getattr(phase.cell_su, name))
+        ]
+        numbers = finite([phase.weight_fraction, phase.weight_fraction_su, *cell])
+        names = (phase.name, phase.formula, phase.space_group_number, phase.entry)
+        writer.writerow((*names, " ".join(phase.equivalents), *numbers, phase.confidence))
+    return buffer.getvalue()
+
+
+def without_diffraction(answer: Answer) -> bool:
+    """Whether nothing was there that could have told phases: no pattern, no usable rings."""
+    return not answer.phases and answer.fit.get("r_wp") is None
+
+
+def headline(answer: Answer) -> str:
+    """The answer in one sentence."""
+    unknown = answer.unknown.probability
+    if without_diffraction(answer):
+        likely = ", ".join(name for name, p, _ in element_rows(answer.elements, 0.5) if p)
+        told = f"{likely}; which" if likely else "Which"
+        return f"{told} phases there are cannot be told from these records."
+    if not answer.phases:
+        return "Unknown: no phase of the library explains what was measured."
+    names = []
+    for phase in answer.phases:
+        share = percent(phase.weight_fraction, phase.weight_fraction_su)
+        name = phase.name if phase.confidence >= 0.5 else f"perhaps {phase.name}"
+        names.append(name if share == "-" else f"{name} {share} wt%")
+    text = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if unknown >= LIKELY_UNKNOWN:
+        return f"{text}; and something that the library does not hold."
+    return f"{text}."
+
+
+def unknown_text(answer: Answer) -> str:
+    """What is not explained, in words."""
+    unknown = answer.unknown
+    if without_diffraction(answer):
+        return "Phases: no diffraction record could be used."
+    share = None if answer.curves is None else unexplained_share(answer)
+    parts = [f"Probability that the library lacks a phase: {chance(unknown.probability)}."]
+    count = len(unknown.unexplained_peaks)
+    if count:
+        peaks = "1 peak has" if count == 1 else f"{count} peaks have"
+        parts.append(f"{peaks} no explanation.")
+    if share is not None and share > 0:
+        parts.append(f"{about(share)} of the pattern's intensity is not explained.")
+    return " ".join(parts)
+
+
+def about(fraction: float) -> str:
+    """A rough percentage in words: ``"About 3 %"``, ``"Less than 0.1 %"``."""
+    if fraction < 0.001:
+        return "Less than 0.1 %"
+    return f"About {100 * fraction:.{1 if fraction < 0.01 else 0}f} %"
+
+
+def unexplained_share(answer: Answer) -> float | None:
+    """Share of the pattern's intensity above background that lies in unexplained peaks.
+
+    Each peak is followed down both sides until observed and calculated curve meet. None
+    without unexplained peaks at known positions.
+    """
+    curves = answer.curves
+    positions = [
+        peak.two_theta_deg
+        for peak in answer.unknown.unexplained_peaks
+        if peak.two_theta_deg is not None
+    ]
+    if curves is None or not positions:
+        return None
+    excess = curves.observed - curves.calculated
+    # a running mean over five steps: single noisy steps do not end a peak
+    smooth = np.convolve(excess, np.full(5, 0.2), mode="same")
+    inside = np.zeros(excess.shape, bool)
+    for position in positions:
+        start = int(np.argmin(np.abs(curves.two_theta_deg - position)))
+        for step in (-1, 1):
+            index = start
+            while 0 <= index < len(smooth) and smooth[index] > 0:
+                inside[index] = True
+                index += step
+    total = float(np.sum(curves.observed - curves.background))
+    return float(np.sum(excess[inside])) / total if total > 0 else None
+
+
+def formula_html(formula: str) -> str:
+    """The formula with its numbers as subscripts; everything else is escaped."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(\d+(?:\.\d+)?)", formula)
+    marked = [f"<sub>{part}</sub>" if i % 2 else str(escape(part)) for i, part in enumerate(parts)]
+    return Markup("".join(marked))
+
+
+def describe(value: Any) -> str:
+    """A piece of evidence in words: numbers to three figures, names without underscores."""
+    if isinstance(value, dict):
+        return "; ".join(
+            f"{str(key).replace('_', ' ')} {describe(item)}" for key, item in value.items()
+        )
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(describe(item) for item in value) or "none"
+    if value is None:
+        return "not known"
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        return f"{number:.0f}" if 1e3 <= abs(number) < 1e9 else f"{number:.3g}"
+    return str(value)
+
+
+def modalities(phases: Iterable[PhaseAnswer]) -> tuple[str, ...]:
+    """The modalities that had a say about any phase, in order of appearance."""
+    return tuple(dict.fromkeys(name for phase in phases for name in phase.evidence))
+
+
+def element_rows(
+    elements: dict[str, Any], least: float = 0.05
+) -> list[tuple[str, float | None, str]]:
+    """(element, probability, in words), likeliest first; those below `least` are left out.
+
+    The probability is None where there is none.
+    """
+    rows: list[tuple[str, float | None, str]] = []
+    for name, value in elements.items():
+        probability = value.get("probability") if isinstance(value, dict) else value
+        if isinstance(probability, bool) or not isinstance(probability, (int, float)):
+            probability = None
+        rest = value
+        if isinstance(value, dict):
+            rest = {key: item for key, item in value.items() if key != "probability"}
+            if set(rest) == {"sources"}:
+                rest = rest["sources"]
+        rows.append((name, probability, "" if rest in ({}, probability) else describe(rest)))
+    kept = [row for row in rows if row[1] is None or row[1] >= least]
+    return sorted(kept, key=lambda row: -2.0 if row[1] is None else -row[1])
+
+
+def missing_lines(curves: Curves | None) -> int:
+    """Number of reflections that the answer expects and the pattern does not show."""
+    return 0 if curves is None else sum(len(lines) for lines in curves.missing_deg.values())
+
+
+def render(answer: Answer, picture: Picture | None) -> str:
+    """The report as HTML. Everything that came from outside is escaped.
+
+    The only script that may run is the viewer of the pattern, known to the page by its hash.
+    """
+    from markupsafe import Markup
+
+    script = files("xtalfuse.report").joinpath("viewer.js").read_text(encoding="utf-8")
+    return render_page(
+        "phases.html.j2",
+        specimen=answer.specimen,
+        warnings=answer.warnings,
+        files=answer.files,
+        seconds=answer.seconds,
+        version=answer.version,
+        answer=answer,
+        headline=headline(answer),
+        unknown_text=unknown_text(answer),
+        likely_unknown=answer.unknown.probability >= LIKELY_UNKNOWN,
+        picture=picture,
+        panels=[Picture.of(panel_figure(panel), panel.title) for panel in answer.panels],
+        modalities=modalities(answer.phases),
+        elements=element_rows(answer.elements),
+        elements_in_all=len(answer.elements),
+        missing_lines=missing_lines(answer.curves),
+        curves=Markup(curves_json(answer)),
+        script=Markup(script),
+        script_hash=f"sha256-{as_base64(hashlib.sha256(script.encode()).digest())}",
+        describe=describe,
+        formula=formula_html,
+        percent=percent,
+        cell_text=cell_text,
+        colour=phase_colour,
+        symbol=space_group_symbol,
+    )
+
+
+def curves_json(answer: Answer) -> str:
+    """What ``viewer.js`` draws: arrays as base64 of 32-bit floats; empty without a pattern.
+
+    No ``<`` is left in it, so that no name can end the element it stands in.
+    """
+    curves = answer.curves
+    if curves is None:
+        return ""
+    phases = []
+    for index, phase in enumerate(answer.phases):
+        share = percent(phase.weight_fraction, phase.weight_fraction_su)
+        phases.append(
+            {
+                "label": phase.name if share == "-" else f"{phase.name} {share} wt%",
+                "colour": phase_colour(index),
+                "profile": _floats(curves.contributions.get(phase.entry, ())),
+                "ticks": _floats(curves.ticks_deg.get(phase.entry, ())),
+                "missing": _floats(curves.missing_deg.get(phase.entry, ())),
+            }
+        )
+    content = {
+        "x": _floats(curves.two_theta_deg),
+        "observed": _floats(curves.observed),
+        "calculated": _floats(curves.calculated),
+        "background": _floats(curves.background),
+        "least": least_variance(curves.observed),
+        "wavelength": curves.wavelength_angstrom,
+        "phases": phases,
+        "unexplained": [
+            (peak.two_theta_deg, peak.d_angstrom)
+            for peak in sorted(answer.unknown.unexplained_peaks, key=lambda p: -p.significance)
+            if peak.two_theta_deg is not None
+        ],
+    }
+    return json.dumps(finite(content), allow_nan=False).replace("<", "\\u003c")
+
+
+def _floats(values: Any) -> str:
+    return as_base64(np.asarray(values, "<f4").tobytes())

@@ -1,0 +1,177 @@
+"""What a person keeps of a microstructure: tables, graph, figures, properties, report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.datasets.sets.graphs import boundary_table, grain_table, save_graph, write_table
+from xtalfuse.loaders.record import FileReport, Modality
+from xtalfuse.report.figures.pattern import png_bytes
+from xtalfuse.report.notation import with_uncertainty
+from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
+from xtalfuse.tasks.identify.answer import package_version
+from xtalfuse.tasks.structure.analyse import Microstructure
+from xtalfuse.tasks.structure.properties import Property
+
+# name in properties.json -> what a reader calls it
+TITLES = {
+    "phase_fraction": "Phase fraction",
+    "grain_diameter": "Mean grain diameter",
+    "lineal_intercept": "Mean lineal intercept",
+    "astm_grain_size": "ASTM grain size number G",
+    "youngs_modulus": "Young's modulus",
+    "bulk_modulus": "Bulk modulus K",
+    "shear_modulus": "Shear modulus G",
+    "poisson_ratio": "Poisson's ratio",
+    "universal_anisotropy": "Universal anisotropy",
+    "taylor_factor": "Taylor factor",
+    "yield_stress": "Yield stress (Hall-Petch)",
+    "hardness": "Hardness (Tabor)",
+    "open_porosity": "Open porosity",
+    "specific_surface": "Specific surface",
+    "body_diameter": "Mean diameter of bodies",
+}
+KINDS = {Modality.EBSD: ("grain", "grains"), Modality.CT: ("body", "bodies")}
+UNITS = {"um": "µm", "1/um": "1/µm"}
+
+
+def write_microstructure(
+    found: Microstructure,
+    folder: str | Path,
+    tell: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> Path:
+    """Write everything about one map or volume into a folder and return the path of its report.
+
+    The folder receives ``grains.csv``, ``boundaries.csv``, ``graph.h5``, a PNG for each figure,
+    ``report.html`` (it needs no other file) and, last, ``properties.json``. Each file is
+    complete or absent.
+
+    Parameters
+    ----------
+    tell : is told how many of how many figures are drawn, and which comes next
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(folder / "grains.csv", grain_table(found.graph, found.grain_columns))
+    write_table(folder / "boundaries.csv", boundary_table(found.graph, found.boundary_columns))
+    save_graph(folder / "graph.h5", found.graph)
+    pictures = []
+    for done, illustration in enumerate(found.illustrations):
+        tell(done, len(found.illustrations), illustration.name)
+        png = png_bytes(illustration.draw())
+        write_file(folder / f"{illustration.name}.png", png)
+        pictures.append(Picture(as_base64(png), illustration.caption))
+    write_file(folder / "report.html", _page(found, pictures).encode("utf-8", "replace"))
+    document = json.dumps(finite(to_dict(found)), indent=2, allow_nan=False)
+    write_file(folder / "properties.json", f"{document}\n".encode())
+    return folder / "report.html"
+
+
+def to_dict(found: Microstructure) -> dict[str, Any]:
+    """The content of ``properties.json``."""
+    graph = found.graph
+    return {
+        "specimen": found.specimen,
+        "file": vars(_file(found)),
+        "grains": len(graph),
+        "boundaries": graph.edges.shape[1],
+        "dimension": graph.dimension,
+        "phases": [
+            {
+                "name": material.phase.name,
+                "laue": material.phase.laue,
+                "material": None if material.elastic is None else material.elastic.id,
+                "found_by": material.found_by,
+            }
+            for material in found.materials
+        ],
+        "properties": {p.name: _without_name(p) for p in found.properties},
+        "warnings": list(found.warnings),
+        "seconds": dict(found.seconds),
+        "version": package_version(),
+    }
+
+
+def _without_name(item: Property) -> dict[str, Any]:
+    content = item.to_dict()
+    del content["name"]
+    return content
+
+
+def _file(found: Microstructure) -> FileReport:
+    source = found.measurement.provenance
+    modality = str(found.measurement.modality)
+    return FileReport(source.path, source.sha256, modality, source.reader, True, "")
+
+
+def headline(found: Microstructure) -> str:
+    """The answer in one sentence."""
+    graph = found.graph
+    names = [m.phase.name for k, m in enumerate(found.materials) if (graph.phase == k).any()]
+    one, many = KINDS[found.measurement.modality]
+    of = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    text = f"{len(graph)} {one if len(graph) == 1 else many} of {of}"
+    young = found.property_named("youngs_modulus")
+    if young is not None:
+        text += f"; Young's modulus {in_words(young)}"
+    return f"{text}."
+
+
+def in_words(item: Property) -> str:
+    """Value, uncertainty in brackets, unit; ``"-"`` where there is none."""
+    if not isinstance(item.value, (int, float)) or not np.isfinite(item.value):
+        return "-"
+    unit = UNITS.get(item.unit, item.unit)
+    # without an uncertainty, four digits that count
+    size = abs(item.value) or 1.0
+    digits = max(0, 3 - math.floor(math.log10(size)))
+    return f"{with_uncertainty(item.value, item.uncertainty, digits)} {unit}".strip()
+
+
+def title(item: Property) -> str:
+    """What a reader calls it: ``"Taylor factor, along x, Copper"``."""
+    stem, _, phase = item.name.removesuffix("]").partition("[")
+    axis = stem[-1] if stem[-2:] in ("_x", "_y", "_z") else ""
+    known = TITLES.get(stem[:-2] if axis else stem)
+    words = known or stem.replace("_", " ").capitalize()
+    parts = [words, f"along {axis}" if axis else "", phase]
+    return ", ".join(part for part in parts if part)
+
+
+def grouped(properties: Iterable[Property]) -> list[list[Property]]:
+    """Properties that follow each other and were found in one way, together."""
+    return [
+        list(items)
+        for _, items in groupby(properties, lambda p: (p.method, p.assumptions, p.validity))
+    ]
+
+
+def _page(found: Microstructure, pictures: list[Picture]) -> str:
+    stiffness = found.property_named("stiffness_voigt")
+    return render_page(
+        "structure.html.j2",
+        specimen=found.specimen,
+        headline=headline(found),
+        warnings=found.warnings,
+        files=(_file(found),),
+        seconds=found.seconds,
+        version=package_version(),
+        groups=grouped([item for item in found.properties if item is not stiffness]),
+        stiffness=stiffness,
+        materials=found.materials,
+        pictures=pictures,
+        title=title,
+        in_words=in_words,
+    )

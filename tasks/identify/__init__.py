@@ -1,0 +1,1 @@
+"""Which phases a specimen holds."""

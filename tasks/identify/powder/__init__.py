@@ -1,0 +1,1 @@
+"""Phases of one powder pattern: rank, search, fit, judge, refine."""

@@ -1,0 +1,250 @@
+"""One powder pattern -> phases with fractions, cells, confidence, and what stays unexplained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtalfuse.datasets.library.build import Library
+from xtalfuse.encoders.pattern import ObservedPeaks, PatternSignal, encode_pattern, find_peaks_of
+from xtalfuse.fusion.calibrate import Calibration, default_calibration
+from xtalfuse.loaders.record import Measurement
+from xtalfuse.physics.crystal.powder import PhaseModel, phase_model
+from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter
+from xtalfuse.tasks.identify.powder.graininess import free_intensities, suggest_texture
+from xtalfuse.tasks.identify.powder.search import PhaseSearch, Rival, SearchResult
+from xtalfuse.tasks.identify.powder.support import PhaseEvidence, phase_evidence, unexplained_share
+
+SEARCH_POINTS = 2.5  # points in a peak width while searching
+FINAL_POINTS = 5.0  # and in the fit that is reported
+ACCEPTED = 0.5
+ACCEPTED_BESIDE_UNKNOWN = 0.75
+UNEXPLAINED_SIGMA = 6.0
+UNEXPLAINED_HEIGHT = 0.005  # of the strongest peak
+TELLING_MISFIT = 5.0  # beyond, it is the peak shape of a pattern with very many counts
+MODEL_ERROR_AT_PEAKS = 0.12  # of an explained peak; its flanks are not unexplained peaks
+K_BETA = {"CuKa": 1.392234, "CoKa": 1.620826, "FeKa": 1.756604, "CrKa": 2.084887}
+TUNGSTEN_LA = 1.476419  # of an aged tube; both after Deslattes et al. (2003), as in units
+
+
+@dataclass(frozen=True)
+class FoundPhase:
+    """One phase of a pattern, as a library index with what speaks for it."""
+
+    entry: int
+    probability: float
+    evidence: PhaseEvidence
+    rivals: tuple[Rival, ...]
+
+
+@dataclass(frozen=True)
+class PatternAnswer:
+    """What one powder pattern says.
+
+    Parameters
+    ----------
+    phases : accepted, in the order of `fit.phases`
+    doubtful : proposed by the search but less probable than not
+    unexplained : peaks of the residual
+    unknown_probability : that a phase is present which the library lacks
+    """
+
+    signal: PatternSignal
+    fit: PatternFit
+    fitter: PatternFitter
+    phases: tuple[FoundPhase, ...]
+    doubtful: tuple[FoundPhase, ...]
+    unexplained: ObservedPeaks
+    unknown_probability: float
+    unknown_features: np.ndarray
+
+
+def library_models(
+    library: Library,
+    entries: Sequence[int] | np.ndarray,
+    signal: PatternSignal,
+    monochromator: float = 1.0,
+) -> dict[int, PhaseModel]:
+    """Models of the entries that have a reflection in the range of a pattern."""
+    models = {}
+    for entry in entries:
+        try:
+            models[int(entry)] = phase_model(
+                library.entries[entry].crystal,
+                library.reflections(int(entry)),
+                signal.radiation,
+                signal.range_deg,
+                monochromator=monochromator,
+            )
+        except ValueError:
+            continue  # nothing of this crystal is visible here
+    return models
+
+
+def analyse_pattern(
+    measurement: Measurement,
+    library: Library,
+    entries: Sequence[int] | np.ndarray | None = None,
+    *,
+    calibration: Calibration | None = None,
+) -> PatternAnswer:
+    """Find the phases of a powder pattern among library entries.
+
+    Parameters
+    ----------
+    entries : indices of the candidates; the whole library by default
+    calibration : of the confidence; the shipped one by default
+
+    Raises
+    ------
+    ValueError
+        If the measurement has no wavelength or too few points.
+    """
+    calibration = calibration or default_calibration()
+    signal = encode_pattern(measurement, SEARCH_POINTS)
+    chosen = range(len(library)) if entries is None else entries
+    models = library_models(library, chosen, signal, monochromator_factor(measurement))
+    classes = [entry.class_id for entry in library.entries]
+    search = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b])
+    result = search.run()
+    found = [
+        FoundPhase(p.entry, calibration.phase(e.features()), e, r)
+        for p, e, r in zip(result.fit.phases, phase_evidence(result), result.rivals, strict=True)
+    ]
+    fine = encode_pattern(measurement, FINAL_POINTS)
+    answer = _conclude(search, result, found, fine, calibration, ACCEPTED)
+    if answer.unknown_probability >= 0.5:
+        # where a phase is missing, doubtful ones are likely to stand in for it
+        answer = _conclude(search, result, found, fine, calibration, ACCEPTED_BESIDE_UNKNOWN)
+    return answer
+
+
+def _conclude(
+    search: PhaseSearch,
+    result: SearchResult,
+    found: list[FoundPhase],
+    signal: PatternSignal,
+    calibration: Calibration,
+    threshold: float,
+) -> PatternAnswer:
+    """The answer with the phases that are more probable than a threshold."""
+    kept = [i for i, phase in enumerate(found) if phase.probability >= threshold]
+    fitter, fit = finish(signal, _keep(search, result, kept))
+    unexplained = unexplained_peaks(signal, fit)
+    accepted = tuple(found[i] for i in kept)
+    doubtful = tuple(f for i, f in enumerate(found) if i not in kept)
+    features = unknown_features(signal, fit, unexplained, accepted, doubtful)
+    return PatternAnswer(
+        signal,
+        fit,
+        fitter,
+        accepted,
+        doubtful,
+        unexplained,
+        calibration.unknown(features),
+        features,
+    )
+
+
+def monochromator_factor(measurement: Measurement) -> float:
+    """K of the polarisation factor: cos^2 of the monochromator's 2-theta, 1 without one."""
+    named = str(measurement.provenance.metadata.get("monochromator") or "").lower()
+    spacing = {"graphite": 3.354, "germanium": 3.266, "ge": 3.266, "silicon": 3.135}
+    if measurement.radiation is None:
+        return 1.0
+    for crystal, d in spacing.items():
+        if crystal in named:
+            sine = measurement.radiation.mean_angstrom / (2.0 * d)
+            return float(np.cos(2.0 * np.arcsin(sine)) ** 2)
+    return 1.0
+
+
+def _keep(search: PhaseSearch, result: SearchResult, kept: list[int]) -> PatternFit:
+    """The fit with the accepted phases only."""
+    if len(kept) == len(result.fit.phases):
+        return result.fit
+    phases = tuple(result.fit.phases[i] for i in kept)
+    return search.polish(replace(result.fit, phases=phases), 4)
+
+
+def finish(signal: PatternSignal, fit: PatternFit) -> tuple[PatternFitter, PatternFit]:
+    """Fit the accepted phases once more on a finer grid, with texture where it shows.
+
+    The fit starts both from the freed intensities and from the calculated ones: the first
+    survives grainy powders, the second tells a trend with angle from graininess.
+    """
+    fitter = PatternFitter(signal, replace(fit.instrument, zero=0.0, displacement=0.0))
+    if not fit.phases:
+        return fitter, fitter.fit((), iterations=0)
+    freed = fitter.fit(fit.phases, fit.instrument, iterations=6)
+    freed = free_intensities(fitter, freed)
+    textured = tuple(suggest_texture(p, freed.instrument) for p in freed.phases)
+    tied = tuple(replace(p, state=replace(p.state, adjust=None)) for p in textured)
+    tied_fit = fitter.fit(tied, freed.instrument, iterations=10)
+    tied_fit = free_intensities(fitter, tied_fit)
+    misfit = min(tied_fit.misfit, freed.misfit)
+    best = tied_fit if tied_fit.score(misfit) < freed.score(misfit) else freed
+    best = fitter.fit(best.phases, best.instrument, iterations=4)
+    return fitter, free_intensities(fitter, best)
+
+
+def unexplained_peaks(signal: PatternSignal, fit: PatternFit) -> ObservedPeaks:
+    """Peaks of what the fit leaves over, strongest first.
+
+    Lines that the tube's K-beta or tungsten contamination makes of explained strong peaks are
+    not among them.
+    """
+    explained = fit.calculated - fit.background
+    variance = signal.variance + (MODEL_ERROR_AT_PEAKS * explained) ** 2
+    residual = signal.intensity - fit.calculated
+    peaks = find_peaks_of(signal.two_theta_deg, residual, variance, signal.fwhm_deg)
+    tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
+    real = (peaks.significance > UNEXPLAINED_SIGMA) & (peaks.height > UNEXPLAINED_HEIGHT * tallest)
+    real &= ~_tube_lines(signal, explained, peaks)
+    chosen = np.flatnonzero(real)
+    chosen = chosen[np.argsort(-peaks.height[chosen])]
+    return ObservedPeaks(
+        peaks.two_theta_deg[chosen],
+        peaks.height[chosen],
+        peaks.significance[chosen],
+        peaks.fwhm_deg[chosen],
+    )
+
+
+def _tube_lines(signal: PatternSignal, explained: np.ndarray, peaks: ObservedPeaks) -> np.ndarray:
+    """Which peaks are where K-beta or W L-alpha would put a line of a strong explained peak."""
+    found = np.zeros(len(peaks.two_theta_deg), bool)
+    primary = signal.radiation.primary_angstrom
+    contaminants = [TUNGSTEN_LA] if signal.radiation.name.startswith("CuKa") else []
+    contaminants += [w for name, w in K_BETA.items() if signal.radiation.name.startswith(name)]
+    sine = np.sin(np.radians(peaks.two_theta_deg) / 2.0)
+    for wavelength in contaminants:
+        image = sine * primary / wavelength
+        angle = np.degrees(2.0 * np.arcsin(np.minimum(image, 1.0)))
+        strength = np.interp(angle, signal.two_theta_deg, explained, left=0.0, right=0.0)
+        # a filter or a worn tube leaves some percent of a line, never more
+        found |= (image < 1.0) & (peaks.height < 0.05 * strength)
+    return found
+
+
+def unknown_features(
+    signal: PatternSignal,
+    fit: PatternFit,
+    unexplained: ObservedPeaks,
+    accepted: Sequence[FoundPhase],
+    doubtful: Sequence[FoundPhase],
+) -> np.ndarray:
+    """(6,) numbers that tell whether the library lacks a phase of this pattern."""
+    tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
+    return np.array(
+        [
+            np.log10(max(float(unexplained.height.max(initial=0.0)) / tallest, 1e-3)),
+            np.log1p(len(unexplained.height)),
+            np.log10(max(unexplained_share(signal, fit), 1e-4)),
+            np.log(min(fit.misfit, TELLING_MISFIT)),
+            np.log10(max((f.evidence.height for f in doubtful), default=1e-3)),
+            min((f.probability for f in accepted), default=0.0),
+        ]
+    )

@@ -1,0 +1,178 @@
+"""Ranks every phase of a library against a pattern, or against what a fit left over.
+
+Each reflection of a phase asks how much intensity the pattern has where it should be; one common
+scale must answer all of them. Intensity beyond the expected amount may belong to another phase
+and is not held against the candidate; intensity that is missing is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from xtalfuse.encoders.pattern import PatternSignal
+from xtalfuse.physics.crystal.powder import PhaseModel
+from xtalfuse.physics.crystal.profile import lorentz_polarisation
+
+LINES = 32  # strongest resolved reflections that vote
+RELATIVE_ERROR = 0.15  # of a calculated intensity: texture, overlap, model
+WIDTHS = (1.0, 2.0)  # of the filter, in typical peak widths
+STRAIN_LIMIT = 0.015
+STRETCH_LIMIT = 0.025
+STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
+TOGETHER = 4  # best phases that must agree
+QUANTILES = (0.1, 0.25, 0.45, 0.65, 0.85)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Score of each candidate, with the isotropic strain and the peak width that gave it."""
+
+    score: np.ndarray  # (m,) gain in log likelihood, discounted for model error
+    strain: np.ndarray  # (m,)
+    width: np.ndarray  # (m,) in typical peak widths
+    scale: np.ndarray  # (m,) unit-scale factor of the phase
+
+
+class Screen:
+    """Candidate phases made ready for ranking against one pattern.
+
+    Parameters
+    ----------
+    signal : the pattern
+    models : one PhaseModel for each candidate
+    stretch : fraction by which every d of this pattern appears longer than it is
+    """
+
+    def __init__(self, signal: PatternSignal, models: list[PhaseModel], stretch: float = 0.0):
+        self.signal = signal
+        self.stretch = stretch
+        m = len(models)
+        self.inverse_d = np.full((m, LINES), np.nan)
+        self.area = np.zeros((m, LINES))
+        for row, model in enumerate(models):
+            inverse_d, area = _resolved_lines(model, signal)
+            self.inverse_d[row, : len(area)] = inverse_d
+            self.area[row, : len(area)] = area
+        self.step = _strain_step(signal)
+        self.strains = np.arange(-STRAIN_LIMIT, STRAIN_LIMIT + 1e-9, self.step)
+
+    def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
+        """Rank all candidates against a residual.
+
+        Parameters
+        ----------
+        residual : (n,) pattern less what is already explained
+        variance : (n,) of the residual, model error of the explained part included
+        """
+        best = Ranking(*(np.zeros(len(self.area)) for _ in range(4)))
+        best.score[:] = -np.inf
+        for factor in WIDTHS:
+            amplitude, error2 = self._matched(residual, variance, factor)
+            for strain in self.strains:
+                score, scale = self._score(amplitude, error2, strain)
+                better = score > best.score
+                best.score[better], best.scale[better] = score[better], scale[better]
+                best.strain[better], best.width[better] = strain, factor
+        return best
+
+    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+        """Strain at which several phases fit best at once, and how much better than at zero.
+
+        Phases of one specimen have strains of their own of some tenths of a percent. If the
+        best ones fit together only with a common strain beyond that, the axis is off.
+
+        Returns
+        -------
+        stretch : 0 unless it is beyond `STRETCH_NOTICED`
+        ratio : of the sum of the best scores there to that at zero
+        """
+        strains = np.arange(-STRETCH_LIMIT, STRETCH_LIMIT + 1e-9, 2.0 * self.step)
+        amplitude, error2 = self._matched(residual, variance, WIDTHS[0])
+        scores = np.array([self._score(amplitude, error2, strain)[0] for strain in strains])
+        near = max(1, int(np.ceil(0.003 / (2.0 * self.step))))
+        smooth = maximum_filter1d(np.maximum(scores, 0.0), 2 * near + 1, axis=0)
+        together = np.sort(smooth, axis=1)[:, -TOGETHER:].sum(axis=1)
+        best = int(np.argmax(together))
+        middle = np.flatnonzero(together >= 0.98 * together[best])
+        stretch = float(strains[middle].mean())
+        at_zero = float(np.interp(0.0, strains, together))
+        if abs(stretch) <= STRETCH_NOTICED:
+            return 0.0, 1.0
+        return stretch, float(together[best]) / max(at_zero, 1e-12)
+
+    def _matched(
+        self, residual: np.ndarray, variance: np.ndarray, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Least-squares area of a peak at every grid point, and its variance."""
+        step = self.signal.step_deg
+        sigma = max(factor * self.signal.fwhm_deg / 2.3548 / step, 0.6)
+        weight = 1.0 / variance
+        # a unit-area Gaussian, and its square, which is another Gaussian of sigma / sqrt(2)
+        numerator = gaussian_filter1d(weight * residual, sigma) / step
+        denominator = gaussian_filter1d(weight, sigma / np.sqrt(2.0)) / (
+            2.0 * np.sqrt(np.pi) * sigma * step * step
+        )
+        return numerator / denominator, 1.0 / denominator
+
+    def _score(
+        self, amplitude: np.ndarray, error2: np.ndarray, strain: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Best score of each candidate over its scale, at one strain."""
+        seen = self.inverse_d * (1.0 - strain - self.stretch)
+        sine = 0.5 * self.signal.radiation.primary_angstrom * seen
+        with np.errstate(invalid="ignore"):
+            position = np.degrees(2.0 * np.arcsin(sine))
+            index = (position - self.signal.two_theta_deg[0]) / self.signal.step_deg
+        inside = (index >= 0) & (index < len(amplitude) - 1)
+        at = np.where(inside, index, 0).astype(int)
+        area = np.where(inside, self.area, 0.0)
+        seen = np.where(inside, np.maximum(amplitude[at], 0.0), 0.0)
+        noise = np.where(inside, error2[at], 1.0)
+        ratio = np.where(area > 0, seen / np.maximum(area, 1e-12), np.nan)
+        order = np.argsort(np.where(np.isnan(ratio), np.inf, ratio), axis=1)
+        sorted_ratio = np.take_along_axis(ratio, order, axis=1)
+        share = np.cumsum(np.sqrt(np.take_along_axis(area, order, axis=1)), axis=1)
+        share /= np.maximum(share[:, -1:], 1e-12)
+        best = np.full(len(area), -np.inf)
+        best_scale = np.zeros(len(area))
+        for quantile in QUANTILES:
+            pick = np.argmax(share >= quantile, axis=1)
+            scale = np.nan_to_num(sorted_ratio[np.arange(len(area)), pick])
+            expected = scale[:, None] * area
+            common = np.minimum(expected, seen)
+            # what is missing counts against, what is in excess does not
+            gain = common * common - (expected - common) * (expected - common)
+            score = np.sum(gain / (noise + (RELATIVE_ERROR * expected) ** 2), axis=1)
+            better = score > best
+            best[better], best_scale[better] = score[better], scale[better]
+        return best, best_scale
+
+
+def _resolved_lines(model: PhaseModel, signal: PatternSignal) -> tuple[np.ndarray, np.ndarray]:
+    """1/d and area of the strongest lines; lines nearer than half a peak width are one."""
+    inverse_d = np.sqrt(np.maximum(model._quadratic @ model.metric, 1e-8))
+    sine = np.minimum(0.5 * model.radiation.primary_angstrom * inverse_d, 0.9999)
+    angle = np.degrees(2.0 * np.arcsin(sine))
+    area = model.intensity * lorentz_polarisation(angle, model.monochromator)
+    low, high = signal.range_deg
+    inside = (angle > low - 1.0) & (angle < high + 1.0)
+    inverse_d, angle, area = inverse_d[inside], angle[inside], area[inside]
+    if not len(area):
+        return inverse_d, area
+    order = np.argsort(angle)
+    inverse_d, angle, area = inverse_d[order], angle[order], area[order]
+    label = np.cumsum(np.diff(angle, prepend=-1e9) > 0.5 * signal.fwhm_deg) - 1
+    total = np.bincount(label, area)
+    centre = np.bincount(label, area * inverse_d) / np.maximum(total, 1e-300)
+    strongest = np.argsort(-total)[:LINES]
+    return centre[strongest], total[strongest]
+
+
+def _strain_step(signal: PatternSignal) -> float:
+    """A strain that moves a peak at the middle of the pattern by two thirds of its width."""
+    low, high = signal.range_deg
+    middle = np.radians(min(0.5 * (low + high), 60.0)) / 2.0
+    return float(np.clip(np.radians(signal.fwhm_deg) * 0.33 / np.tan(middle), 1e-4, 2e-3))

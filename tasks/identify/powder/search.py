@@ -1,0 +1,302 @@
+"""Finds the set of phases that a pattern needs.
+
+Phases are added one by one to several competing hypotheses, each time the one that the evidence
+asks for most; then superfluous ones are taken out again and each is challenged by its rivals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtalfuse.encoders.pattern import PatternSignal
+from xtalfuse.physics.crystal.powder import PhaseModel
+from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter, PhaseFit, start_instrument
+from xtalfuse.tasks.identify.powder.graininess import free_intensities
+from xtalfuse.tasks.identify.powder.screen import STRETCH_NOTICED, Screen
+
+BEAM = 2  # hypotheses kept alive
+TRIALS = 6  # candidates placed for each hypothesis and each ranking
+SETTLED = 3  # of them refined
+RIVALS = 2  # refined against each phase at the end
+SURE_STRETCH = 1.25  # score with a stretched axis over that without, that needs no trial
+MOST_MISFIT = 10.0  # what a complete set of phases may leave; beyond, phases are missing
+CLOSE = 40.0  # loss from which a rival is worth a full refinement
+MAX_PHASES = 7
+OWN_LINES = 0.12  # least share of a phase's lines, by root intensity, that are its own
+MIN_GAIN = 30.0  # of minus twice the log posterior, per unit misfit, for one more phase
+RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What the pattern says when one phase is replaced by another, or by nothing."""
+
+    entry: int | None  # library index; None is "no phase in its place"
+    loss: float  # rise of minus twice the log posterior, per unit misfit
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best hypothesis, with the rivals of each of its phases."""
+
+    fit: PatternFit
+    rivals: tuple[tuple[Rival, ...], ...]
+    fitter: PatternFitter
+    considered: int
+
+
+class PhaseSearch:
+    """Search of one pattern over candidate phases.
+
+    Parameters
+    ----------
+    signal : the pattern
+    models : candidates by library index
+    same_class : tells whether two library entries are look-alikes
+    """
+
+    def __init__(
+        self,
+        signal: PatternSignal,
+        models: dict[int, PhaseModel],
+        same_class: Callable[[int, int], bool] = lambda a, b: a == b,
+    ):
+        self.signal = signal
+        self.models = models
+        self.entries = np.array(list(models), int)
+        self.same_class = same_class
+        self.set_stretch(0.0)
+
+    def set_stretch(self, stretch: float) -> None:
+        """Take every d of this pattern for longer than it is by this fraction."""
+        self.screen = Screen(self.signal, list(self.models.values()), stretch)
+        start = replace(start_instrument(self.signal), stretch=stretch)
+        self.fitter = PatternFitter(self.signal, start)
+
+    def run(self) -> SearchResult:
+        """Search, prune, challenge; with a stretched axis where several phases ask for it."""
+        stretch, ratio = self.screen.common_stretch(self.signal.net, self.signal.variance)
+        best = self.grown(stretch if ratio > SURE_STRETCH else 0.0)
+        applied = self.fitter.instrument.stretch
+        if applied and len(best.phases) < 2:
+            again = 0.0  # one phase alone may be a solid solution: the axis is taken as it is
+        elif stretch and not applied:
+            again = stretch
+        else:
+            again = applied + common_strain(best)
+        if abs(again - applied) > STRETCH_NOTICED:
+            other = self.grown(again)
+            supported = len(other.phases) >= 2 and gain(best, other) > MIN_GAIN
+            if supported or not again:
+                best = other
+            else:
+                self.set_stretch(applied)
+        if self.fitter.instrument.stretch:
+            best = self.absorb(best, common_strain(best))
+        best, rivals = self.challenge(best)
+        return SearchResult(best, rivals, self.fitter, len(self.models))
+
+    def grown(self, stretch: float) -> PatternFit:
+        """The phases that are found if every d is longer than it is by this fraction."""
+        self.set_stretch(stretch)
+        return self.prune(self.grow())
+
+    def absorb(self, fit: PatternFit, strain: float) -> PatternFit:
+        """The fit with the strain that its phases share given to the axis instead.
+
+        The screen finds a stretch to some tenths of a percent only; the rest would be in all cells.
+        """
+        stretch = fit.instrument.stretch + strain
+        self.set_stretch(stretch)
+        phases = []
+        for phase in fit.phases:
+            moved = phase.state.strain.copy()
+            moved[0] -= strain * np.sqrt(3.0)
+            phases.append(replace(phase, state=replace(phase.state, strain=moved)))
+        instrument = replace(fit.instrument, stretch=stretch)
+        return self.polish(replace(fit, phases=tuple(phases), instrument=instrument))
+
+    def grow(self) -> PatternFit:
+        """Add phases to a beam of hypotheses until none brings enough."""
+        beam = [self.fitter.fit((), iterations=0)]
+        best = beam[0]
+        for _ in range(MAX_PHASES):
+            grown: dict[frozenset[int], PatternFit] = {}
+            for hypothesis in beam:
+                for trial in self.extensions(hypothesis)[:BEAM]:
+                    members = frozenset(p.entry for p in trial.phases)
+                    if members not in grown and gain(hypothesis, trial) >= MIN_GAIN:
+                        grown[members] = self.polish(trial)
+            if not grown:
+                break
+            beam = _ranked(grown.values())[:BEAM]
+            if gain(best, beam[0]) < MIN_GAIN:
+                break
+            best = beam[0]
+        return best
+
+    def extensions(
+        self, fit: PatternFit, settled: int = SETTLED, but: int | None = None
+    ) -> list[PatternFit]:
+        """Fits with one more phase that does not look like entry `but`, best first."""
+        proposals = [
+            p for p in self.proposals(fit, TRIALS) if but is None or not self.same_class(p[0], but)
+        ]
+        placed = [self.place(fit, *p) for p in proposals]
+        # where a cell starts a little off, narrow peaks fit badly until it is refined: the best
+        # of the screen has its chance too
+        first = _ranked(placed)[:settled]
+        first += [f for f in placed[:2] if not any(f is other for other in first)]
+        refined = [self.settle(f) for f in first]
+        return _ranked(f for f in refined if not repeats(f, self.signal))
+
+    def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
+        """Candidates that may explain what a fit leaves over: entry, strain, width."""
+        peaks = fit.calculated - fit.background
+        residual = self.signal.intensity - fit.calculated
+        taken = [p.entry for p in fit.phases]
+        found: dict[int, tuple[int, float, float]] = {}
+        for error in RESIDUAL_ERRORS:
+            ranking = self.screen.rank(residual, self.signal.variance + (error * peaks) ** 2)
+            listed = 0
+            for row in np.argsort(-ranking.score):
+                entry = int(self.entries[row])
+                if ranking.score[row] <= 0 or listed >= count:
+                    break
+                if any(self.same_class(entry, other) for other in taken):
+                    continue
+                listed += 1
+                found.setdefault(
+                    entry, (entry, float(ranking.strain[row]), float(ranking.width[row]))
+                )
+        return list(found.values())
+
+    def place(self, fit: PatternFit, entry: int, strain: float, width: float) -> PatternFit:
+        """A fit with one more phase where the screen saw it; only scales are solved."""
+        model = self.models[entry]
+        broad = (0.35 if width <= 1.0 else 0.8) * self.signal.fwhm_deg
+        new = PhaseFit(entry, model, model.start(strain, size=broad, microstrain=0.5 * broad))
+        trial = self.fitter.fit((*fit.phases, new), fit.instrument, iterations=0)
+        return free_intensities(self.fitter, trial, only=(len(fit.phases),))
+
+    def settle(self, fit: PatternFit) -> PatternFit:
+        """Refine the phase that was placed last; the others hold still."""
+        last = len(fit.phases) - 1
+        fit = self.fitter.fit(
+            fit.phases, fit.instrument, iterations=4, active=(last,), shared=last == 0
+        )
+        return free_intensities(self.fitter, fit, only=(last,))
+
+    def polish(self, fit: PatternFit, iterations: int = 6) -> PatternFit:
+        """Refine everything, with the intensities of grainy reflections freed anew."""
+        fit = self.fitter.fit(fit.phases, fit.instrument, iterations=iterations)
+        return free_intensities(self.fitter, fit)
+
+    def without(self, fit: PatternFit, index: int) -> PatternFit:
+        """The fit with one phase taken out and the others free to take over."""
+        left = tuple(p for i, p in enumerate(fit.phases) if i != index)
+        fit = self.fitter.fit(left, fit.instrument, iterations=3)
+        return free_intensities(self.fitter, fit)
+
+    def prune(self, fit: PatternFit) -> PatternFit:
+        """Take out phases that the others make superfluous."""
+        while fit.phases:
+            shorter = [self.without(fit, i) for i in range(len(fit.phases))]
+            best = _ranked(shorter)[0]
+            if gain(best, fit) > MIN_GAIN:
+                break
+            fit = self.polish(best)
+        return fit
+
+    def challenge(self, fit: PatternFit) -> tuple[PatternFit, tuple[tuple[Rival, ...], ...]]:
+        """Let other candidates try to take the place of each phase."""
+        rivals: list[tuple[Rival, ...]] = []
+        index = 0
+        swaps = 0
+        while index < len(fit.phases):
+            bare = self.without(fit, index)
+            own = [Rival(None, gain(bare, fit))]
+            better = None
+            for rival in self.extensions(bare, RIVALS, but=fit.phases[index].entry):
+                if gain(rival, fit) < CLOSE:
+                    rival = self.polish(rival, 3)
+                own.append(Rival(rival.phases[-1].entry, gain(rival, fit)))
+                if _ranked([better or fit, rival])[0] is rival:
+                    better = rival
+            if better is not None and swaps < 4:
+                fit, index, rivals, swaps = self.polish(better), 0, [], swaps + 1
+                continue
+            rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
+            index += 1
+        return fit, tuple(rivals)
+
+
+def gain(poor: PatternFit, rich: PatternFit) -> float:
+    """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
+    misfit = min(rich.misfit, MOST_MISFIT)
+    return (poor.score(misfit) - rich.score(misfit)) / misfit
+
+
+def _ranked(fits: Iterable[PatternFit]) -> list[PatternFit]:
+    """Fits, the most probable first."""
+    listed = list(fits)
+    misfit = min([MOST_MISFIT, *(f.misfit for f in listed)])
+    return sorted(listed, key=lambda f: f.score(misfit))
+
+
+def repeats(fit: PatternFit, signal: PatternSignal) -> bool:
+    """Whether the last phase has hardly a line of its own beside those of the earlier ones.
+
+    So it is with an isotype of nearly the same cell, and with a lattice whose lines are all
+    among those of a larger one. Lines of other phases count where they are at least half as
+    strong and nearer than a third of a peak width.
+    """
+    lines = [
+        (
+            p.model.positions(p.state, fit.instrument),
+            p.scale * p.model.seen_strength(p.state, fit.instrument),
+        )
+        for p in fit.phases
+    ]
+    position, strength = lines[-1]
+    inside = (position > signal.range_deg[0]) & (position < signal.range_deg[1])
+    inside &= strength > 0.01 * strength.max(initial=0.0)
+    position, strength = position[inside], strength[inside]
+    own = np.ones(len(position), bool)
+    for other, height in lines[:-1]:
+        near = np.abs(position[:, None] - other) < 0.33 * signal.fwhm_deg
+        own &= ~(near & (height >= 0.5 * strength[:, None])).any(axis=1)
+    weight = np.sqrt(strength)
+    return float(weight[own].sum()) < OWN_LINES * max(float(weight.sum()), 1e-300)
+
+
+def common_strain(fit: PatternFit) -> float:
+    """Isotropic strain that all major phases share, 0 if they do not agree.
+
+    One phase may be a solid solution; that unrelated phases all differ from their references
+    by the same strain points to the angle axis, the wavelength or the temperature.
+    """
+    height = np.array([p.scale for p in fit.phases])
+    strain = np.array([p.state.strain[0] / np.sqrt(3.0) for p in fit.phases])
+    major = height > 0.02 * height.max(initial=0.0)
+    if major.sum() < 2:
+        return 0.0
+    strain, weight = strain[major], np.sqrt(height[major])
+    near = np.abs(strain[:, None] - strain) < 0.003
+    together = near & (near.sum(axis=1) >= 2)[:, None]
+    best = int(np.argmax(together @ weight))
+    agree = together[best]
+    if weight[agree].sum() < 0.3 * weight.sum():
+        return 0.0
+    return float(np.average(strain[agree], weights=weight[agree]))
+
+
+def weight_fractions(fit: PatternFit) -> np.ndarray:
+    """(p,) mass fractions: scale times mass and volume of the cell (Hill & Howard, 1987,
+    J. Appl. Cryst. 20, 467)."""
+    mass = np.array([p.scale * p.model.weight for p in fit.phases])
+    total = mass.sum()
+    return mass / total if total > 0 else mass

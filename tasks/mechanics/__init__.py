@@ -1,0 +1,1 @@
+"""Networks that predict stress and stiffness of grains, and their training."""

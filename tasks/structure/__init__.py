@@ -1,0 +1,1 @@
+"""Grains, pores and properties of a map or volume."""

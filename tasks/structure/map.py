@@ -1,0 +1,262 @@
+"""Grains of an orientation map, and the properties that follow from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
+from xtalfuse.encoders.grains.size import grain_size, phase_fractions
+from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.physics.grains.crystal_map import CrystalMap
+from xtalfuse.report.figures.stiffness import modulus_figure
+from xtalfuse.tasks.structure.analyse import Illustration, Microstructure
+from xtalfuse.tasks.structure.grain_properties import (
+    graph_stiffness,
+    plastic_properties,
+    strength_properties,
+    taylor_factors,
+    taylor_spread,
+)
+from xtalfuse.tasks.structure.materials import Material, distinct, materials_of
+from xtalfuse.tasks.structure.properties import Property, elastic_properties
+from xtalfuse.tasks.structure.stress import MapSolution
+
+FEW_GRAINS = 50
+
+
+def analyse_map(
+    measurement: Measurement,
+    phases: Sequence[str] | Mapping[str, str] = (),
+    *,
+    threshold_deg: float = THRESHOLD_DEG,
+    minimum_points: int = MINIMUM_POINTS,
+    smooth: int = 0,
+    twins: bool = False,
+) -> Microstructure:
+    """Grains and properties of an orientation map or of a stack of its sections.
+
+    Parameters
+    ----------
+    measurement : of modality EBSD
+    phases : which material each phase is, as
+        :func:`xtalfuse.tasks.structure.materials.materials_of` takes it; phases that are
+        not given are looked up by their name in the file
+    threshold_deg, minimum_points, smooth, twins : as for
+        :func:`xtalfuse.encoders.grains.map.segment`
+
+    Raises
+    ------
+    ValueError
+        If the measurement is no map, no grain is found, or a material is not known.
+    """
+    crystal_map = measurement.crystal_map
+    if measurement.modality is not Modality.EBSD or crystal_map is None:
+        raise ValueError(f"{measurement.provenance.path}: {measurement.modality} is no map")
+    crystal_map = _with_distinct_names(crystal_map)
+    materials = materials_of(crystal_map.phases, phases)
+    if not (crystal_map.phase >= 0).any():
+        raise ValueError(
+            f"{measurement.provenance.path}: no point is indexed; index its patterns again"
+        )
+    started = time.perf_counter()
+    segmentation = segment(
+        crystal_map,
+        threshold_deg,
+        minimum_points=minimum_points,
+        smooth=smooth,
+        twins=twins,
+    )
+    segmented = time.perf_counter()
+    graph = segmentation.graph
+    estimate, solution, missing = graph_stiffness(segmentation, materials)
+    properties = [*geometry_properties(segmentation)]
+    if estimate is not None:
+        properties += elastic_properties(estimate)
+    properties += plastic_properties(graph, materials)
+    properties += strength_properties(segmentation, materials)
+    columns, illustrations = _of_each_grain(segmentation, materials, solution)
+    if estimate is not None:
+        caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
+        illustrations.append(
+            Illustration("youngs_modulus", caption, lambda: modulus_figure(estimate))
+        )
+    return Microstructure(
+        measurement=measurement,
+        source=segmentation,
+        graph=graph,
+        materials=materials,
+        properties=tuple(properties),
+        stiffness=estimate,
+        warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
+        illustrations=(*_illustrations(segmentation), *illustrations),
+        grain_columns=columns,
+        boundary_columns={"sigma": segmentation.sigma},
+        seconds={
+            "segmentation": segmented - started,
+            "properties": time.perf_counter() - segmented,
+        },
+    )
+
+
+def _with_distinct_names(crystal_map: CrystalMap) -> CrystalMap:
+    """The map with names of phases that no two share."""
+    names = distinct([phase.name for phase in crystal_map.phases])
+    phases = zip(crystal_map.phases, names, strict=True)
+    return replace(crystal_map, phases=tuple(replace(p, name=name) for p, name in phases))
+
+
+def _of_each_grain(
+    segmentation: Segmentation, materials: Sequence[Material], solution: MapSolution | None
+) -> tuple[dict[str, np.ndarray], list[Illustration]]:
+    """Columns of the grain table, and figures of what they hold."""
+    columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
+    illustrations = []
+    factor = taylor_factors(segmentation.graph, materials, "x")
+    if np.isfinite(factor).any():
+        columns["taylor_factor_x"] = factor
+        columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
+        illustrations.append(_taylor_illustration(segmentation, factor))
+    if solution is not None:
+        field, columns["stress_xx_relative"] = solution.tension()
+        illustrations.append(_stress_illustration(segmentation, field))
+    return columns, illustrations
+
+
+def _illustrations(segmentation: Segmentation) -> list[Illustration]:
+    """Figures of the map, or of the middle section of a stack."""
+    from xtalfuse.report.figures import map as figures
+    from xtalfuse.report.figures.poles import pole_figures
+
+    drawn = [
+        Illustration(
+            "directions",
+            "Crystal directions along the axes of the specimen; colours as in the triangle.",
+            lambda: figures.direction_figure(segmentation),
+        ),
+        Illustration(
+            "grains",
+            "Grains. Colours only tell neighbours apart.",
+            lambda: figures.grain_figure(segmentation),
+        ),
+        Illustration(
+            "boundaries",
+            "Boundaries by disorientation, twins and boundaries of phases.",
+            lambda: figures.boundary_figure(segmentation),
+        ),
+        Illustration(
+            "bending",
+            "Kernel average misorientation: where the lattice is bent.",
+            lambda: figures.bending_figure(segmentation),
+        ),
+        Illustration(
+            "grain_size",
+            "Diameters of grains that the edge does not cut.",
+            lambda: figures.size_figure(segmentation, grain_size(segmentation)),
+        ),
+    ]
+    graph = segmentation.graph
+    drawn += [
+        Illustration(
+            f"poles_{number}",
+            f"Pole figures of {phase.name}: density of plane normals, upper half, equal area.",
+            partial(pole_figures, segmentation, number),
+        )
+        for number, phase in enumerate(graph.phases)
+        if phase.laue is not None and (graph.phase == number).any()
+    ]
+    if len(graph.phases) > 1:
+        drawn.insert(
+            1,
+            Illustration("phases", "Phases.", lambda: figures.phase_figure(segmentation)),
+        )
+    return drawn
+
+
+def _taylor_illustration(segmentation: Segmentation, factor: np.ndarray) -> Illustration:
+    from xtalfuse.report.figures.map import taylor_figure
+
+    return Illustration(
+        "taylor",
+        "Taylor factor of each grain for tension along x, full constraints: a model, dark grains "
+        "yield last.",
+        lambda: taylor_figure(segmentation, factor),
+    )
+
+
+def _stress_illustration(segmentation: Segmentation, field: np.ndarray) -> Illustration:
+    from xtalfuse.report.figures.map import stress_figure
+
+    grains = "columns along z" if segmentation.graph.dimension == 2 else "a periodic volume"
+    return Illustration(
+        "stress",
+        f"Stress along x under tension along x, relative to its mean: elastic, grains as {grains}, "
+        "specimen axes taken for those of the map.",
+        lambda: stress_figure(segmentation, field),
+    )
+
+
+def geometry_properties(segmentation: Segmentation) -> list[Property]:
+    """Phase fractions and grain size."""
+    graph = segmentation.graph
+    flat = graph.dimension == 2
+    properties = [
+        Property(
+            f"phase_fraction[{name}]",
+            share.value,
+            share.su,
+            "",
+            "share of the area of grains" if flat else "share of the volume of grains",
+            ("area fraction is volume fraction (Delesse 1847)",) if flat else (),
+            "points without a grain are left out",
+        )
+        for name, share in phase_fractions(segmentation).items()
+    ]
+    for number, phase in enumerate(graph.phases):
+        if not (graph.phase == number).any():
+            continue
+        size = grain_size(segmentation, number)
+        told = "; ".join(size.notes)
+        body = "circle of equal area" if flat else "sphere of equal volume"
+        method = (
+            f"diameter of the {body} and ASTM E2627, of grains that the edge does not cut; "
+            "intercept along rows and columns"
+        )
+        for name, value, unit in (
+            ("grain_diameter", size.diameter, "um"),
+            ("lineal_intercept", size.intercept, "um"),
+            ("astm_grain_size", size.astm_area, ""),
+        ):
+            if value is not None:
+                where = f"{name}[{phase.name}]"
+                properties.append(Property(where, value.value, value.su, unit, method, (), told))
+    return properties
+
+
+def _cautions(segmentation: Segmentation) -> list[str]:
+    told = []
+    count = len(segmentation.graph)
+    if count < FEW_GRAINS:
+        grains = "grain" if count == 1 else "grains"
+        told.append(f"only {count} {grains}: what is said of the material is said of no more")
+    clean = segmentation.clean_up
+    points = len(segmentation.grain)
+    repaired = clean.small_points + clean.not_indexed
+    if repaired > 0.1 * points:
+        told.append(
+            f"{repaired / points:.0%} of the points were not indexed or lay in grains too small "
+            "to count: look at the grain map"
+        )
+    cut = int(segmentation.graph.on_border.sum())
+    if cut == count:
+        told.append("the edge of the map cuts every grain: they have no size")
+    elif cut > 0.5 * count:
+        told.append(
+            f"the edge of the map cuts {cut} of {count} grains: "
+            "grain sizes are of the others and too small"
+        )
+    return told

@@ -1,0 +1,208 @@
+"""Elements from spectra: promises on simulated spectra, and on real ones where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xtalfuse.encoders.spectrum.elements import (
+    ElementEvidence,
+    Finding,
+    conflict,
+    element_evidence,
+    summed_spectrum,
+)
+from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.physics.spectroscopy import (
+    detector_fwhm_ev,
+    edge_profile,
+    edges,
+    power_law,
+    xray_lines,
+)
+
+
+def measurement(energy, values, modality=Modality.EELS, unit="eV", axes=None):
+    axes = axes or (Axis("energy", unit, energy),)
+    provenance = Provenance("simulated.msa", "", "simulated", {"beam_energy": 200.0})
+    return Measurement(modality, values, axes, "counts", Calibration.KNOWN, provenance)
+
+
+def eels(atoms: dict[str, float], low: float, high: float, offset: float = 0.0) -> Measurement:
+    energy = np.arange(low, high, 0.5)
+    total = power_law(energy, 3.0, 3.0)
+    for edge in edges():
+        if edge.element in atoms and low - 30.0 < edge.onset_ev < high:
+            total += atoms[edge.element] * edge_profile(edge, energy)
+    counts = np.random.default_rng(7).poisson(3000.0 * total).astype(float)
+    return measurement(energy + offset, counts)
+
+
+def eds(counts: dict[str, float], offset: float = 0.0) -> Measurement:
+    energy = np.arange(0.0, 20_000.0, 10.0)
+    total = 40.0 * np.exp(-energy / 6000.0)
+    for line in xray_lines():
+        if line.element in counts and line.energy_ev < 20_000.0:
+            sigma = float(detector_fwhm_ev(np.array(line.energy_ev), 130.0)) / 2.3548
+            peak = np.exp(-0.5 * ((energy - line.energy_ev) / sigma) ** 2)
+            total += counts[line.element] * line.weight * peak / sigma
+    noisy = np.random.default_rng(3).poisson(total).astype(float)
+    return measurement(energy + offset, noisy, Modality.EDS)
+
+
+@pytest.mark.parametrize("offset", [-10.0, 0.0, 10.0])
+def test_elements_and_offset_are_found_together(offset):
+    evidence = element_evidence(eels({"Ti": 1.0, "O": 3.0}, 400.0, 640.0, offset))
+    assert evidence.present() == {"Ti", "O"}
+    # Chemical shifts of some 2 eV cannot be told from an offset of the axis.
+    assert evidence.offset_ev == pytest.approx(offset, abs=3.0)
+    assert evidence.offset_su_ev > 0.5
+
+
+def test_a_narrow_window_is_enough_for_one_edge():
+    evidence = element_evidence(eels({"Mn": 1.0}, 632.0, 672.0, 6.0))
+    assert evidence.present() == {"Mn"}
+
+
+def test_what_the_range_cannot_show_is_absent_and_not_unlikely():
+    evidence = element_evidence(eels({"O": 1.0}, 500.0, 620.0))
+    assert "Fe" not in evidence.elements
+    assert "Al" not in evidence.elements
+    assert "not testable" in evidence.statement("Fe")
+
+
+def test_an_unseen_element_keeps_more_doubt_than_a_seen_one():
+    evidence = element_evidence(eels({"Mn": 1.0, "O": 2.0}, 500.0, 800.0))
+    iron = evidence.elements["Fe"]
+    assert iron.probability < 0.05
+    assert iron.detection_limit > 0.0
+    assert -iron.log_likelihood_ratio < evidence.elements["Mn"].log_likelihood_ratio
+
+
+def test_noise_without_an_edge_shows_nothing():
+    evidence = element_evidence(eels({}, 400.0, 700.0))
+    assert evidence.present() == frozenset()
+    assert "no core edge seen" in evidence.warnings
+
+
+def test_a_low_loss_spectrum_says_that_it_has_no_core_edge():
+    energy = np.arange(-5.0, 40.0, 0.1)
+    values = 1e5 * np.exp(-0.5 * (energy / 0.5) ** 2) + 100.0 / (1.0 + ((energy - 15) / 2) ** 2)
+    evidence = element_evidence(measurement(energy, values))
+    assert evidence.elements == {}
+    assert any("no core edge in range" in warning for warning in evidence.warnings)
+
+
+def test_units_and_scale_do_not_matter():
+    plain = eels({"Ti": 1.0, "O": 3.0}, 400.0, 640.0)
+    energy = plain.axis("energy")
+    first = element_evidence(plain)
+    for other in (
+        measurement(energy / 1000.0, plain.values, unit="keV"),
+        measurement(energy, plain.values * 1e-6),
+        measurement(energy[::-1], plain.values[::-1]),
+    ):
+        assert element_evidence(other).present() == first.present()
+
+
+def test_a_spectrum_image_is_summed_over_its_positions():
+    plain = eels({"O": 1.0}, 500.0, 620.0)
+    energy = plain.axis("energy")
+    cube = np.broadcast_to(plain.values / 6.0, (2, 3, energy.size))
+    axes = (
+        Axis("y", "nm", np.arange(2.0)),
+        Axis("x", "nm", np.arange(3.0)),
+        Axis("energy", "eV", energy),
+    )
+    image = measurement(energy, cube, axes=axes)
+    assert summed_spectrum(image)[1] == pytest.approx(plain.values)
+
+
+def test_nan_channels_are_left_out():
+    plain = eels({"O": 1.0}, 500.0, 620.0)
+    values = plain.values.copy()
+    values[::17] = np.nan
+    assert element_evidence(measurement(plain.axis("energy"), values)).present() == {"O"}
+
+
+@pytest.mark.parametrize("modality", [Modality.EELS, Modality.EDS])
+@pytest.mark.parametrize("level", [0.0, 5.0])
+def test_a_flat_record_shows_nothing(modality, level):
+    energy = np.repeat(np.arange(400.0, 520.0), 2)  # every channel written twice
+    evidence = element_evidence(measurement(energy, np.full(energy.size, level), modality))
+    assert evidence.present() == frozenset()
+    assert evidence.warnings
+
+
+def test_other_records_are_refused_with_the_reason():
+    plain = eels({"O": 1.0}, 500.0, 620.0)
+    image = measurement(plain.axis("energy"), plain.values, Modality.IMAGE)
+    with pytest.raises(ValueError, match=r"simulated\.msa.*EELS or EDS"):
+        element_evidence(image)
+    short = measurement(np.arange(5.0) + 500.0, np.ones(5))
+    with pytest.raises(ValueError, match="5 finite channels"):
+        element_evidence(short)
+
+
+@pytest.mark.parametrize("offset", [-10.0, 10.0])
+def test_eds_finds_elements_and_leaves_the_grid_out(offset):
+    evidence = element_evidence(eds({"Fe": 9e3, "Ni": 7e3, "O": 4e3, "Cu": 5e3}, offset))
+    assert evidence.present() == {"Fe", "Ni", "O"}
+    assert any(text.startswith("Cu") for text in evidence.artefacts)
+    assert evidence.elements["Cu"].artefact
+    # A tenth of the line width.
+    assert evidence.offset_ev == pytest.approx(offset, abs=6.0)
+
+
+def test_an_overlapped_line_does_not_make_an_element():
+    # V K-alpha (4952 eV) lies under Ti K-beta (4932 eV).
+    evidence = element_evidence(eds({"Ti": 3e4, "O": 1e4}))
+    assert evidence.present() == {"Ti", "O"}
+
+
+def test_the_curve_follows_the_data():
+    curve = element_evidence(eels({"Ti": 1.0, "O": 3.0}, 400.0, 640.0)).curve
+    misfit = np.abs(curve.model - curve.observed).mean() / np.ptp(curve.observed)
+    assert misfit < 0.03  # templates describe edges to about 2 % of their height
+    assert np.all(curve.background < curve.observed.max())
+    assert {name for name, _ in curve.markers["Ti"]} >= {"Ti L2,3"}
+
+
+def test_conflict_flags_another_material_only():
+    evidence = element_evidence(eels({"Ti": 1.0, "O": 3.0}, 400.0, 800.0))
+    own = conflict(evidence, {"Sr", "Ti", "O"})
+    assert not own.flagged
+    assert own.message == ""
+    other = conflict(evidence, {"Fe", "O"})
+    assert other.flagged
+    assert set(other.unexpected) == {"Ti"}
+    assert set(other.missing) == {"Fe"}
+    assert "Ti" in other.message
+
+
+def test_an_artefact_is_no_conflict():
+    grid = Finding(0.4, 5.0, ("Cu K",), 50.0, None, "the support grid")
+    evidence = ElementEvidence(Modality.EDS, {"Cu": grid}, 0.0, 3.0)
+    verdict = conflict(evidence, {"Al", "O"})
+    assert verdict.log_odds == 0.0
+    assert not verdict.flagged
+
+
+def test_nothing_tested_is_no_conflict():
+    evidence = ElementEvidence(Modality.EELS, {}, 0.0, 5.0)
+    assert conflict(evidence, {"Al", "O"}).log_odds == 0.0
+
+
+@pytest.mark.parametrize(
+    ("file", "truth"),
+    [
+        ("tem/sto/EELS_STO.dm3", {"Ti", "O"}),
+        ("tem/sto/EDS-STO.emd", {"Sr", "Ti", "O"}),
+        ("tem/eelsdb/12_test_3/data.msa", {"O"}),
+        ("tem/eelsdb/04_la0-7sr0-3mno3srtio3-001-heterostructure/data.msa", {"Mn"}),
+    ],
+)
+def test_measured_spectra(real, file, truth):
+    from xtalfuse.loaders import load
+
+    assert element_evidence(load(real / file)).present() == truth

@@ -11,6 +11,7 @@ import typer
 from xtalfuse.commands import library as library_cli
 from xtalfuse.commands import materials as materials_cli
 from xtalfuse.commands import microstructure as microstructure_cli
+from xtalfuse.commands import schema as schema_cli
 from xtalfuse.terminal import (
     INTERRUPTED,
     JsonOption,
@@ -170,6 +171,7 @@ def _as_document(outcome: Outcome) -> dict[str, Any]:
 
 app.command()(microstructure_cli.microstructure)
 app.command()(materials_cli.materials)
+app.command()(schema_cli.schema)
 
 
 @app.command()

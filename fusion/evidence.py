@@ -11,10 +11,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+# pydantic, which makes the schema, takes only this TypedDict before Python 3.12; it brings it
+from typing_extensions import TypedDict
+
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.spectrum.elements import ElementEvidence, prior_probability
 
 RULED_OUT = 0.03  # an element less probable than this is not looked for
+
+
+class ElementReport(TypedDict):
+    """One element in ``result.json``."""
+
+    probability: float
+    sources: list[str]  # what spoke for or against it; "given" when it was named by hand
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class ElementBelief:
             [i for i, e in enumerate(library.entries) if self.allows(e.crystal.elements)], int
         )
 
-    def to_dict(self) -> dict[str, dict[str, object]]:
+    def to_dict(self) -> dict[str, ElementReport]:
         """Plain values for ``result.json``."""
         if self.given is not None:
             return {e: {"probability": 1.0, "sources": ["given"]} for e in sorted(self.given)}

@@ -16,7 +16,7 @@ from xtalfuse.loaders.record import FileReport, Modality
 from xtalfuse.report.figures.pattern import png_bytes
 from xtalfuse.report.notation import with_uncertainty
 from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
-from xtalfuse.tasks.identify.answer import package_version
+from xtalfuse.tasks.base import package_version
 from xtalfuse.tasks.structure.analyse import Microstructure
 from xtalfuse.tasks.structure.properties import Property
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NotRequired
 
 import numpy as np
 
-from xtalfuse.loaders.record import FileReport
+# pydantic, which makes the schema, takes only this TypedDict before Python 3.12; it brings it
+from typing_extensions import TypedDict
+
+from xtalfuse.fusion.evidence import ElementReport
+from xtalfuse.tasks.base import Beside, Result
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,47 @@ class Cell:
     alpha: float | None
     beta: float | None
     gamma: float | None
+
+
+class PowderReport(TypedDict):
+    """What the powder pattern says about one phase; `powder.support.PhaseEvidence` in numbers."""
+
+    gain: float
+    margin: float
+    strain: float
+    support: float
+    lines: float
+    broadening: float
+    height: float
+    candidates: float
+    unexplained: float
+    misfit: float
+    best_rival: NotRequired[str]  # entry that would do best in its place
+
+
+class RingClassReport(TypedDict):
+    """What rings say about the class of a specimen of which nothing else is known."""
+
+    log_likelihood: float  # over that of "none of the library"
+    tied: int  # candidates that the rings cannot tell apart
+    observable: dict[str, str]  # cell parameter -> "observed", or why not
+    explained: float  # share of the ring intensity
+    families: list[str]  # lattices with these ratios of radii
+
+
+class EvidenceReport(TypedDict, total=False):
+    """What each modality says about one phase; one that could not tell is absent."""
+
+    xrd: PowderReport
+    elements: dict[str, float]  # probability of each of its elements, from the spectra
+    rings: dict[str, float] | RingClassReport  # log likelihood over "none", by file
+
+
+class FitReport(TypedDict):
+    """How well the calculated pattern fits; null where there is none."""
+
+    r_wp: float | None
+    gof: float | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +81,7 @@ class PhaseAnswer:
     cell: Cell
     cell_su: Cell
     confidence: float  # calibrated probability that this class is present
-    evidence: dict[str, Any]  # one entry per modality that had a say
+    evidence: EvidenceReport
 
 
 @dataclass(frozen=True)
@@ -84,32 +128,22 @@ class Panel:
     marks: tuple[tuple[str, float], ...] = ()  # label and position on x
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Everything that is said about one specimen."""
+@dataclass(frozen=True, kw_only=True)
+class Answer(Result):
+    """Everything that is said about one specimen.
 
-    specimen: str
-    files: tuple[FileReport, ...]
-    elements: dict[str, Any]
+    Parameters
+    ----------
+    elements : what is known of each, and from where
+    phases : that it holds
+    unknown : what the library does not hold
+    fit : of the powder pattern
+    curves, panels : behind the figures
+    """
+
+    elements: dict[str, ElementReport]
     phases: tuple[PhaseAnswer, ...]
     unknown: Unknown
-    warnings: tuple[str, ...]
-    fit: dict[str, float | None]  # r_wp, gof
-    seconds: dict[str, float]
-    version: str
-    curves: Curves | None = None
-    panels: tuple[Panel, ...] = ()  # small figures; not written to ``result.json``
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of ``result.json``: plain JSON values, no arrays."""
-        plain = asdict(replace(self, curves=None, panels=()))
-        del plain["curves"], plain["panels"]
-        return plain
-
-
-def package_version() -> str:
-    """Version of xtalfuse that is installed, for the files it writes."""
-    try:
-        return version("xtalfuse")
-    except PackageNotFoundError:
-        return "unknown"
+    fit: FitReport
+    curves: Beside[Curves | None] = None
+    panels: Beside[tuple[Panel, ...]] = ()

@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.datasets.library.build import Library, builtin
+from xtalfuse.datasets.library.shelf import Entry
 from xtalfuse.encoders.pattern import peak_d
 from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, ring_profile
 from xtalfuse.encoders.spectrum.elements import ElementEvidence, conflict, element_evidence
 from xtalfuse.fusion.evidence import ElementBelief, join_elements
 from xtalfuse.loaders.record import FileReport, Measurement, Modality, Record
+from xtalfuse.tasks.base import package_version
 from xtalfuse.tasks.identify.answer import (
     Answer,
     Cell,
     Curves,
+    EvidenceReport,
     PhaseAnswer,
     UnexplainedPeak,
     Unknown,
-    package_version,
 )
 from xtalfuse.tasks.identify.powder.cautions import cautions
 from xtalfuse.tasks.identify.powder.phase import FoundPhase, PatternAnswer, analyse_pattern
@@ -289,9 +291,9 @@ def _phase_answer(work: _Work, found: PatternAnswer, index: int, numbers: _Numbe
     )
 
 
-def _evidence(work: _Work, phase: FoundPhase, entry: Any) -> dict[str, Any]:
+def _evidence(work: _Work, phase: FoundPhase, entry: Entry) -> EvidenceReport:
     """What each record said about one phase; a record that could not tell is left out."""
-    said: dict[str, Any] = {"xrd": phase.evidence.to_dict()}
+    said: EvidenceReport = {"xrd": phase.evidence.to_dict()}
     rivals = [r.entry for r in phase.rivals if r.entry is not None]
     if rivals:
         said["xrd"]["best_rival"] = work.library.entries[rivals[0]].id
@@ -303,9 +305,13 @@ def _evidence(work: _Work, phase: FoundPhase, entry: Any) -> dict[str, Any]:
         }
         if tested:
             said["elements"] = tested
-    for name, profile, evidence in work.rings:
-        if profile.sharp and entry.id in evidence.log_likelihoods:
-            said.setdefault("rings", {})[name] = round(evidence.log_likelihoods[entry.id], 2)
+    rings = {
+        name: round(evidence.log_likelihoods[entry.id], 2)
+        for name, profile, evidence in work.rings
+        if profile.sharp and entry.id in evidence.log_likelihoods
+    }
+    if rings:
+        said["rings"] = rings
     return said
 
 

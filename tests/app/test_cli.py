@@ -254,3 +254,15 @@ def test_help_has_examples_and_version():
     done = run.invoke(cli.app, ["identify", "--help"])
     assert "xtalfuse identify scan.xrdml" in done.stdout
     assert run.invoke(cli.app, ["--version"]).stdout.startswith("xtalfuse ")
+
+
+def test_the_schema_of_a_task_is_printed():
+    result = run.invoke(cli.app, ["schema", "identify"])
+    assert result.exit_code == 0
+    assert "phases" in json.loads(result.stdout)["required"]
+
+
+def test_the_schema_of_an_unknown_task_names_the_nearest():
+    result = run.invoke(cli.app, ["schema", "identfy"])
+    assert result.exit_code == 2
+    assert "did you mean 'identify'" in result.stderr

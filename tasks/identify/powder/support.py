@@ -6,10 +6,12 @@ The same numbers are the input of the calibrated confidence (`xtalfuse.fusion.ca
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
+from xtalfuse.tasks.identify.answer import PowderReport
 from xtalfuse.tasks.identify.powder.fit import PRIOR_STRAIN, PatternFit
 from xtalfuse.tasks.identify.powder.search import SearchResult
 
@@ -63,9 +65,10 @@ class PhaseEvidence:
             ]
         )
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> PowderReport:
         """Plain values, rounded for a report."""
-        return {key: round(float(value), 4) for key, value in asdict(self).items()}
+        rounded = {key: round(float(value), 4) for key, value in asdict(self).items()}
+        return cast(PowderReport, rounded)
 
 
 FEATURES = (

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from xtalfuse.loaders.record import (
     Axis,
@@ -28,7 +29,7 @@ from xtalfuse.physics.spectroscopy import (
     power_law,
     xray_lines,
 )
-from xtalfuse.tasks.identify.answer import Cell
+from xtalfuse.tasks.identify.answer import Answer, Cell
 from xtalfuse.tasks.identify.pipeline import identify
 
 TRUE = {"corundum": 0.5, "fluorite": 0.2, "zincite": 0.3}
@@ -302,3 +303,35 @@ def test_refinement_keeps_the_phases_and_refines_their_cells(powder, references)
     # zero and displacement are free beside the cell
     assert fluorite.cell.a == pytest.approx(1.002 * reference, rel=3e-4)
     assert fluorite.cell.a == pytest.approx(fluorite.cell.c, rel=1e-9)
+
+
+def from_json(document: dict) -> Answer:
+    """The answer that a document of the promised form stands for."""
+    return TypeAdapter(Answer).validate_json(json.dumps(document), strict=True)
+
+
+@pytest.mark.parametrize(
+    "answer_of",
+    [
+        lambda alone, library, gold, pattern: alone,
+        lambda alone, library, gold, pattern: identify(
+            record(pattern, eds({"Al": 50_000, "O": 30_000}), rings(gold, 0.005)),
+            library,
+            refine=False,
+        ),
+        lambda alone, library, gold, pattern: identify(record(rings(gold)), library),
+        lambda alone, library, gold, pattern: identify(record(), library),
+    ],
+    ids=["pattern", "all modalities", "rings", "nothing"],
+)
+def test_what_is_written_has_the_form_of_the_schema(answer_of, alone, references, gold, pattern):
+    document = answer_of(alone, references, gold, pattern).to_dict()
+    # nothing is written that the schema does not name: it would be lost on the way back
+    assert from_json(document).to_dict() == document
+
+
+def test_a_document_of_another_form_is_told(alone):
+    document = alone.to_dict()
+    del document["phases"][0]["evidence"]["xrd"]["margin"]
+    with pytest.raises(ValidationError, match="margin"):
+        from_json(document)

@@ -17,7 +17,8 @@ from typing_extensions import TypedDict
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.spectrum.elements import ElementEvidence, prior_probability
 
-RULED_OUT = 0.03  # an element less probable than this is not looked for
+RULED_OUT = 0.03  # an element less probable than this is not looked for,
+SPEAKS_AGAINST = -0.5 * np.log(10.0)  # if the records made it so: "substantial" for Jeffreys
 
 
 class ElementReport(TypedDict):
@@ -46,7 +47,19 @@ class ElementBelief:
         """Whether a phase of these elements is worth looking for."""
         if self.given is not None:
             return self.given.issuperset(elements)
-        return all(self.probability.get(e, 1.0) >= RULED_OUT for e in elements)
+        return not any(self.rules_out(e) for e in elements)
+
+    def rules_out(self, element: str) -> bool:
+        """Whether the records speak against an element, and so much that it need not be tried.
+
+        An element that is rare before anybody looked is not ruled out by a record that says
+        nothing about it: its probability must have fallen.
+        """
+        probability = self.probability.get(element)
+        if probability is None or probability >= RULED_OUT:
+            return False
+        said = _log_odds(probability) - _log_odds(prior_probability(element))
+        return bool(said < SPEAKS_AGAINST)
 
     def candidates(self, library: Library) -> np.ndarray:
         """(m,) indices of the library entries that are worth looking for."""
@@ -87,7 +100,10 @@ def join_elements(
             ratio[element] = ratio.get(element, 0.0) + float(np.clip(value, -5.0, 30.0))
     probability = {}
     for element, value in ratio.items():
-        prior = prior_probability(element)
-        odds = value + np.log(prior) - np.log1p(-prior)
+        odds = value + _log_odds(prior_probability(element))
         probability[element] = float(1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0))))
     return ElementBelief(probability, None if given is None else frozenset(given), sources)
+
+
+def _log_odds(probability: float) -> float:
+    return float(np.log(probability) - np.log1p(-probability))

@@ -205,6 +205,7 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
         text = f"no core edge in range: {energy[0]:.0f} to {energy[-1]:.0f} eV"
         return ElementEvidence(Modality.EELS, {}, 0.0, OFFSETS[-1] / 2, warnings=(*warnings, text))
     low_loss = bool(warnings)
+    weight = 0.5 if low_loss else 1.0  # of what the spectrum says against the prior
     spectrum = bin_spectrum(energy[keep], intensity[keep])
     search = Search(spectrum, zero_loss=zero_loss)
     hypotheses = search.run()
@@ -224,15 +225,19 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
         ]
         if not any(edge.major for edge in inside) and probability <= _PRESENT:
             continue
-        log_odds = _clipped_log_odds(probability) * (0.5 if low_loss else 1.0)
-        prior = prior_probability(symbol)
-        ratio = log_odds - np.log(prior / (1.0 - prior))
+        prior_odds = _log_odds(prior_probability(symbol))
+        log_odds = weight * _bounded(_log_odds(probability), prior_odds)
+        log_odds += (1.0 - weight) * prior_odds
         seen = symbol in best.members
         gain = max(2.0 * _gain(search, best.members, symbol), 0.0) if seen else 0.0
         limit = None if seen else _detection_limit(search, best, symbol)
         names = tuple(edge.name for edge in inside) or (template.edges[0].name,)
         findings[symbol] = Finding(
-            float(expit(log_odds)), float(ratio), names, float(np.sqrt(gain)), limit
+            float(expit(log_odds)),
+            float(log_odds - prior_odds),
+            names,
+            float(np.sqrt(gain)),
+            limit,
         )
     if not best.members:
         warnings.append("no core edge seen")
@@ -258,10 +263,19 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
     )
 
 
-def _clipped_log_odds(probability: float) -> float:
-    edge = float(expit(-LOG_ODDS_LIMIT))
+def _log_odds(probability: float) -> float:
+    edge = 1e-12  # a sum over sets of elements may be 0 or 1
     clipped = float(np.clip(probability, edge, 1.0 - edge))
     return float(np.log(clipped / (1.0 - clipped)))
+
+
+def _bounded(log_odds: float, prior_odds: float) -> float:
+    """Log odds that one spectrum may give: no surer than `LOG_ODDS_LIMIT`, nor than before.
+
+    An element rarer than the limit stays as rare as it was; the limit is no evidence for it.
+    """
+    low, high = min(-LOG_ODDS_LIMIT, prior_odds), max(LOG_ODDS_LIMIT, prior_odds)
+    return float(np.clip(log_odds, low, high))
 
 
 def _gain(search: Search, members: dict[str, tuple[int, int]], symbol: str) -> float:
@@ -303,22 +317,19 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
     fit = fit_lines(energy, counts, beam_ev)
     strongest = max(fit.counts.values(), default=0.0)
     transmission = beam_ev > 40_000.0
+    suspects = {
+        symbol: _eds_artefact(fit, symbol, strongest, transmission) for symbol in fit.limits
+    }
+    ratios = {e: _line_ratio(fit, e, strongest) for e in fit.counts}
+    # Beside the grid and the film alone there was no specimen in which to miss an element.
+    specimen = any(ratio > 0.0 and not suspects[e] for e, ratio in ratios.items())
+    compared = strongest if specimen else 0.0
     findings, artefacts = {}, []
     for symbol, limit in fit.limits.items():
-        prior = prior_probability(symbol)
-        prior_odds = float(np.log(prior / (1.0 - prior)))
-        if symbol in fit.counts:
-            share = fit.counts[symbol] / max(strongest, 1.0)
-            # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
-            own = fit.gain[symbol] * (1.0 - fit.overlaps[symbol])
-            trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
-            ratio = 0.15 * own - 4.0 + trace
-        else:
-            # Amounts from 0.1 % to the strongest are equally likely on a log scale.
-            visible = np.log10(max(strongest, 1.0) / max(limit, 1e-3 * strongest, 1e-9)) / 3.0
-            ratio = float(np.log(np.clip(1.0 - visible, 0.02, 1.0)))
-        log_odds = float(np.clip(ratio + prior_odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT))
-        artefact = _eds_artefact(fit, symbol, strongest, transmission)
+        prior_odds = _log_odds(prior_probability(symbol))
+        ratio = ratios.get(symbol, _absence_ratio(limit, compared))
+        log_odds = _bounded(ratio + prior_odds, prior_odds)
+        artefact = suspects[symbol]
         if artefact:
             artefacts.append(f"{symbol}: {artefact}")
             log_odds = min(
@@ -329,7 +340,7 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
             log_odds - prior_odds,
             tuple(f"{symbol} {family}" for family in fit.families.get(symbol, ())),
             float(np.sqrt(2.0 * max(fit.gain.get(symbol, 0.0), 0.0))),
-            limit / strongest if strongest and symbol not in fit.counts else None,
+            limit / compared if compared and symbol not in fit.counts else None,
             artefact,
         )
     axis = fit.axis
@@ -349,6 +360,24 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
     return ElementEvidence(
         Modality.EDS, findings, axis.offset_ev, 3.0, tuple(artefacts), tuple(warnings), curve
     )
+
+
+def _line_ratio(fit: EdsFit, symbol: str, strongest: float) -> float:
+    """Log-likelihood ratio of an element whose lines were fitted."""
+    share = fit.counts[symbol] / max(strongest, 1.0)
+    # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
+    own = fit.gain[symbol] * (1.0 - fit.overlaps[symbol])
+    trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
+    return float(0.15 * own - 4.0 + trace)
+
+
+def _absence_ratio(limit: float, compared: float) -> float:
+    """Log-likelihood ratio of an element without lines; 0 where it could not be told.
+
+    Amounts from 0.1 % to the strongest element are equally likely on a log scale.
+    """
+    visible = np.log10(max(compared, 1.0) / max(limit, 1e-3 * compared, 1e-9)) / 3.0
+    return float(np.log(np.clip(1.0 - visible, 0.02, 1.0)))
 
 
 def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool) -> str:

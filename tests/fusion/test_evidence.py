@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gemmi
 import numpy as np
 import pytest
 
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.encoders.spectrum.elements import ElementEvidence, Finding
-from xtalfuse.fusion.evidence import ElementBelief, join_elements
+from xtalfuse.fusion.evidence import RULED_OUT, ElementBelief, join_elements
 from xtalfuse.loaders.record import Modality
 
 
@@ -85,3 +86,34 @@ def test_candidates_leave_out_what_is_ruled_out(references):
     names = {references.entries[i].id for i in belief.candidates(references)}
     assert not names & {"hematite", "magnetite", "iron_alpha", "magnesioferrite"}
     assert {"rutile", "corundum"} <= names
+
+
+ELEMENTS = [gemmi.Element(z).name for z in range(1, 93)]
+
+
+@pytest.mark.parametrize("symbol", ELEMENTS)
+def test_law_6_a_record_that_tests_and_sees_nothing_rules_nothing_out(symbol):
+    silent = join_elements([("a.msa", spectrum(**{symbol: 0.0}))])
+    assert silent.allows([symbol])
+    assert silent.probability[symbol] == pytest.approx(prior_probability(symbol))
+    grid = join_elements([("a.msa", spectrum({symbol: "the support grid"}, **{symbol: 20.0}))])
+    assert grid.allows([symbol])
+    # nor does either give back what another record took, or take what it gave
+    for said in (-5.0, 5.0):
+        told = [("b.msa", spectrum(**{symbol: said}))]
+        alone = join_elements(told)
+        for other in (spectrum(**{symbol: 0.0}), spectrum({symbol: "a film"}, **{symbol: 9.0})):
+            both = join_elements([*told, ("a.msa", other)])
+            assert both.allows([symbol]) == alone.allows([symbol])
+            assert both.probability == alone.probability
+
+
+@pytest.mark.parametrize("symbol", ELEMENTS)
+def test_evidence_against_an_element_rules_it_out_however_common_it_is(symbol):
+    assert not join_elements([("a.msa", spectrum(**{symbol: -5.0}))]).allows([symbol])
+
+
+def test_law_6_is_not_vacuous():
+    # what the law forbids: to compare the probability of one element with a number alone
+    silent = join_elements([("a.msa", spectrum(**dict.fromkeys(ELEMENTS, 0.0)))])
+    assert sum(p < RULED_OUT for p in silent.probability.values()) > 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.encoders.spectrum.elements import (
     ElementEvidence,
     Finding,
@@ -91,6 +92,51 @@ def test_a_low_loss_spectrum_says_that_it_has_no_core_edge():
     evidence = element_evidence(measurement(energy, values))
     assert evidence.elements == {}
     assert any("no core edge in range" in warning for warning in evidence.warnings)
+
+
+def low_loss(seed: int) -> Measurement:
+    """Zero loss, plasmon and its tail up to 300 eV: no edge anywhere."""
+    energy = np.arange(-5.0, 300.0, 0.25)
+    mean = 2e6 * np.exp(-0.5 * (energy / 0.5) ** 2) + 1e5 / (1.0 + ((energy - 15.0) / 3.0) ** 2)
+    mean += 4e4 * np.exp(-np.maximum(energy, 0.0) / 30.0) * (energy > 3.0)
+    return measurement(energy, np.random.default_rng(seed).poisson(mean).astype(float))
+
+
+def featureless(kind: str, seed: int) -> Measurement:
+    rng = np.random.default_rng(seed)
+    if kind == "low loss":
+        return low_loss(seed)
+    if kind == "core loss":
+        energy = np.arange(100.0, 2000.0)
+        return measurement(energy, rng.poisson(3e5 * (energy / 100.0) ** -3).astype(float))
+    energy = np.arange(0.0, 20_000.0, 10.0)
+    mean = 40.0 * np.exp(-energy / 6000.0)
+    return measurement(energy, rng.poisson(mean).astype(float), Modality.EDS)
+
+
+@pytest.mark.parametrize("kind", ["low loss", "core loss", "EDS"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_spectrum_without_a_feature_makes_no_element_likelier(kind, seed):
+    evidence = element_evidence(featureless(kind, seed))
+    assert len(evidence.elements) > 40
+    for symbol, finding in evidence.elements.items():
+        # noise may look a little like an edge; the rarest are those that nothing may raise
+        assert finding.log_likelihood_ratio < 0.5, symbol
+        odds = np.log(prior_probability(symbol)) - np.log1p(-prior_probability(symbol))
+        said = np.log(finding.probability) - np.log1p(-finding.probability)
+        assert said - odds == pytest.approx(finding.log_likelihood_ratio, abs=1e-9)
+
+
+def test_a_grid_and_a_film_without_a_specimen_say_nothing():
+    evidence = element_evidence(eds({"Cu": 5e4, "C": 2e4}))
+    assert {"Cu", "C"} <= {e for e, f in evidence.elements.items() if f.artefact}
+    silent = [f for f in evidence.elements.values() if not f.features]
+    assert len(silent) > 70
+    assert all(f.log_likelihood_ratio == pytest.approx(0.0, abs=1e-9) for f in silent)
+    assert all(f.detection_limit is None for f in silent)
+    # beside a specimen what is not seen is missing
+    beside = element_evidence(eds({"Cu": 5e4, "C": 2e4, "Ti": 4e4, "O": 3e4}))
+    assert beside.elements["Au"].log_likelihood_ratio < -1.0
 
 
 def test_units_and_scale_do_not_matter():

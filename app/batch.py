@@ -138,7 +138,6 @@ def work(job: Job) -> Outcome:
     """
     from xtalfuse.loaders import load_specimen
     from xtalfuse.loaders.record import UnreadableFileError
-    from xtalfuse.report.figures.panels import likely_elements, spectrum_panels
     from xtalfuse.report.phases import write_report
     from xtalfuse.tasks.identify.pipeline import identify
 
@@ -149,9 +148,6 @@ def work(job: Job) -> Outcome:
         if record.measurements:
             library = _library(options.library)
             answer = identify(record, library, elements=options.elements, refine=options.refine)
-            if not answer.panels:
-                panels = spectrum_panels(record, likely_elements(answer))
-                answer = replace(answer, panels=panels)
         else:
             answer = nothing_usable(record)
         write_report(answer, job.folder)

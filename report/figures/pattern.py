@@ -227,7 +227,10 @@ def panel_figure(panel: Panel) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 2.7), layout="constrained")
         axes = figure.subplots()
-        axes.plot(panel.x, panel.y, lw=0.9, color=INK, zorder=3)
+        # what was recorded in grey and the model over it in ink, as in the pattern's figure
+        axes.plot(panel.x, panel.y, lw=0.9, color=OBSERVED if panel.lines else INK, zorder=3)
+        for (_, values), colour in zip(panel.lines, (INK, MUTED), strict=False):
+            axes.plot(panel.x, values, lw=0.8, color=colour, zorder=4)
         axes.set_xlim(float(np.nanmin(panel.x)), float(np.nanmax(panel.x)))
         low, high = float(np.nanmin(panel.y)), float(np.nanmax(panel.y))
         axes.set_ylim(low, low + 1.3 * (high - low or 1.0))

@@ -126,6 +126,7 @@ class Panel:
     x_label: str
     y_label: str = ""
     marks: tuple[tuple[str, float], ...] = ()  # label and position on x
+    lines: tuple[tuple[str, np.ndarray], ...] = ()  # name and further curves over x: a model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,18 +1,68 @@
-"""The answer of a specimen of which only electron diffraction rings are known."""
+"""Second stage: what rings say; and the answer where nothing else is known of a specimen."""
 
 from __future__ import annotations
+
+import time
+from pathlib import Path
 
 import numpy as np
 
 from xtalfuse.datasets.library.build import Library
-from xtalfuse.encoders.rings.profile import RingProfile
-from xtalfuse.tasks.identify.answer import Cell, Panel, PhaseAnswer
-from xtalfuse.tasks.identify.rings.match import CandidateEvidence, RingEvidence
+from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, ring_profile
+from xtalfuse.fusion.evidence import ElementBelief
+from xtalfuse.loaders.record import Modality, Record
+from xtalfuse.tasks.identify.answer import Cell, PhaseAnswer, Unknown
+from xtalfuse.tasks.identify.rings.match import (
+    CandidateEvidence,
+    RingEvidence,
+    library_candidates,
+    ring_evidence,
+)
+from xtalfuse.tasks.identify.stages import Conclusion, RingReading, RingsSaid
 
 CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 NO_CELL = Cell(None, None, None, None, None, None)
 LIBRARY_HOLDS_IT = 0.95  # rings alone never make it more certain than this
 EVIDENCE_NEEDED = 3.0  # natural log; chance agreement of a few ratios
+
+
+def read_rings(record: Record, library: Library, belief: ElementBelief) -> RingsSaid:
+    """Rings of each diffraction pattern, held against the library.
+
+    Parameters
+    ----------
+    record : of the specimen
+    library : references to look among
+    belief : about the elements; entries of elements that it rules out are not compared
+    """
+    begin = time.perf_counter()
+    readings: list[RingReading] = []
+    warnings: list[str] = []
+    reasons: dict[str, str] = {}
+    for measurement in record.of(Modality.DIFFRACTION):
+        path = measurement.provenance.path
+        name = Path(path).name
+        try:
+            profile = ring_profile(measurement)
+        except (NotRingsError, ValueError) as error:
+            reasons[path] = str(error)
+            continue
+        candidates = library_candidates(library, belief.candidates(library))
+        readings.append(RingReading(name, profile, ring_evidence(profile, candidates)))
+        warnings += [f"{name}: {text}" for text in profile.warnings]
+    seconds = {"rings": time.perf_counter() - begin} if readings else {}
+    return RingsSaid(tuple(readings), tuple(warnings), reasons, seconds)
+
+
+def conclude_from_rings(rings: RingsSaid, library: Library) -> Conclusion:
+    """A specimen of which only electron diffraction is known: a class of tied candidates."""
+    best = max(rings.readings, key=lambda reading: len(reading.profile.sharp))
+    phase, belongs = ring_answer(best.profile, best.evidence, library)
+    return Conclusion(
+        phases=() if phase is None else (phase,),
+        unknown=Unknown(round(1.0 - belongs, 4)),
+        urgent=(f"{best.name}: {best.evidence.statement}",),
+    )
 
 
 def ring_answer(
@@ -70,20 +120,4 @@ def _observed_cell(
     return (
         Cell(*(value if s else None for value, s in zip(lengths, seen, strict=True))),
         Cell(*(value if s else None for value, s in zip(su, seen, strict=True))),
-    )
-
-
-def ring_panel(name: str, profile: RingProfile, evidence: RingEvidence) -> Panel:
-    """Radial profile with the rings that the best candidate explains."""
-    marks: tuple[tuple[str, float], ...] = ()
-    if evidence.tied:
-        matches = evidence.of(evidence.tied[0]).matches
-        marks = tuple((" ".join(map(str, m.hkl[0])), m.radius_px) for m in matches if m.hkl)
-    return Panel(
-        f"{name}: rings",
-        profile.radius_px,
-        profile.intensity - profile.background,
-        "radius (px)",
-        "intensity above background",
-        marks,
     )

@@ -201,6 +201,9 @@ def test_without_diffraction_there_are_elements_and_no_phases(references):
     assert answer.unknown.probability == 1.0
     assert answer.elements["Ti"]["probability"] > 0.9
     assert "no diffraction record" in answer.warnings[0]
+    (panel,) = answer.panels  # the spectrum with what was fitted to it
+    assert [name for name, _ in panel.lines] == ["model", "background"]
+    assert "Ti Ka" in dict(panel.marks)
 
 
 def test_an_empty_record_says_nothing(references):
@@ -264,6 +267,7 @@ def test_rings_never_change_the_numbers_of_a_powder_pattern(pattern, references,
     assert fractions(answer) == fractions(alone)
     assert [p.cell for p in answer.phases] == [p.cell for p in alone.phases]
     assert "rings" in answer.phases[0].evidence
+    assert [panel.title for panel in answer.panels] == ["rings.dm3: rings"]
 
 
 @pytest.mark.parametrize(("entry", "flagged"), [("periclase", True), ("silicon", False)])

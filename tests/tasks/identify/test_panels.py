@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from xtalfuse.encoders.spectrum.elements import SpectrumCurve
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
     Measurement,
     Modality,
     Provenance,
-    Record,
 )
-from xtalfuse.report.figures.panels import likely_elements, spectrum_panel, spectrum_panels
+from xtalfuse.tasks.identify.panels import likely_elements, spectrum_panel
 
 
 def spectrum(modality: Modality, energy: np.ndarray, values: np.ndarray, *others: Axis):
@@ -49,10 +49,16 @@ def test_a_map_of_spectra_is_summed_and_negative_counts_do_not_break_it():
     assert np.isfinite(panel.y).all()
 
 
-def test_only_spectra_are_drawn_and_only_likely_elements_marked(answer):
-    energy = np.linspace(400.0, 900.0, 50)
-    eels = spectrum(Modality.EELS, energy, np.ones(50))
-    record = Record("s", "s", (eels,))
-    assert len(spectrum_panels(record, {"O"})) == 1
-    assert spectrum_panels(Record("s", "s", ()), {"O"}) == ()
-    assert likely_elements(answer) == {"Al", "O", "Ca", "F"}
+def test_what_was_fitted_is_drawn_and_marks_what_the_spectrum_shows():
+    energy = np.linspace(400.0, 900.0, 100)
+    markers = {"O": (("O K", 534.0),)}  # where the fit puts it, 2 eV off the table
+    curve = SpectrumCurve(energy, np.full(100, 9.0), np.full(100, 4.0), np.ones(100), markers)
+    panel = spectrum_panel(spectrum(Modality.EELS, energy, np.ones(100)), {"O", "Fe"}, curve)
+    assert dict(panel.marks)["O K"] == 534.0
+    assert "Fe L2,3" in dict(panel.marks)
+    lines = {name: float(values[0]) for name, values in panel.lines}
+    assert (float(panel.y[0]), lines) == (3.0, {"model": 2.0, "background": 1.0})
+
+
+def test_only_likely_elements_are_marked(answer):
+    assert likely_elements(answer.elements, answer.phases) == {"Al", "O", "Ca", "F"}

@@ -1,0 +1,244 @@
+"""Third stage: the powder pattern, and the answer with the other records as evidence beside it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from xtalfuse.datasets.library.build import Library
+from xtalfuse.datasets.library.shelf import Entry
+from xtalfuse.encoders.pattern import peak_d
+from xtalfuse.fusion.evidence import ElementBelief
+from xtalfuse.loaders.record import Measurement
+from xtalfuse.tasks.identify.answer import (
+    Cell,
+    Curves,
+    EvidenceReport,
+    FitReport,
+    PhaseAnswer,
+    UnexplainedPeak,
+    Unknown,
+)
+from xtalfuse.tasks.identify.powder.cautions import cautions
+from xtalfuse.tasks.identify.powder.phase import FoundPhase, PatternAnswer, analyse_pattern
+from xtalfuse.tasks.identify.powder.search import gain, weight_fractions
+from xtalfuse.tasks.identify.powder.uncertainty import fit_uncertainty
+from xtalfuse.tasks.identify.stages import Conclusion, RingsSaid, SpectraSaid
+
+FREE_GAIN = 10.0  # from here on the pattern overrules the elements that spectra gave
+
+
+def search_pattern(
+    measurement: Measurement, library: Library, belief: ElementBelief
+) -> PatternAnswer:
+    """Search among the elements that spectra gave, then without them if the pattern asks for it.
+
+    A spectrum sees a small place, or another specimen; it must not cost the answer of the
+    powder pattern. Elements named by hand are not questioned.
+    """
+    entries = belief.candidates(library)
+    found = analyse_pattern(measurement, library, entries)
+    if belief.given is not None or len(entries) == len(library):
+        return found
+    free = analyse_pattern(measurement, library)
+    return free if gain(found.fit, free.fit) > FREE_GAIN else found
+
+
+def conclude_from_pattern(
+    measurement: Measurement,
+    library: Library,
+    found: PatternAnswer,
+    said: tuple[SpectraSaid, RingsSaid],
+    *,
+    refine: bool,
+) -> Conclusion:
+    """Phases of a powder pattern with the numbers that are reported.
+
+    Parameters
+    ----------
+    measurement : the pattern
+    found : of its search
+    said : by spectra and rings, as evidence for each phase
+    refine : whether a Rietveld refinement gives the numbers
+    """
+    name = Path(measurement.provenance.path).name
+    warnings = cautions(found, library)
+    if measurement.provenance.metadata.get("powder_doubtful"):
+        warnings.append(
+            f"{name}: its optics or scan speak against a powder; textured films give wrong "
+            "fractions"
+        )
+    warnings += [f"{name}: {text}" for text in measurement.provenance.warnings]
+    numbers, seconds = _fast_numbers(found), {}
+    if refine and found.fit.phases:
+        begin = time.perf_counter()
+        numbers, told = _refined(measurement, library, found, numbers)
+        warnings += told
+        seconds["refinement"] = time.perf_counter() - begin
+    phases = [
+        _phase_answer(library, found, index, numbers, said) for index in range(len(found.phases))
+    ]
+    unknown = found.unknown_probability if found.phases else 1.0
+    return Conclusion(
+        phases=tuple(sorted(phases, key=lambda p: -(p.weight_fraction or 0.0))),
+        unknown=Unknown(round(unknown, 4), _unexplained(found)),
+        fit=FitReport(r_wp=numbers.r_wp, gof=numbers.gof),
+        curves=_curves(library, found),
+        warnings=tuple(warnings),
+        seconds=seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Fractions and cells that are reported, in the order of the phases of the fit."""
+
+    fractions: np.ndarray
+    fractions_su: np.ndarray
+    cells: list[tuple[float, ...]]
+    cells_su: list[tuple[float | None, ...]]
+    r_wp: float | None
+    gof: float | None
+
+
+def _fast_numbers(found: PatternAnswer) -> _Numbers:
+    """Numbers of the fast fit."""
+    fit = found.fit
+    spread = fit_uncertainty(found.fitter, fit)
+    residual = found.signal.intensity - fit.calculated
+    weight = 1.0 / found.signal.variance
+    r_wp = np.sqrt(np.sum(weight * residual**2) / np.sum(weight * found.signal.intensity**2))
+    return _Numbers(
+        weight_fractions(fit),
+        spread.weight_fraction,
+        [p.model.cell(p.state) for p in fit.phases],
+        list(spread.cell),
+        round(float(r_wp), 4),
+        round(float(np.sqrt(np.mean(weight * residual**2))), 3),
+    )
+
+
+def _refined(
+    measurement: Measurement, library: Library, found: PatternAnswer, fast: _Numbers
+) -> tuple[_Numbers, tuple[str, ...]]:
+    """Numbers of the refinement, or of the fast fit where that is the better one; warnings."""
+    from xtalfuse.tasks.identify.powder.refine import refine
+
+    entries = [library.entries[p.entry] for p in found.phases]
+    outcome = refine(
+        measurement, [e.crystal for e in entries], found.fit, names=[e.name for e in entries]
+    )
+    if outcome.status == "failed":
+        return fast, tuple(outcome.warnings)
+    use = outcome.use_fractions
+    su = np.array(
+        [np.nan if p.weight_fraction_su is None else p.weight_fraction_su for p in outcome.phases]
+    )
+    refined = _Numbers(
+        np.array([p.weight_fraction for p in outcome.phases]) if use else fast.fractions,
+        np.where(np.isnan(su), fast.fractions_su, su) if use else fast.fractions_su,
+        [p.cell for p in outcome.phases],
+        [p.cell_su for p in outcome.phases],
+        None if outcome.r_wp is None else round(outcome.r_wp, 4),
+        None if outcome.gof is None else round(outcome.gof, 3),
+    )
+    return refined, tuple(outcome.warnings)
+
+
+def _phase_answer(
+    library: Library,
+    found: PatternAnswer,
+    index: int,
+    numbers: _Numbers,
+    said: tuple[SpectraSaid, RingsSaid],
+) -> PhaseAnswer:
+    phase = found.phases[index]
+    entry = library.entries[phase.entry]
+    su = float(numbers.fractions_su[index]) if len(found.phases) > 1 else 0.0
+    return PhaseAnswer(
+        name=entry.name,
+        formula=entry.formula,
+        space_group_number=entry.crystal.space_group_number,
+        entry=entry.id,
+        equivalents=library.equivalents(phase.entry),
+        weight_fraction=round(float(numbers.fractions[index]), 6),
+        weight_fraction_su=round(su, 6),
+        cell=Cell(*(float(v) for v in numbers.cells[index])),
+        cell_su=Cell(*(None if v is None else float(v) for v in numbers.cells_su[index])),
+        confidence=round(phase.probability, 4),
+        evidence=_evidence(library, phase, entry, said),
+    )
+
+
+def _evidence(
+    library: Library, phase: FoundPhase, entry: Entry, said: tuple[SpectraSaid, RingsSaid]
+) -> EvidenceReport:
+    """What each record said about one phase; a record that could not tell is left out."""
+    spectra, rings = said
+    report: EvidenceReport = {"xrd": phase.evidence.to_dict()}
+    rivals = [r.entry for r in phase.rivals if r.entry is not None]
+    if rivals:
+        report["xrd"]["best_rival"] = library.entries[rivals[0]].id
+    if spectra.belief.given is None:
+        tested = {
+            e: round(spectra.belief.probability[e], 4)
+            for e in sorted(entry.crystal.elements)
+            if e in spectra.belief.probability
+        }
+        if tested:
+            report["elements"] = tested
+    by_file = {
+        r.name: round(r.evidence.log_likelihoods[entry.id], 2)
+        for r in rings.readings
+        if r.profile.sharp and entry.id in r.evidence.log_likelihoods
+    }
+    if by_file:
+        report["rings"] = by_file
+    return report
+
+
+def _unexplained(found: PatternAnswer) -> tuple[UnexplainedPeak, ...]:
+    tallest = max(float(found.signal.net.max(initial=0.0)), 1e-12)
+    peaks = found.unexplained
+    d = peak_d(peaks, found.signal.radiation)
+    return tuple(
+        UnexplainedPeak(
+            round(float(d[i]), 4),
+            round(float(peaks.two_theta_deg[i]), 3),
+            round(float(peaks.height[i]) / tallest, 4),
+            round(float(peaks.significance[i]), 1),
+        )
+        for i in range(min(len(d), 40))
+    )
+
+
+def _curves(library: Library, found: PatternAnswer) -> Curves:
+    """Arrays behind the figure: profile, ticks and missing lines of each phase."""
+    fit, signal = found.fit, found.signal
+    ticks, parts, missing = {}, {}, {}
+    low, high = signal.range_deg
+    for phase in fit.phases:
+        name = library.entries[phase.entry].id
+        position = phase.model.positions(phase.state, fit.instrument)
+        strength = phase.model.seen_strength(phase.state, fit.instrument)
+        drawn = (position > low) & (position < high) & (strength > 2e-3 * strength.max())
+        ticks[name] = position[drawn]
+        parts[name] = phase.scale * found.fitter.columns(phase, fit.instrument).profile
+        if phase.state.adjust is not None:
+            bare = replace(phase.state, adjust=None)
+            expected = phase.model.seen_strength(bare, fit.instrument)
+            weak = drawn & (phase.state.adjust < 0.25) & (expected > 0.1 * expected.max())
+            missing[name] = position[weak]
+    return Curves(
+        signal.two_theta_deg,
+        signal.intensity,
+        fit.calculated,
+        fit.background,
+        ticks,
+        parts,
+        missing,
+        signal.radiation.primary_angstrom,
+    )

@@ -9,7 +9,7 @@ import re
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -19,14 +19,15 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtalfuse import log
 from xtalfuse.options import UsageError, open_library
 
 if TYPE_CHECKING:
     from xtalfuse.datasets.library.build import Library
-    from xtalfuse.loaders.record import Record
+    from xtalfuse.loaders.record import FileReport, Record
     from xtalfuse.tasks.identify.answer import Answer
 
-
+logger = logging.getLogger(__name__)
 DIED = "the process that worked on this specimen died; is there enough memory?"
 
 
@@ -144,13 +145,20 @@ def work(job: Job) -> Outcome:
     options = job.options
     _hush()
     try:
+        logger.info("%s: reading", job.path)
         record = load_specimen(job.path, wavelength=options.wavelength, elements=options.elements)
+        for file in record.files:
+            told = f"{file.modality} by {file.reader}" if file.used else file.reason
+            logger.info("%s: %s", file.path, told)
         if record.measurements:
+            logger.info("%s: identifying", job.path)
             library = _library(options.library)
             answer = identify(record, library, elements=options.elements, refine=options.refine)
         else:
             answer = nothing_usable(record)
+        logger.info("%s: done in %s", job.path, _in_words(answer.seconds))
         write_report(answer, job.folder)
+        logger.info("%s: written", job.folder)
         (job.folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
     except UnreadableFileError as error:
         return Outcome(job, Status.UNUSABLE, error=str(error))
@@ -158,6 +166,11 @@ def work(job: Job) -> Outcome:
         place = keep_traceback(job.folder / "crash.txt")
         return Outcome(job, Status.CRASHED, error=f"{type(error).__name__}: {error}; see {place}")
     return Outcome(job, status_of(answer), replace(answer, curves=None, panels=()))
+
+
+def _in_words(seconds: Mapping[str, float]) -> str:
+    """Time spent on each step: ``"search 0.8 s, refinement 3.1 s"``."""
+    return ", ".join(f"{step} {taken:.1f} s" for step, taken in seconds.items())
 
 
 def _hush() -> None:
@@ -210,9 +223,15 @@ def status_of(answer: Answer) -> Status:
     A file that was read and then had nothing to say is not a refused one: only refused files
     have no modality. Neither has ``specimen.yaml``, which is no measurement.
     """
-    if not any(file.used and file.modality for file in answer.files):
+    return status_of_files(answer.files)
+
+
+def status_of_files(files: Iterable[FileReport]) -> Status:
+    """Whether all, some or none of these files can be used; see `status_of`."""
+    files = tuple(files)
+    if not any(file.used and file.modality for file in files):
         return Status.UNUSABLE
-    if any(not file.used and file.modality is None for file in answer.files):
+    if any(not file.used and file.modality is None for file in files):
         return Status.PARTLY
     return Status.ANSWERED
 
@@ -255,7 +274,9 @@ def _in_pool(
 ) -> Iterator[Outcome]:
     """Outcomes from a pool of processes; jobs that it died under are put into `unfinished`."""
     context = multiprocessing.get_context("spawn")  # fork copies locks of threads that are not
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context)
+    pool = ProcessPoolExecutor(
+        min(processes, len(jobs)), context, initializer=log.set_level, initargs=(log.level(),)
+    )
     try:
         futures = {pool.submit(task, job): job for job in jobs}
         for future in as_completed(futures):

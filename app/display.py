@@ -205,16 +205,21 @@ def _axis_text(name: str, unit: str, values: np.ndarray) -> str:
     return f"{values[0]:.6g} to {values[-1]:.6g} {unit}, {len(values)} points, step {step:.4g}"
 
 
-def _verdict(measurement: Measurement) -> Text:
-    doubts = []
+def doubts(measurement: Measurement) -> list[str]:
+    """What speaks against trusting a measurement."""
+    found = list(measurement.provenance.warnings)
     if str(measurement.calibration) != "known":
-        doubts.append(f"the calibration is {measurement.calibration}")
-    if measurement.provenance.warnings:
-        doubts.append(
-            "see the warnings" if len(measurement.provenance.warnings) > 1 else "see the warning"
-        )
-    if doubts:
-        return Text(f"Read with care: {'; '.join(doubts)}.", style="bold yellow")
+        found.insert(0, f"the calibration is {measurement.calibration}")
+    return found
+
+
+def _verdict(measurement: Measurement) -> Text:
+    said = doubts(measurement)
+    count = len(measurement.provenance.warnings)
+    if count:  # they stand above, whole
+        said[-count:] = ["see the warnings" if count > 1 else "see the warning"]
+    if said:
+        return Text(f"Read with care: {'; '.join(said)}.", style="bold yellow")
     return Text("Nothing speaks against trusting it.", style="bold green")
 
 

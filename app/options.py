@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from xtalfuse.datasets.library.build import Library, Progress
 
 
+BUILTIN = "builtin"  # the name of the library that comes with the program
+
+
 class UsageError(Exception):
     """Something was asked for in a way that cannot be answered; the message says how to."""
 
@@ -151,6 +154,11 @@ def make_folder(path: Path) -> None:
 def open_library(path: Path | None, progress: Progress | None = None) -> Library:
     """The library in a file, or the built-in one; `progress` is told when that must be made.
 
+    Parameters
+    ----------
+    path : file of a library; None or ``builtin`` for the one that comes with the program
+    progress : is told (done, in all, what is going on)
+
     Raises
     ------
     UsageError
@@ -159,7 +167,7 @@ def open_library(path: Path | None, progress: Progress | None = None) -> Library
     from xtalfuse.datasets.library.build import Library, builtin
     from xtalfuse.loaders.record import UnreadableFileError
 
-    if path is None:
+    if path is None or str(path) == BUILTIN:
         return builtin(progress)
     if not path.is_file():
         raise UsageError(

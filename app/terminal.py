@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xtalfuse import log
+
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from xtalfuse.datasets.library.build import Library
 
 LibraryOption = Annotated[
-    Path | None, typer.Option("--library", help="Library file; the built-in one if not given.")
+    Path | None,
+    typer.Option("--library", metavar="LIB.h5", help="Library file, or builtin (the default)."),
 ]
 WavelengthOption = Annotated[
     str | None,
@@ -37,6 +43,7 @@ RefineOption = Annotated[
     bool, typer.Option("--refine/--no-refine", help="Rietveld refinement at the end.")
 ]
 
+logger = logging.getLogger(__name__)
 INTERRUPTED = 130  # exit code after Ctrl-C, 128 + SIGINT, as shells have it
 
 
@@ -58,12 +65,22 @@ def telling() -> Iterator[None]:
 
 def complain(message: str) -> None:
     """One message on stderr, whole lines, so that a path in it can be copied."""
+    _tell(f"error: {message}", "red")
+
+
+def remark(message: str) -> None:
+    """A note on stderr, for what works but will not for ever; none with --quiet."""
+    if not log.is_quiet():
+        _tell(f"note: {message}", "yellow")
+
+
+def _tell(message: str, style: str) -> None:
     from rich.text import Text
 
     from xtalfuse.display import consoles, shown
 
     text = "\n".join(shown(line) for line in message.splitlines())
-    consoles()[1].print(Text(f"error: {text}", style="red"), soft_wrap=True)
+    consoles()[1].print(Text(text, style=style), soft_wrap=True)
 
 
 def print_json(content: Any) -> None:
@@ -80,40 +97,65 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr, told (done, in all, what is going on); it appears with the first news."""
+def say_path(path: Path) -> None:
+    """A path alone on a line of stdout, so that a shell can take it."""
+    from rich.text import Text
+
+    from xtalfuse.display import consoles, shown
+
+    consoles()[0].print(Text(shown(path)), soft_wrap=True)
+
+
+def bar(spinner: bool = False) -> Progress:
+    """A progress bar on stderr or in a notebook; none where steps are told or nothing is."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
     )
 
     from xtalfuse.display import consoles
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(30))
     notes = consoles()[1]
-    bar = Progress(
-        *columns,
+    return Progress(
+        *([SpinnerColumn()] if spinner else []),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=notes,
         transient=True,
-        disable=not notes.is_terminal,
+        disable=log.level() != log.USUAL or not (notes.is_terminal or notes.is_jupyter),
     )
-    task = bar.add_task(title, total=None)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that is told (done, in all, what is going on); it appears with the first news.
+
+    Examples
+    --------
+    >>> from xtalfuse import progress_bar
+    >>> from xtalfuse.datasets.library.build import builtin
+    >>> with progress_bar("library") as tell:  # doctest: +SKIP
+    ...     library = builtin(tell)
+    """
+    progress = bar()
+    task = progress.add_task(title, total=None)
 
     def tell(done: int, total: int, text: str) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total, description=f"{title}: {text}")
+        logger.info("%s: %s (%d of %d)", title, text, done, total)
+        progress.start()
+        progress.update(task, completed=done, total=total, description=f"{title}: {text}")
 
     try:
         yield tell
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        if progress.live.is_started:
+            progress.stop()
 
 
 def opened(path: Path | None) -> Library:

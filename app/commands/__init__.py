@@ -1,1 +1,1 @@
-"""The commands of `xtalfuse`, one file each."""
+"""The commands of `xtalfuse`, one file each; `xtalfuse.cli` puts them together."""

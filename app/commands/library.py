@@ -14,6 +14,7 @@ from xtalfuse.terminal import (
     opened,
     print_json,
     progress_bar,
+    remark,
     telling,
 )
 
@@ -84,13 +85,25 @@ def _show_build(report: BuildReport) -> None:
 @app.command()
 def info(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[LIB.h5]", help="The built-in one if not given.")
+        Path | None, typer.Argument(metavar="[LIB.h5]", help="Write --library LIB.h5.", hidden=True)
     ] = None,
+    library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a library holds."""
+    """Say what a library holds.
+
+    [bold]Example[/bold]
+
+    xtalfuse library info --library mylib.h5
+    """
+    from xtalfuse.options import UsageError
+
     with telling():
-        content = opened(path).info()
+        if path is not None:
+            if library is not None:
+                raise UsageError(f"{path} and --library {library} are two libraries; give one")
+            remark(f"the library is named by --library now: xtalfuse library info --library {path}")
+        content = opened(library or path).info()
     if as_json:
         print_json(content)
         return

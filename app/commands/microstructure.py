@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xtalfuse import log
 from xtalfuse.terminal import (
     INTERRUPTED,
     JsonOption,
@@ -18,6 +19,7 @@ from xtalfuse.terminal import (
     complain,
     print_json,
     progress_bar,
+    say_path,
     telling,
 )
 
@@ -126,6 +128,8 @@ def _work_on_all(folders: dict[Path, Path], settings: Settings, out: Path, as_js
                 found, status, error = _work(path, folder, settings, tell)
             if found is None:
                 complain(error)
+            elif log.is_quiet() and not as_json:
+                say_path(folder / "report.html")
             elif not as_json:
                 consoles()[0].print(_view(found, folder))
             documents.append(_document(found, path, folder, error) if as_json else {})

@@ -265,7 +265,7 @@ def builtin(progress: Progress | None = None) -> Library:
     """
     from xtalfuse.datasets.library import sources
 
-    place = _cache_folder() / f"builtin-{sources.content_key(CODE_VERSION)}.h5"
+    place = cache_folder() / f"builtin-{sources.content_key(CODE_VERSION)}.h5"
     try:
         return Library.load(place)
     except StoreError as error:
@@ -285,7 +285,7 @@ def builtin(progress: Progress | None = None) -> Library:
     return Library.load(place)
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """The user's cache folder on this platform."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "xtalfuse"

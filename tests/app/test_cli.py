@@ -219,6 +219,38 @@ def test_read_tells_what_is_in_a_file(pipeline, here: Path):
     assert document["axes"][0]["last"] == pytest.approx(59.95)
 
 
+def test_read_shows_the_files_of_a_folder_as_a_table(pipeline, here: Path):
+    (here / "mix" / "inside").mkdir()
+    (here / "mix" / "inside" / "c.xy").write_text("20 1\n")
+    done = run.invoke(cli.app, ["read", "mix"], env={"COLUMNS": "160"})
+    assert done.exit_code == 3  # one of them is refused
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert "20 to 59.95 deg" in rows["a.xy"]
+    assert "1.54" in rows["a.xy"]
+    assert rows["a.xy"].rstrip().endswith("yes")
+    assert "no: cut short" in rows["bad.xy"]
+    (document,) = json.loads(run.invoke(cli.app, ["read", "mix", "--json"]).stdout)
+    assert [file["trusted"] for file in document["files"][:2]] == [True, False]
+    assert document["files"][0]["shape"] == [800]
+
+
+def test_quiet_prints_where_the_report_is_and_nothing_else(pipeline, here: Path):
+    done = identify("good.xy", "bad.xy", "crash.xy", "--quiet")
+    results = here / "xtalfuse-results"
+    assert [Path(line).resolve() for line in done.stdout.splitlines()] == [
+        results / "good" / "report.html",
+        results / "bad" / "report.html",
+    ]
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_verbose_tells_the_steps(pipeline, here: Path):
+    done = identify("mix", "--verbose")
+    for text in ("mix: reading", "a.xy: xrd by stand-in", "bad.xy: cut short", "written"):
+        assert text in done.stderr
+    assert identify("good.xy").stderr == ""
+
+
 def test_read_doubts_what_is_not_calibrated(pipeline, here: Path, monkeypatch):
     assumed = measurement(here / "good.xy", calibration=Calibration.ASSUMED)
     monkeypatch.setattr("xtalfuse.loaders.load", lambda *_, **__: assumed)

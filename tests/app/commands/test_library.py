@@ -49,11 +49,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_info_counts_what_is_there(built: Path):
-    done = run.invoke(app, ["library", "info", str(built), "--json"])
+    done = run.invoke(app, ["library", "info", "--library", str(built), "--json"])
     content = json.loads(done.stdout)
     assert content["entries"] == 1
     assert content["elements"] == ["Cl", "Na"]
-    assert "entries" in run.invoke(app, ["library", "info", str(built)]).stdout
+    assert "entries" in run.invoke(app, ["library", "info", "--library", str(built)]).stdout
+
+
+def test_the_old_way_to_name_a_library_works_and_tells_the_new_one(built: Path):
+    done = run.invoke(app, ["library", "info", str(built), "--json"])
+    assert json.loads(done.stdout)["entries"] == 1
+    assert f"--library {built}" in done.stderr
+    both = run.invoke(app, ["library", "info", str(built), "--library", str(built)])
+    assert both.exit_code == 2
+
+
+def test_the_built_in_library_has_a_name(monkeypatch):
+    monkeypatch.setattr("xtalfuse.datasets.library.build.builtin", lambda _: "the built-in one")
+    assert open_library(Path("builtin")) == open_library(None) == "the built-in one"
 
 
 def test_show_gives_structure_and_strongest_lines(built: Path):

@@ -86,7 +86,7 @@ def examine() -> Iterator[Check]:
     """Each check, as soon as it is done; none of them raises."""
     from importlib.metadata import version
 
-    yield _python()
+    yield Check("python", State.FINE, f"{sys.version.split()[0]} ({sys.platform})")
     yield Check("xtalfuse", State.FINE, version("xtalfuse"))
     yield from _dependencies()
     yield from _optional()
@@ -95,13 +95,6 @@ def examine() -> Iterator[Check]:
     yield from _folders()
     yield _library()
     yield _reading()
-
-
-def _python() -> Check:
-    found = f"{sys.version.split()[0]} ({sys.platform})"
-    if sys.version_info < (3, 11):
-        return Check("python", State.BROKEN, found, "install Python 3.11 or newer")
-    return Check("python", State.FINE, found)
 
 
 def _dependencies() -> Iterator[Check]:

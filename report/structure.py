@@ -7,18 +7,18 @@ import math
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from xtalfuse.datasets.sets.graphs import boundary_table, grain_table, save_graph, write_table
-from xtalfuse.loaders.record import FileReport, Modality
+from xtalfuse.loaders.record import Modality
 from xtalfuse.report.figures.pattern import png_bytes
+from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.notation import with_uncertainty
 from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
 from xtalfuse.tasks.base import package_version
-from xtalfuse.tasks.structure.analyse import Microstructure
 from xtalfuse.tasks.structure.properties import Property
+from xtalfuse.tasks.structure.result import Microstructure
 
 # name in properties.json -> what a reader calls it
 TITLES = {
@@ -68,52 +68,16 @@ def write_microstructure(
     write_table(folder / "boundaries.csv", boundary_table(found.graph, found.boundary_columns))
     save_graph(folder / "graph.h5", found.graph)
     pictures = []
-    for done, illustration in enumerate(found.illustrations):
-        tell(done, len(found.illustrations), illustration.name)
+    drawn = illustrations(found)
+    for done, illustration in enumerate(drawn):
+        tell(done, len(drawn), illustration.name)
         png = png_bytes(illustration.draw())
         write_file(folder / f"{illustration.name}.png", png)
         pictures.append(Picture(as_base64(png), illustration.caption))
     write_file(folder / "report.html", _page(found, pictures).encode("utf-8", "replace"))
-    document = json.dumps(finite(to_dict(found)), indent=2, allow_nan=False)
+    document = json.dumps(finite(found.to_dict()), indent=2, allow_nan=False)
     write_file(folder / "properties.json", f"{document}\n".encode())
     return folder / "report.html"
-
-
-def to_dict(found: Microstructure) -> dict[str, Any]:
-    """The content of ``properties.json``."""
-    graph = found.graph
-    return {
-        "specimen": found.specimen,
-        "file": vars(_file(found)),
-        "grains": len(graph),
-        "boundaries": graph.edges.shape[1],
-        "dimension": graph.dimension,
-        "phases": [
-            {
-                "name": material.phase.name,
-                "laue": material.phase.laue,
-                "material": None if material.elastic is None else material.elastic.id,
-                "found_by": material.found_by,
-            }
-            for material in found.materials
-        ],
-        "properties": {p.name: _without_name(p) for p in found.properties},
-        "warnings": list(found.warnings),
-        "seconds": dict(found.seconds),
-        "version": package_version(),
-    }
-
-
-def _without_name(item: Property) -> dict[str, Any]:
-    content = item.to_dict()
-    del content["name"]
-    return content
-
-
-def _file(found: Microstructure) -> FileReport:
-    source = found.measurement.provenance
-    modality = str(found.measurement.modality)
-    return FileReport(source.path, source.sha256, modality, source.reader, True, "")
 
 
 def headline(found: Microstructure) -> str:
@@ -165,7 +129,7 @@ def _page(found: Microstructure, pictures: list[Picture]) -> str:
         specimen=found.specimen,
         headline=headline(found),
         warnings=found.warnings,
-        files=(_file(found),),
+        files=(found.file,),
         seconds=found.seconds,
         version=package_version(),
         groups=grouped([item for item in found.properties if item is not stiffness]),

@@ -17,7 +17,7 @@ for _task in (
     Task(
         "microstructure",
         "grains, boundaries, pores and properties of an orientation map or a volume",
-        result_at="xtalfuse.tasks.structure.analyse:Microstructure",
+        result_at="xtalfuse.tasks.structure.result:Microstructure",
         run_at="xtalfuse.tasks.structure.analyse:analyse",
     ),
 ):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from xtalfuse.batch import Status
-    from xtalfuse.tasks.structure.analyse import Microstructure
+    from xtalfuse.tasks.structure.result import Microstructure
 
 LEFT_OUT = ("stiffness_voigt",)  # too wide for a terminal; the report and the JSON have it
 
@@ -170,7 +170,7 @@ def _work(
     """What a path shows, written to its folder; or None and why not. Never raises."""
     from xtalfuse.batch import Status, keep_traceback
     from xtalfuse.loaders import load
-    from xtalfuse.loaders.record import Modality, UnreadableFileError
+    from xtalfuse.loaders.record import UnreadableFileError
     from xtalfuse.report.structure import write_microstructure
     from xtalfuse.tasks.structure.analyse import analyse
 
@@ -182,8 +182,7 @@ def _work(
             section_step_um=settings.section_step_um,
         )
         tell(1, 3, "grains and properties")
-        options = settings.map_options if measurement.modality is Modality.EBSD else {}
-        found = analyse(measurement, settings.phases, **options)
+        found = analyse(measurement, settings.phases, **settings.map_options)
         tell(2, 3, "report")
         write_microstructure(found, folder)
     except (UnreadableFileError, ValueError) as error:
@@ -205,11 +204,9 @@ def _work(
 
 def _document(found: Microstructure | None, path: Path, folder: Path, error: str) -> dict[str, Any]:
     """``properties.json`` with where the report is, or what went wrong."""
-    from xtalfuse.report.structure import to_dict
-
     if found is None:
         return {"specimen": str(path), "error": error}
-    return {**to_dict(found), "report": str(folder / "report.html")}
+    return {**found.to_dict(), "report": str(folder / "report.html")}
 
 
 def _view(found: Microstructure, folder: Path) -> RenderableType:

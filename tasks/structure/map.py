@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG, Segmenta
 from xtalfuse.encoders.grains.size import grain_size, phase_fractions
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.grains.crystal_map import CrystalMap
-from xtalfuse.report.figures.stiffness import modulus_figure
-from xtalfuse.tasks.structure.analyse import Illustration, Microstructure
 from xtalfuse.tasks.structure.grain_properties import (
     graph_stiffness,
     plastic_properties,
@@ -24,6 +21,7 @@ from xtalfuse.tasks.structure.grain_properties import (
 )
 from xtalfuse.tasks.structure.materials import Material, distinct, materials_of
 from xtalfuse.tasks.structure.properties import Property, elastic_properties
+from xtalfuse.tasks.structure.result import Microstructure
 from xtalfuse.tasks.structure.stress import MapSolution
 
 FEW_GRAINS = 50
@@ -79,12 +77,7 @@ def analyse_map(
         properties += elastic_properties(estimate)
     properties += plastic_properties(graph, materials)
     properties += strength_properties(segmentation, materials)
-    columns, illustrations = _of_each_grain(segmentation, materials, solution)
-    if estimate is not None:
-        caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
-        illustrations.append(
-            Illustration("youngs_modulus", caption, lambda: modulus_figure(estimate))
-        )
+    columns, stress = _of_each_grain(segmentation, materials, solution)
     return Microstructure(
         measurement=measurement,
         source=segmentation,
@@ -93,9 +86,9 @@ def analyse_map(
         properties=tuple(properties),
         stiffness=estimate,
         warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
-        illustrations=(*_illustrations(segmentation), *illustrations),
         grain_columns=columns,
         boundary_columns={"sigma": segmentation.sigma},
+        stress=stress,
         seconds={
             "segmentation": segmented - started,
             "properties": time.perf_counter() - segmented,
@@ -112,92 +105,17 @@ def _with_distinct_names(crystal_map: CrystalMap) -> CrystalMap:
 
 def _of_each_grain(
     segmentation: Segmentation, materials: Sequence[Material], solution: MapSolution | None
-) -> tuple[dict[str, np.ndarray], list[Illustration]]:
-    """Columns of the grain table, and figures of what they hold."""
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Columns of the grain table, and the stress at each point under tension along x."""
     columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
-    illustrations = []
     factor = taylor_factors(segmentation.graph, materials, "x")
     if np.isfinite(factor).any():
         columns["taylor_factor_x"] = factor
         columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
-        illustrations.append(_taylor_illustration(segmentation, factor))
-    if solution is not None:
-        field, columns["stress_xx_relative"] = solution.tension()
-        illustrations.append(_stress_illustration(segmentation, field))
-    return columns, illustrations
-
-
-def _illustrations(segmentation: Segmentation) -> list[Illustration]:
-    """Figures of the map, or of the middle section of a stack."""
-    from xtalfuse.report.figures import map as figures
-    from xtalfuse.report.figures.poles import pole_figures
-
-    drawn = [
-        Illustration(
-            "directions",
-            "Crystal directions along the axes of the specimen; colours as in the triangle.",
-            lambda: figures.direction_figure(segmentation),
-        ),
-        Illustration(
-            "grains",
-            "Grains. Colours only tell neighbours apart.",
-            lambda: figures.grain_figure(segmentation),
-        ),
-        Illustration(
-            "boundaries",
-            "Boundaries by disorientation, twins and boundaries of phases.",
-            lambda: figures.boundary_figure(segmentation),
-        ),
-        Illustration(
-            "bending",
-            "Kernel average misorientation: where the lattice is bent.",
-            lambda: figures.bending_figure(segmentation),
-        ),
-        Illustration(
-            "grain_size",
-            "Diameters of grains that the edge does not cut.",
-            lambda: figures.size_figure(segmentation, grain_size(segmentation)),
-        ),
-    ]
-    graph = segmentation.graph
-    drawn += [
-        Illustration(
-            f"poles_{number}",
-            f"Pole figures of {phase.name}: density of plane normals, upper half, equal area.",
-            partial(pole_figures, segmentation, number),
-        )
-        for number, phase in enumerate(graph.phases)
-        if phase.laue is not None and (graph.phase == number).any()
-    ]
-    if len(graph.phases) > 1:
-        drawn.insert(
-            1,
-            Illustration("phases", "Phases.", lambda: figures.phase_figure(segmentation)),
-        )
-    return drawn
-
-
-def _taylor_illustration(segmentation: Segmentation, factor: np.ndarray) -> Illustration:
-    from xtalfuse.report.figures.map import taylor_figure
-
-    return Illustration(
-        "taylor",
-        "Taylor factor of each grain for tension along x, full constraints: a model, dark grains "
-        "yield last.",
-        lambda: taylor_figure(segmentation, factor),
-    )
-
-
-def _stress_illustration(segmentation: Segmentation, field: np.ndarray) -> Illustration:
-    from xtalfuse.report.figures.map import stress_figure
-
-    grains = "columns along z" if segmentation.graph.dimension == 2 else "a periodic volume"
-    return Illustration(
-        "stress",
-        f"Stress along x under tension along x, relative to its mean: elastic, grains as {grains}, "
-        "specimen axes taken for those of the map.",
-        lambda: stress_figure(segmentation, field),
-    )
+    if solution is None:
+        return columns, None
+    stress, columns["stress_xx_relative"] = solution.tension()
+    return columns, stress
 
 
 def geometry_properties(segmentation: Segmentation) -> list[Property]:

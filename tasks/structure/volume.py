@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from xtalfuse.encoders.volume.segment import VolumeSegmentation, segment_volume
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.mechanics.elasticity import hill_moduli, isotropic_stiffness
 from xtalfuse.physics.mechanics.homogenization import ConvergenceError, homogenize
-from xtalfuse.report.figures.stiffness import modulus_figure
-from xtalfuse.tasks.structure.analyse import Illustration, Microstructure
 from xtalfuse.tasks.structure.grain_properties import constants_used, missing_constants, scattered
 from xtalfuse.tasks.structure.materials import PORE, Material, distinct, materials_of
 from xtalfuse.tasks.structure.properties import Property, StiffnessEstimate, elastic_properties
+from xtalfuse.tasks.structure.result import Microstructure
 
 MOST_EDGE = 48  # voxels of an edge that is homogenized; larger volumes are made coarser
 PARTS = 2  # the volume is cut in as many along each axis, to see how parts differ
@@ -80,7 +78,6 @@ def analyse_volume(
         properties=tuple(properties),
         stiffness=estimate,
         warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
-        illustrations=tuple(_illustrations(segmentation, measurement, estimate)),
         seconds={
             "segmentation": segmented - started,
             "properties": time.perf_counter() - segmented,
@@ -286,38 +283,3 @@ def _cautions(segmentation: VolumeSegmentation) -> list[str]:
     if len(segmentation.phases) == 1:
         told.append("one phase only: the grey values show no second one")
     return told
-
-
-def _illustrations(
-    segmentation: VolumeSegmentation, measurement: Measurement, estimate: StiffnessEstimate | None
-) -> list[Illustration]:
-    from xtalfuse.report.figures import volume as figures
-
-    drawn = [
-        Illustration(
-            "slices",
-            "Three slices through the middle: what was measured, and phases and bodies found.",
-            lambda: figures.slices_figure(segmentation, measurement.values),
-        )
-    ]
-    if segmentation.thresholds is not None:
-        drawn.append(
-            Illustration(
-                "histogram",
-                "Grey values away from boundaries, and the cuts between the phases.",
-                lambda: figures.histogram_figure(segmentation),
-            )
-        )
-    for number, phase in enumerate(segmentation.phases):
-        if len(segmentation.diameters(number)) > 1:
-            drawn.append(
-                Illustration(
-                    f"sizes_{number}",
-                    f"Sizes of the bodies of {phase.name}.",
-                    partial(figures.size_figure, segmentation, number),
-                )
-            )
-    if estimate is not None:
-        caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
-        drawn.append(Illustration("youngs_modulus", caption, lambda: modulus_figure(estimate)))
-    return drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +16,16 @@ from xtalfuse.datasets.simulate.polycrystal import PhaseSpec, PolycrystalSpec
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
 from xtalfuse.physics.grains.crystal_map import CrystalMap, MapPhase
 from xtalfuse.physics.mechanics.elasticity import youngs_modulus
+from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.structure import (
     headline,
     in_words,
     title,
     write_microstructure,
 )
-from xtalfuse.tasks.structure.analyse import Microstructure, analyse
+from xtalfuse.tasks.structure.analyse import analyse
 from xtalfuse.tasks.structure.properties import Property
+from xtalfuse.tasks.structure.result import Microstructure
 
 COPPER = MapPhase("Copper", "m-3m", (3.615, 3.615, 3.615, 90.0, 90.0, 90.0))
 SECRET = MapPhase("phase 7", "m-3m")
@@ -190,7 +193,7 @@ def test_everything_is_written_and_can_be_read_again(copper, tmp_path):
     drawn = []
     report = write_microstructure(copper, tmp_path, lambda *told: drawn.append(told))
     names = {path.name for path in tmp_path.iterdir()}
-    figures = {f"{illustration.name}.png" for illustration in copper.illustrations}
+    figures = {f"{illustration.name}.png" for illustration in illustrations(copper)}
     assert names == figures | {
         "grains.csv", "boundaries.csv", "graph.h5", "report.html", "properties.json"
     }  # fmt: skip
@@ -203,6 +206,18 @@ def test_everything_is_written_and_can_be_read_again(copper, tmp_path):
     page = report.read_text(encoding="utf-8")
     assert "GPa" in page
     assert "http" not in page.replace("http-equiv", "")  # needs no other file
+
+
+def test_a_result_travels_to_another_process_and_is_the_same(copper, tmp_path):
+    travelled = pickle.loads(pickle.dumps(copper))
+    for name, found in (("here", copper), ("there", travelled)):
+        write_microstructure(found, tmp_path / name)
+    here, there = ({p.name: p for p in (tmp_path / n).iterdir()} for n in ("here", "there"))
+    assert set(here) == set(there)
+    for name, path in here.items():
+        if name != "graph.h5":  # HDF5 writes the time of day
+            assert path.read_bytes() == there[name].read_bytes(), name
+    assert load_graph(there["graph.h5"]).edges.tolist() == copper.graph.edges.tolist()
 
 
 def test_names_from_a_file_cannot_write_into_the_page(tmp_path):

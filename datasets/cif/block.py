@@ -66,6 +66,7 @@ def _number(text: str, what: str) -> float:
 
 
 def cell_of(block: gemmi.cif.Block) -> tuple[float, ...]:
+    """The cell of a block, checked; raises ValueError with cause and remedy."""
     cell = tuple(
         _number(text_of(block, [f"_cell_{name}", f"_cell.{name}"]), f"_cell_{name}")
         for name in _CELL
@@ -76,6 +77,26 @@ def cell_of(block: gemmi.cif.Block) -> tuple[float, ...]:
         cell = (*cell[:3], 90.0, 90.0, 90.0)
     if any(math.isnan(angle) for angle in cell[3:]):
         raise ValueError("one of the cell angles is missing; add all three")
+    check_cell(cell)
+    declared = _number(text_of(block, ["_cell_volume", "_cell.volume"]), "_cell_volume")
+    volume = gemmi.UnitCell(*cell).volume
+    if math.isfinite(declared) and abs(declared / volume - 1.0) > 0.005:
+        raise ValueError(
+            f"the cell encloses {volume:.2f} angstrom^3 but _cell_volume is {declared:g}; "
+            "one of the two is wrong: correct it"
+        )
+    return cell
+
+
+def check_cell(cell: tuple[float, ...]) -> None:
+    """Refuse a cell (a, b, c in angstrom, angles in degrees) that no crystal has.
+
+    Raises
+    ------
+    ValueError
+        If a length is outside 1.5-200 angstrom, an angle outside 20-160 degrees, or the angles
+        enclose no volume.
+    """
     if not all(1.5 <= length <= 200.0 for length in cell[:3]):
         hint = "nm" if max(cell[:3]) < 20 else "pm"
         raise ValueError(
@@ -87,14 +108,6 @@ def cell_of(block: gemmi.cif.Block) -> tuple[float, ...]:
     cosines = np.cos(np.radians(cell[3:]))
     if 1.0 - cosines @ cosines + 2.0 * cosines.prod() < 0.005:
         raise ValueError(f"cell angles {cell[3:]} enclose no volume; correct them")
-    declared = _number(text_of(block, ["_cell_volume", "_cell.volume"]), "_cell_volume")
-    volume = gemmi.UnitCell(*cell).volume
-    if math.isfinite(declared) and abs(declared / volume - 1.0) > 0.005:
-        raise ValueError(
-            f"the cell encloses {volume:.2f} angstrom^3 but _cell_volume is {declared:g}; "
-            "one of the two is wrong: correct it"
-        )
-    return cell
 
 
 @dataclass(frozen=True)

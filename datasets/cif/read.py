@@ -179,18 +179,19 @@ def _in_setting(
             )
         placed.append(new)
     crystal = Crystal(exact, symbol, tuple(placed))
-    _limit_atoms(len(crystal.expand().numbers))
+    limit_atoms(len(crystal.expand().numbers))
     return crystal, notes
 
 
-def _limit_atoms(count: int) -> None:
+def limit_atoms(count: int) -> None:
+    """Refuse a cell of more atoms than `MAX_ATOMS`; raises ValueError."""
     if count > MAX_ATOMS:
         raise ValueError(f"{count} atoms in the cell; structures up to {MAX_ATOMS} are handled")
 
 
 def _listed(cell: tuple[float, ...], sites: list[Site], ops: tuple[gemmi.Op, ...]) -> Crystal:
     """All atoms under given operators, as a P 1 structure without repeats."""
-    _limit_atoms(len(sites) * len(ops) // 8)
+    limit_atoms(len(sites) * len(ops) // 8)
     atoms: list[Site] = []
     orth = np.array(gemmi.UnitCell(*cell).orth.mat.tolist())
     for site in sites:

@@ -170,14 +170,17 @@ def _clean(position: np.ndarray) -> np.ndarray:
     return np.where(np.abs(wrapped - exact) < 2e-7, exact, wrapped) % 1.0
 
 
-def coloured_atoms(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, tuple[tuple, ...]]:
-    """Points of a cell, an integer for what sits on each, and what the integers mean.
+Contents = tuple[tuple[int, float, float], ...]  # (number, occupancy, B) of what sits on a point
+
+
+def coloured_atoms(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, tuple[Contents, ...]]:
+    """Points of a cell, an integer for what sits on each, and what sits there.
 
     Species that share a point (solid solutions) are one colour, so that spglib sees them.
 
     Returns
     -------
-    positions (n, 3), colours (n,), and for each colour a tuple of (number, occupancy, B)
+    positions (n, 3), colours (n,), and for each point a tuple of (number, occupancy, B)
     """
     atoms = crystal.expand()
     orth = np.array(gemmi.UnitCell(*crystal.cell).orth.mat.tolist())
@@ -191,12 +194,11 @@ def coloured_atoms(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, tuple[tupl
             round(float(atoms.b_iso[index]), 4),
         )
         contents[int(point)].append(content)
-    keys = [tuple(sorted(contents[int(p)])) for p in points]
+    keys = tuple(tuple(sorted(contents[int(p)])) for p in points)
     chemical = [tuple((number, occupancy) for number, occupancy, _ in key) for key in keys]
     kinds = sorted(set(chemical))
-    meaning = {kind: keys[chemical.index(kind)] for kind in kinds}
     colours = np.array([kinds.index(kind) + 1 for kind in chemical])
-    return atoms.positions[points], colours, tuple(meaning[kind] for kind in kinds)
+    return atoms.positions[points], colours, keys
 
 
 def same_points(positions: np.ndarray, orth: np.ndarray) -> np.ndarray:
@@ -245,15 +247,17 @@ def standardised(crystal: Crystal) -> Crystal:
     ValueError
         If spglib cannot analyse the structure.
     """
-    positions, colours, meaning = coloured_atoms(crystal)
+    positions, colours, contents = coloured_atoms(crystal)
     found = _spglib_dataset(crystal, positions, colours)
     if found is None:
         raise ValueError("no symmetry could be found; give the symmetry operators")
-    standard = (found.std_lattice, found.std_positions, found.std_types)
+    given = dict(zip(found.mapping_to_primitive, contents, strict=True))
+    standing = [given[atom] for atom in found.std_mapping_to_primitive]
     hall = gemmi.symops_from_hall(found.hall.replace("=", '"'))
     group = gemmi.find_spacegroup_by_ops(hall)
-    cell, _ = obeying_cell(_parameters(standard[0]), group.xhm())
-    return Crystal(cell, group.xhm(), _representatives(standard, group.xhm(), cell, meaning))
+    cell, _ = obeying_cell(_parameters(found.std_lattice), group.xhm())
+    sites = _representatives(found.std_positions, standing, group.xhm(), cell)
+    return Crystal(cell, group.xhm(), sites)
 
 
 def _parameters(rows: np.ndarray) -> tuple[float, ...]:
@@ -265,13 +269,17 @@ def _parameters(rows: np.ndarray) -> tuple[float, ...]:
 
 
 def _representatives(
-    standard: tuple[np.ndarray, np.ndarray, np.ndarray],
-    symbol: str,
-    cell: tuple[float, ...],
-    meaning: tuple[tuple, ...],
+    positions: np.ndarray, contents: list[Contents], symbol: str, cell: tuple[float, ...]
 ) -> tuple[Site, ...]:
-    """One site of each orbit of a fully listed structure."""
-    _, positions, colours = standard
+    """One site of each orbit of a fully listed structure, with what sits there.
+
+    Parameters
+    ----------
+    positions : (n, 3) points of the standard cell
+    contents : (number, occupancy, B) of everything on each point
+    symbol : of the space group
+    cell : a, b, c in angstrom, alpha, beta, gamma in degrees
+    """
     rotations, translations = operations(symbol)
     orth = np.array(gemmi.UnitCell(*cell).orth.mat.tolist())
     free = np.ones(len(positions), bool)
@@ -285,7 +293,7 @@ def _representatives(
         reached = (np.linalg.norm(delta @ orth.T, axis=-1) < SNAP_ANGSTROM).any(axis=1)
         free[np.flatnonzero(free)[reached]] = False
         x, y, z = (float(v) for v in position)
-        for number, occupancy, b_iso in meaning[colours[index] - 1]:
+        for number, occupancy, b_iso in contents[index]:
             site = Site(gemmi.Element(number).name, (x, y, z), occupancy, b_iso)
             sites.append(snapped(site, cell, symbol)[0])
     return tuple(sites)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xtalfuse.datasets.library.compile import (
@@ -24,6 +24,7 @@ from xtalfuse.datasets.library.compile import (
     MAX_REFLECTIONS,
     Compiled,
     compile_file,
+    with_unique_ids,
 )
 from xtalfuse.datasets.library.shelf import FORMAT, Entry, Library, from_compiled, pack, unpack
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
@@ -32,7 +33,7 @@ from xtalfuse.loaders.safe.guard import guarded
 
 __all__ = ["BuildReport", "Entry", "Library", "build", "builtin"]
 
-CODE_VERSION = 5  # raise when reading, validation or reflections change: parts are made anew
+CODE_VERSION = 6  # raise when reading, validation or reflections change: parts are made anew
 FILES_PER_PART = 32
 SECONDS_PER_FILE = 60.0
 
@@ -246,15 +247,7 @@ def _gather(
         ]
         left_out += [(where, reason) for where, reason in content["left_out"]]
     ranked.sort(key=lambda pair: pair[0])
-    taken: set[str] = set()
-    unique = []
-    for _, item in ranked:
-        identifier, number = item.id, 2
-        while identifier in taken:
-            identifier, number = f"{item.id}_{number}", number + 1
-        taken.add(identifier)
-        unique.append(item if identifier == item.id else replace(item, id=identifier))
-    return unique, left_out
+    return with_unique_ids(item for _, item in ranked), left_out
 
 
 def builtin(progress: Progress | None = None) -> Library:

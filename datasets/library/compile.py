@@ -5,6 +5,7 @@ Runs in a guarded child process: a file that hangs or kills it costs only itself
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def compile_structure(
     verdict = validate(structure.crystal, hydrogen_missing=hydrogen_missing)
     if verdict.errors or (strict and verdict.doubts):
         against = "; ".join([*verdict.errors, *verdict.doubts])
-        return None, f"{against}; compare the file with its publication"
+        return None, f"{against}; compare it with its publication"
     crystal = replace(structure.crystal)  # without what was cached while checking
     return Compiled(
         identifier,
@@ -89,3 +90,16 @@ def compile_structure(
         (*structure.notes, *verdict.notes),
         reflections(structure.crystal, D_MIN_ANGSTROM, MAX_REFLECTIONS),
     ), ""
+
+
+def with_unique_ids(compiled: Iterable[Compiled]) -> list[Compiled]:
+    """The same entries; an id that occurs again gets a number behind it."""
+    taken: set[str] = set()
+    unique = []
+    for item in compiled:
+        identifier, number = item.id, 2
+        while identifier in taken:
+            identifier, number = f"{item.id}_{number}", number + 1
+        taken.add(identifier)
+        unique.append(item if identifier == item.id else replace(item, id=identifier))
+    return unique

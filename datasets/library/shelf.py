@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from xtalfuse.datasets.library.lookalike import LookAlikes
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.crystal.diffraction import Reflections
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 FORMAT = "xtalfuse-library-1"
 LARGE = ("hkl", "multiplicity", "geometric")  # checked entry by entry when they are used
@@ -182,6 +185,36 @@ class Library:
             compiled = [_compiled(self, i) for i in range(len(self))]
             return from_compiled(compiled).save(path)
         return write_arrays(path, self._arrays, {"format": FORMAT})
+
+    @classmethod
+    def from_structures(
+        cls,
+        structures: Sequence[Structure],
+        names: Sequence[str] | None = None,
+        out: str | Path | None = None,
+    ) -> Library:
+        """A library of pymatgen structures; no CIF files are needed.
+
+        Parameters
+        ----------
+        structures : of any cell and setting; the space group is found with spglib. A site
+            property ``b_iso`` or ``u_iso`` (angstrom^2) is its displacement parameter
+        names : of the entries; their formulas by default
+        out : a file to write the library to as well
+
+        Raises
+        ------
+        ValueError
+            If a structure cannot be one (distances, occupancies, bond valences, as for CIF
+            files); the message names it, the cause and the remedy.
+        """
+        from xtalfuse.datasets.library.pymatgen import compile_structures
+
+        library = from_compiled(compile_structures(structures, names))
+        if out is None:
+            return library
+        library.save(out)
+        return cls.load(out)
 
     @classmethod
     def load(cls, path: str | Path) -> Library:

@@ -125,10 +125,7 @@ def _powder(
         if texture and entry in texture:
             state = replace(state, axis=texture[entry][0], texture=texture[entry][1])
         if adjust and entry in adjust:
-            rank, factor = adjust[entry]
-            strength = model.seen_strength(state, instrument)
-            amount = np.ones(len(strength))
-            amount[np.argsort(-strength)[rank]] = factor
+            amount = _grainy(model.seen_strength(state, instrument), *adjust[entry])
             state = replace(state, adjust=amount)
         total += fraction / model.weight * model.columns(grid, state, instrument).profile
     air = background * (0.6 + 0.8 * np.exp(-(grid - first) / 12.0))
@@ -143,6 +140,13 @@ def _powder(
         Provenance(name, "00" * 32, "simulation"),
         radiation=source,
     )
+
+
+def _grainy(strength: np.ndarray, rank: int, factor: float) -> np.ndarray:
+    """How many times too strong each reflection is: the one of this rank by `factor`."""
+    amount = np.ones(len(strength))
+    amount[np.argsort(-strength)[rank]] = factor
+    return amount
 
 
 # 2-theta (deg, Cu K-alpha1) and relative intensity of a few lines; the names are what matters

@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from xtalfuse.physics import moved
+
 if TYPE_CHECKING:
     from xtalfuse.datasets.library.build import Library
     from xtalfuse.loaders import load, load_specimen
@@ -43,6 +45,9 @@ _HOMES = {
     "write_microstructure": "xtalfuse.report.structure",
     "write_report": "xtalfuse.report.phases",
 }
+
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

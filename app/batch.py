@@ -214,6 +214,8 @@ def nothing_usable(record: Record) -> Answer:
         fit={"r_wp": None, "gof": None},
         seconds={},
         version=__version__,
+        notes=record.notes,
+        group=record.group,
     )
 
 

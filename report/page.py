@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -56,7 +57,8 @@ def render_page(template: str, **content: Any) -> str:
     ----------
     template : name of a template of this room; it extends ``page.html.j2``
     content : for that page ``specimen``, ``headline``, ``warnings``, ``files``, ``seconds`` and
-        ``version``, and ``script_hash`` of the only script that may run, if any
+        ``version``; if any, ``notes`` and ``group`` of the specimen, and ``script_hash`` of the
+        only script that may run
     """
     import jinja2
 
@@ -73,8 +75,14 @@ def render_page(template: str, **content: Any) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(
-        {"script_hash": "", "chance": chance} | content
+        {"script_hash": "", "notes": "", "group": "", "chance": chance, "file_name": file_name}
+        | content
     )
+
+
+def file_name(path: str) -> str:
+    """A file without its folders: where they lie on a disk is nobody else's business."""
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
 
 
 def as_base64(content: bytes) -> str:

@@ -7,13 +7,13 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xtalfuse.report.evidence import TITLES, describe, evidence_rows, modalities
 from xtalfuse.report.figures.pattern import (
     least_variance,
     panel_figure,
@@ -23,7 +23,7 @@ from xtalfuse.report.figures.pattern import (
 )
 from xtalfuse.report.notation import cell_text, chance, percent, space_group_symbol
 from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
-from xtalfuse.tasks.identify.answer import Answer, Curves, PhaseAnswer
+from xtalfuse.tasks.identify.answer import Answer, Curves
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
@@ -168,29 +168,6 @@ def formula_html(formula: str) -> str:
     return Markup("".join(marked))
 
 
-def describe(value: Any) -> str:
-    """A piece of evidence in words: numbers to three figures, names without underscores."""
-    if isinstance(value, dict):
-        return "; ".join(
-            f"{str(key).replace('_', ' ')} {describe(item)}" for key, item in value.items()
-        )
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(describe(item) for item in value) or "none"
-    if value is None:
-        return "not known"
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (float, np.floating)):
-        number = float(value)
-        return f"{number:.0f}" if 1e3 <= abs(number) < 1e9 else f"{number:.3g}"
-    return str(value)
-
-
-def modalities(phases: Iterable[PhaseAnswer]) -> tuple[str, ...]:
-    """The modalities that had a say about any phase, in order of appearance."""
-    return tuple(dict.fromkeys(name for phase in phases for name in phase.evidence))
-
-
 def element_rows(
     elements: dict[str, Any], least: float = 0.05
 ) -> list[tuple[str, float | None, str]]:
@@ -234,6 +211,8 @@ def render(answer: Answer, picture: Picture | None) -> str:
         seconds=answer.seconds,
         version=answer.version,
         answer=answer,
+        notes=answer.notes,
+        group=answer.group if answer.group != answer.specimen else "",
         headline=headline(answer),
         unknown_text=unknown_text(answer),
         likely_unknown=answer.unknown.probability >= LIKELY_UNKNOWN,
@@ -246,7 +225,8 @@ def render(answer: Answer, picture: Picture | None) -> str:
         curves=Markup(curves_json(answer)),
         script=Markup(script),
         script_hash=f"sha256-{as_base64(hashlib.sha256(script.encode()).digest())}",
-        describe=describe,
+        evidence=evidence_rows(answer),
+        evidence_titles=TITLES,
         formula=formula_html,
         percent=percent,
         cell_text=cell_text,

@@ -140,6 +140,7 @@ class Answer(Result):
     unknown : what the library does not hold
     fit : of the powder pattern
     curves, panels : behind the figures
+    notes, group : of the specimen, as ``specimen.yaml`` has them
     """
 
     elements: dict[str, ElementReport]
@@ -148,3 +149,5 @@ class Answer(Result):
     fit: FitReport
     curves: Beside[Curves | None] = None
     panels: Beside[tuple[Panel, ...]] = ()
+    notes: str = ""
+    group: str = ""

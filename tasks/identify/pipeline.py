@@ -75,6 +75,8 @@ def identify(
         version=package_version(),
         curves=said.curves,
         panels=panels_of(record, spectra, rings, likely_elements(known, said.phases)),
+        notes=record.notes,
+        group=record.group,
     )
 
 

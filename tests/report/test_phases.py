@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders.record import FileReport
+from xtalfuse.report.evidence import describe, evidence_rows, explained_share, worse
 from xtalfuse.report.phases import (
-    describe,
     element_rows,
     headline,
     unexplained_share,
@@ -256,3 +256,84 @@ def test_elements_that_are_not_there_do_not_fill_the_page():
 )
 def test_evidence_is_put_in_words(value, text):
     assert describe(value) == text
+
+
+def test_the_evidence_reads_as_a_scientist_would_say_it(answer: Answer, tmp_path: Path):
+    said = {
+        "gain": 1240.0, "margin": 77.4, "strain": 0.3, "support": 0.934, "lines": 12.0,
+        "broadening": 0.1, "height": 1.0, "candidates": 20.0, "unexplained": 0.01, "misfit": 1.2,
+        "best_rival": "hematite",
+    }  # fmt: skip
+    phases = (
+        replace(answer.phases[0], evidence={"xrd": said, "elements": {"Al": 0.99, "O": 0.4}}),
+        replace(answer.phases[1], evidence={"xrd": {**said, "margin": 3.0, "lines": 4.0}}),
+    )
+    first, second = (words for _, words in evidence_rows(replace(answer, phases=phases)))
+    text = " ".join(first["xrd"])
+    # 437 of 437 + 0.15 * 233 + 12 parts; the sum of the noise is 0.6 % of the whole
+    share = explained_share(answer, answer.phases[0])
+    assert share == pytest.approx(437.0 / (437.0 + 0.15 * 233.0 + 12.0), abs=0.015)
+    assert text.startswith(f"Explains {100 * share:.0f} % of the pattern's intensity.")
+    assert "12 of its lines are seen; 93 % of them" in text
+    assert "Without it the fit is far worse (Δχ² = 1240)." in text
+    assert "With hematite, its best rival, in its place it is far worse (Δχ² = 77)." in text
+    assert first["elements"] == ["Al 99 %, O 40 %."]
+    assert "4 of its lines are seen, 1 that should be seen is not;" in " ".join(second["xrd"])
+    assert "it is no worse (Δχ² = 3)" in " ".join(second["xrd"])
+    page = write_report(replace(answer, phases=phases), tmp_path).read_text()
+    assert "best_rival" not in page
+    assert "candidates" not in page
+    assert strict(tmp_path / "result.json")["phases"][0]["evidence"]["xrd"] == said
+
+
+def test_a_rival_worse_than_nothing_is_no_rival(answer: Answer):
+    said = {"gain": 30.0, "margin": 30.0, "best_rival": "hematite"}
+    phase = replace(answer.phases[0], evidence={"xrd": said})
+    (words,) = (words for _, words in evidence_rows(replace(answer, phases=(phase,))))
+    assert "hematite" not in " ".join(words["xrd"])
+    assert worse(9.0).startswith("a little worse")
+
+
+def test_what_rings_say_is_put_in_words(answer: Answer):
+    alone = {"log_likelihood": 8.0, "tied": 3, "observable": {}, "explained": 0.8,
+             "families": ["fcc"]}  # fmt: skip
+    beside = {"a.tif": 9.0, "b.tif": 1.0, "c.tif": -2.0}
+    phases = tuple(replace(answer.phases[0], evidence={"rings": said}) for said in (alone, beside))
+    first, second = (words for _, words in evidence_rows(replace(answer, phases=phases)))
+    assert "80 % of the intensity of the rings" in first["rings"][0]
+    assert first["rings"][1] == "2 other phases fit as well."
+    assert second["rings"] == [
+        "a.tif: the rings are its own.",
+        "b.tif: the rings agree with it.",
+        "c.tif: the rings speak against it.",
+    ]
+
+
+def test_notes_and_group_are_shown(answer: Answer, tmp_path: Path):
+    told = replace(answer, notes="from the north <edge>", group="batch 3")
+    page = write_report(told, tmp_path).read_text()
+    assert "from the north &lt;edge&gt;" in page
+    assert "batch 3" in page
+    result = strict(tmp_path / "result.json")
+    assert (result["notes"], result["group"]) == ("from the north <edge>", "batch 3")
+
+
+def test_the_page_does_not_tell_where_files_lie(answer: Answer, tmp_path: Path):
+    files = tuple(
+        FileReport(path, "ab" * 32, "xrd", "rietx", True, "")
+        for path in ("/home/someone/secret/scan.xy", r"C:\Users\someone\secret\other.xy")
+    )
+    page = write_report(replace(answer, files=files), tmp_path).read_text()
+    assert "secret" not in page
+    assert "scan.xy" in page
+    assert "other.xy" in page
+    assert strict(tmp_path / "result.json")["files"][0]["path"] == files[0].path
+
+
+def test_a_page_can_be_read_with_the_keyboard(answer: Answer, tmp_path: Path):
+    page = write_report(answer, tmp_path).read_text()
+    areas = re.findall(r'<div class="wide[^>]*>', page)
+    assert len(areas) == page.count("<table")
+    for area in areas:
+        assert 'tabindex="0" role="region" aria-label="' in area
+    assert page.count("<main>") == page.count("</main>") == 1

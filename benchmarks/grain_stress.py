@@ -156,7 +156,7 @@ def coverage(test: Sequence[Case]) -> float:
             said = predict_stress(graph, [crystal], load)
             mean = torch.einsum("n,nab->ab", each.share, each.truth).numpy()
             truth = each.truth.numpy() @ np.linalg.solve(mean, load)
-            inside.append(np.abs(said.value - truth) <= said.uncertainty)
+            inside.append(np.abs(said.value - truth) <= said.half_width)
     return float(np.concatenate(inside).mean())
 
 

@@ -104,8 +104,8 @@ def measure(samples: Sequence[MechanicsSample], factors: tuple[float, float]) ->
             young = engineering(torch.as_tensor(models[name]))[:3]
             relative = 100.0 * np.abs(young / true[:3] - 1.0).mean()
             errors.setdefault(f"{name}, Young's modulus", []).append(float(relative))
-        known = (said.uncertainty > 1e-6 * said.uncertainty.max())[UPPER]
-        inside.append((np.abs(said.value - truth) <= said.uncertainty)[UPPER][known])
+        known = (said.half_width > 1e-6 * said.half_width.max())[UPPER]
+        inside.append((np.abs(said.value - truth) <= said.half_width)[UPPER][known])
         assert said.samples is not None
         drawn = engineering(torch.as_tensor(said.samples))
         middle = engineering(torch.as_tensor(said.value))

@@ -99,14 +99,14 @@ def _of_grains(found: Microstructure, source: Segmentation) -> list[Illustration
                 partial(of_map.taylor_figure, source, factor),
             )
         )
-    if found.stress is not None:
+    if found.stress_field is not None:
         grains = "columns along z" if source.graph.dimension == 2 else "a periodic volume"
         drawn.append(
             Illustration(
                 "stress",
                 f"Stress along x under tension along x, relative to its mean: elastic, grains as "
                 f"{grains}, specimen axes taken for those of the map.",
-                partial(of_map.stress_figure, source, found.stress),
+                partial(of_map.stress_figure, source, found.stress_field),
             )
         )
     return drawn

@@ -12,32 +12,14 @@ import numpy as np
 
 from xtalfuse.datasets.sets.graphs import boundary_table, grain_table, save_graph, write_table
 from xtalfuse.loaders.record import Modality
+from xtalfuse.physics.estimate import Estimate
 from xtalfuse.report.figures.pattern import png_bytes
 from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.notation import with_uncertainty
 from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
-from xtalfuse.tasks.base import package_version
-from xtalfuse.tasks.structure.properties import Property
+from xtalfuse.tasks.structure.properties import title_of
 from xtalfuse.tasks.structure.result import Microstructure
 
-# name in properties.json -> what a reader calls it
-TITLES = {
-    "phase_fraction": "Phase fraction",
-    "grain_diameter": "Mean grain diameter",
-    "lineal_intercept": "Mean lineal intercept",
-    "astm_grain_size": "ASTM grain size number G",
-    "youngs_modulus": "Young's modulus",
-    "bulk_modulus": "Bulk modulus K",
-    "shear_modulus": "Shear modulus G",
-    "poisson_ratio": "Poisson's ratio",
-    "universal_anisotropy": "Universal anisotropy",
-    "taylor_factor": "Taylor factor",
-    "yield_stress": "Yield stress (Hall-Petch)",
-    "hardness": "Hardness (Tabor)",
-    "open_porosity": "Open porosity",
-    "specific_surface": "Specific surface",
-    "body_diameter": "Mean diameter of bodies",
-}
 KINDS = {Modality.EBSD: ("grain", "grains"), Modality.CT: ("body", "bodies")}
 UNITS = {"um": "µm", "1/um": "1/µm"}
 
@@ -93,7 +75,7 @@ def headline(found: Microstructure) -> str:
     return f"{text}."
 
 
-def in_words(item: Property) -> str:
+def in_words(item: Estimate) -> str:
     """Value, uncertainty in brackets, unit; ``"-"`` where there is none."""
     if not isinstance(item.value, (int, float)) or not np.isfinite(item.value):
         return "-"
@@ -104,17 +86,13 @@ def in_words(item: Property) -> str:
     return f"{with_uncertainty(item.value, item.uncertainty, digits)} {unit}".strip()
 
 
-def title(item: Property) -> str:
+def title(item: Estimate) -> str:
     """What a reader calls it: ``"Taylor factor, along x, Copper"``."""
-    stem, _, phase = item.name.removesuffix("]").partition("[")
-    axis = stem[-1] if stem[-2:] in ("_x", "_y", "_z") else ""
-    known = TITLES.get(stem[:-2] if axis else stem)
-    words = known or stem.replace("_", " ").capitalize()
-    parts = [words, f"along {axis}" if axis else "", phase]
-    return ", ".join(part for part in parts if part)
+    along = "" if item.direction is None else f"along {item.direction}"
+    return ", ".join(filter(None, (title_of(item.quantity), along, item.phase)))
 
 
-def grouped(properties: Iterable[Property]) -> list[list[Property]]:
+def grouped(properties: Iterable[Estimate]) -> list[list[Estimate]]:
     """Properties that follow each other and were found in one way, together."""
     return [
         list(items)
@@ -129,9 +107,9 @@ def _page(found: Microstructure, pictures: list[Picture]) -> str:
         specimen=found.specimen,
         headline=headline(found),
         warnings=found.warnings,
-        files=(found.file,),
+        files=found.files,
         seconds=found.seconds,
-        version=package_version(),
+        version=found.version,
         groups=grouped([item for item in found.properties if item is not stiffness]),
         stiffness=stiffness,
         materials=found.materials,

@@ -44,7 +44,7 @@ def materials(
 def _row(record: ElasticRecord) -> dict[str, Any]:
     """What is known of one crystal; moduli are Hill's of a polycrystal without texture."""
     from xtalfuse.physics.mechanics.elasticity import voigt_from_mandel
-    from xtalfuse.tasks.structure.properties import MODULI, mean_modulus
+    from xtalfuse.tasks.structure.properties.elastic import MODULI, mean_modulus
 
     stiffness = record.stiffness.copy()
     return {

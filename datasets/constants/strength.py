@@ -10,6 +10,7 @@ from math import hypot, sqrt
 from pathlib import Path
 
 from xtalfuse.datasets.constants.elastic import ElasticRecord, elastic_constants
+from xtalfuse.physics.estimate import Estimate
 
 TABLE = Path(__file__).parent / "hall_petch.toml"
 FAMILY_OF = {225: "fcc", 229: "bcc_pencil", 194: "hcp"}  # space groups of A1, A2 and A3
@@ -38,15 +39,6 @@ class HallPetchRecord:
     grain_size_um: tuple[float, float]
     definition: str
     citation: str
-
-
-@dataclass(frozen=True)
-class YieldEstimate:
-    """Yield stress by an empirical law: value, standard uncertainty, what to mind."""
-
-    value_mpa: float
-    uncertainty_mpa: float
-    assumptions: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
@@ -99,7 +91,7 @@ def hall_petch_constants(
     return named[0]
 
 
-def yield_by_hall_petch(record: HallPetchRecord, grain_size_um: float) -> YieldEstimate:
+def yield_by_hall_petch(record: HallPetchRecord, grain_size_um: float) -> Estimate:
     """Yield stress of a grain size, with the spread of the constants and what is assumed.
 
     Parameters
@@ -126,7 +118,15 @@ def yield_by_hall_petch(record: HallPetchRecord, grain_size_um: float) -> YieldE
         assumptions.append(
             f"extrapolated: {grain_size_um:g} um is outside the {low:g} to {high:g} um measured"
         )
-    return YieldEstimate(friction + slope, spread, tuple(assumptions))
+    return Estimate(
+        "yield_stress",
+        friction + slope,
+        spread,
+        "MPa",
+        f"sigma_0 + k / sqrt(d), {record.citation}",
+        tuple(assumptions),
+        "an empirical law of annealed metal: alloying, cold work and precipitates are not in",
+    )
 
 
 def slip_family(record: ElasticRecord) -> str | None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xtalfuse.physics.estimate import Estimate
 from xtalfuse.physics.mechanics.elasticity import youngs_modulus
 from xtalfuse.report.figures.pattern import INK, MUTED, PHASE_COLOURS, STYLE
-from xtalfuse.tasks.structure.properties import StiffnessEstimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ UNIT = {"x": np.array([1.0, 0, 0]), "y": np.array([0, 1.0, 0]), "z": np.array([0
 INTERVAL = (5.0, 95.0)  # percent, the band
 
 
-def modulus_figure(estimate: StiffnessEstimate) -> Figure:
+def modulus_figure(estimate: Estimate) -> Figure:
     """Young's modulus in the planes xy, yz and zx, with the band that holds 90 % of the samples."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -30,8 +30,8 @@ def modulus_figure(estimate: StiffnessEstimate) -> Figure:
         top = 0.0
         for ax, (first, second), colour in zip(axes, PLANES, PHASE_COLOURS, strict=False):
             way = np.outer(np.cos(angle), UNIT[first]) + np.outer(np.sin(angle), UNIT[second])
-            middle = np.asarray(youngs_modulus(estimate.stiffness, way))
-            around = np.asarray(youngs_modulus(estimate.samples[:, None], way))
+            middle = np.asarray(youngs_modulus(estimate.value, way))
+            around = np.asarray(youngs_modulus(np.asarray(estimate.samples)[:, None], way))
             low, high = np.percentile(around, INTERVAL, axis=0)
             ax.fill_between(angle, low, high, color=colour, alpha=0.25, linewidth=0)
             ax.plot(angle, middle, color=colour, linewidth=1.6)

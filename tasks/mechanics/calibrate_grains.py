@@ -24,6 +24,7 @@ from torch_geometric.data import Data
 from xtalfuse.datasets.sets.mechanics_sample import Material
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainStrain
 from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data
+from xtalfuse.physics.estimate import NORMAL_QUANTILE
 from xtalfuse.physics.mechanics.bounds import at_place, place_between
 from xtalfuse.physics.mechanics.elasticity import reuss, voigt
 from xtalfuse.tasks.mechanics.grains import COVERAGE, StiffnessSpread, grain_kinds
@@ -92,7 +93,7 @@ def calibrate(
 
     Returns
     -------
-    Plain values, from which :class:`~xtalfuse.tasks.mechanics.grains.Calibration` is read
+    Plain values, from which :class:`~xtalfuse.tasks.mechanics.grains.NetworkErrors` is read
     """
     stress: dict[str, list[tuple[float, np.ndarray]]] = {}
     contrasts, answers = [], []
@@ -151,7 +152,7 @@ def _place_errors(
     for data, strain, contrast in zip(examples, strains, contrasts, strict=False):
         place, true, low, high = places(data, strain)
         value = at_place(place + line.bias * torch.eye(6).double(), low, high)
-        half = line.half_width(low, high, float((data.share**2).sum()))[i, j]
+        half = NORMAL_QUANTILE * line.of_entries(low, high, float((data.share**2).sum()))[i, j]
         error = (value - at_place(true, low, high))[i, j].abs()
         ratios.append((contrast, (error / half)[half > 1e-6 * half.max()].numpy()))
     constant, slope = _quantile_line(ratios)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from xtalfuse.physics.estimate import NORMAL_QUANTILE, Estimate
 from xtalfuse.physics.grains.graph import GrainGraph
 
 if TYPE_CHECKING:
@@ -23,38 +24,12 @@ if TYPE_CHECKING:
     from xtalfuse.encoders.networks.grains import GrainNetwork, GrainStrain
 
 COVERAGE = 0.9  # of the intervals
-NORMAL_QUANTILE = 1.6448536269514722  # half width of such an interval per standard deviation
 SAMPLES = 200
 LARGEST_RESIDUAL = 0.02  # change of the strains in the last round
 CONTRAST_MARGIN = 1.1  # beyond the strongest contrast of the calibration the network is not asked
 HILL = "Hill average"
 SPHERES = "isolated spheres in Hill's medium (Eshelby)"
 NETWORK = "grain network over Hill's medium"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A property with its uncertainty and its zero model.
-
-    Parameters
-    ----------
-    value : GPa
-    uncertainty : half width of the interval that holds the true value in 90 of 100 cases,
-        same shape; NaN where it was never measured
-    method : what answered
-    zero_model : what the zero model says, same shape
-    assumptions : what was taken for granted
-    validity : where the answer holds; why the network did not answer, if it did not
-    samples : (k, ...) values as they might as well be; None where there are none
-    """
-
-    value: np.ndarray
-    uncertainty: np.ndarray
-    method: str
-    zero_model: np.ndarray
-    assumptions: tuple[str, ...]
-    validity: str
-    samples: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -85,15 +60,15 @@ class StiffnessSpread:
         """Standard deviation of independent entries; `inverse_grains` is 1 / n or sum f^2."""
         return float(np.sqrt(self.floor**2 + self.single**2 * inverse_grains))
 
-    def half_width(
+    def of_entries(
         self, low: torch.Tensor, high: torch.Tensor, inverse_grains: float
     ) -> torch.Tensor:
-        """(6, 6) half width of the interval of each entry of the stiffness, GPa."""
+        """(6, 6) standard uncertainty of each entry of the stiffness, GPa."""
         from xtalfuse.physics.mechanics.bounds import entry_scale
 
         common = (self.shift * (high - low)) ** 2
         apart = (self.single_entries(inverse_grains) * entry_scale(low, high)) ** 2
-        return NORMAL_QUANTILE * (common + apart).sqrt()
+        return (common + apart).sqrt()
 
 
 # metals lie at 0.38 to 0.71 of the way from Reuss to Voigt, 20 grains and more
@@ -101,7 +76,7 @@ HILL_SPREAD = StiffnessSpread(bias=0.0, shift=0.1, floor=0.08, single=0.0)
 
 
 @dataclass(frozen=True)
-class Calibration:
+class NetworkErrors:
     """How errors scale with what the network says; fitted to volumes it was not trained on.
 
     Parameters
@@ -118,7 +93,7 @@ class Calibration:
 
 
 @lru_cache(maxsize=4)
-def load_network(weights: str | Path = "grains") -> tuple[GrainNetwork, Calibration]:
+def load_network(weights: str | Path = "grains") -> tuple[GrainNetwork, NetworkErrors]:
     """Network and calibration, float64, by the name of weights of the package or by path.
 
     Raises
@@ -135,7 +110,7 @@ def load_network(weights: str | Path = "grains") -> tuple[GrainNetwork, Calibrat
     found = about["calibration"]
     stress = {kind: tuple(line) for kind, line in found["stress"].items()}
     spread = StiffnessSpread(**found["stiffness"])
-    calibration = Calibration(stress, spread, float(found["contrast"]))
+    calibration = NetworkErrors(stress, spread, float(found["contrast"]))
     return network.double().eval().requires_grad_(False), calibration
 
 
@@ -146,7 +121,7 @@ def predict_stress(
     *,
     given: Literal["strain", "stress"] = "stress",
     weights: str | Path = "grains",
-) -> Prediction:
+) -> Estimate:
     """Mean stress of every grain under a load.
 
     Parameters
@@ -159,7 +134,7 @@ def predict_stress(
 
     Returns
     -------
-    Prediction with value (n, 6), Mandel, GPa; zero in pores
+    Estimate with value (n, 6), Mandel, GPa, zero in pores; its `half_width` is calibrated
 
     Raises
     ------
@@ -180,7 +155,7 @@ def predict_stress(
     if isinstance(answer, str):
         unknown = np.full((len(graph), 6), np.nan)
         unknown[~body.solid.numpy()] = 0.0
-        return Prediction(zero, unknown, SPHERES, zero, body.assumptions, answer)
+        return _of_stress(body, zero, unknown, SPHERES, answer, zero)
     found, calibration = answer
     strain = _mean_strain(body, found.concentration, load_, given)
     scale = torch.einsum("a,nab,b->n", strain, found.exchanged, strain).clamp(min=0.0).sqrt()
@@ -188,7 +163,14 @@ def predict_stress(
     half = scale.numpy() * np.array([widths[kind] for kind in grain_kinds(graph)])
     value = _stress(body, found.concentration, load_, given)
     half = np.repeat(half[:, None], 6, axis=1)
-    return Prediction(value, half, NETWORK, zero, body.assumptions, _validity(graph))
+    return _of_stress(body, value, half / NORMAL_QUANTILE, NETWORK, _validity(graph), zero)
+
+
+def _of_stress(
+    body: _Body, value: np.ndarray, su: np.ndarray, method: str, validity: str, zero: np.ndarray
+) -> Estimate:
+    assumed = body.assumptions
+    return Estimate("stress", value, su, "GPa", method, assumed, validity, zero_model=zero)
 
 
 def predict_stiffness(
@@ -197,7 +179,7 @@ def predict_stiffness(
     *,
     weights: str | Path = "grains",
     seed: int = 0,
-) -> Prediction:
+) -> Estimate:
     """Effective stiffness of the grains of a graph, between Reuss and Voigt by construction.
 
     Parameters
@@ -207,7 +189,7 @@ def predict_stiffness(
 
     Returns
     -------
-    Prediction with value (6, 6), Mandel, GPa, specimen frame, and samples (200, 6, 6), all
+    Estimate with value (6, 6), Mandel, GPa, specimen frame, and samples (200, 6, 6), all
     symmetric and positive definite
     """
     from xtalfuse.physics.mechanics.bounds import at_place, draw_places, place_between
@@ -229,12 +211,12 @@ def predict_stiffness(
     drawn = draw_places(place, spread.shift, spread.single_entries(inverse_grains), SAMPLES, seed)
     samples = at_place(drawn, low, high)
     scaled = [body.porous(each) for each in (value, hill, samples)]
-    half_width = spread.half_width(low, high, inverse_grains)
+    su = spread.of_entries(low, high, inverse_grains)
     if body.porosity > 0.0:
-        half_width = NORMAL_QUANTILE * scaled[2].std(dim=0)
-    return Prediction(
-        scaled[0].numpy(), half_width.numpy(), method, scaled[1].numpy(), body.assumptions,
-        validity, scaled[2].numpy(),
+        su = scaled[2].std(dim=0)
+    return Estimate(
+        "stiffness", scaled[0].numpy(), su.numpy(), "GPa", method, body.assumptions, validity,
+        samples=scaled[2].numpy(), zero_model=scaled[1].numpy(),
     )  # fmt: skip
 
 
@@ -300,7 +282,7 @@ class _Body:
         strain[self.solid] = isolated_spheres(self.stiffness[self.solid], self.share[self.solid])
         return strain if self.porosity == 0.0 else strain @ self.solid_strain()
 
-    def network(self, weights: str | Path) -> tuple[GrainStrain, Calibration] | str:
+    def network(self, weights: str | Path) -> tuple[GrainStrain, NetworkErrors] | str:
         """What the network says and how far it is right, or why it is not asked."""
         if self.graph.dimension == 2:
             return "a section does not tell which grains lie above and below: no network"

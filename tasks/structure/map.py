@@ -9,20 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
-from xtalfuse.encoders.grains.size import grain_size, phase_fractions
 from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.physics.estimate import Estimate
 from xtalfuse.physics.grains.crystal_map import CrystalMap
-from xtalfuse.tasks.structure.grain_properties import (
-    graph_stiffness,
-    plastic_properties,
-    strength_properties,
-    taylor_factors,
-    taylor_spread,
-)
 from xtalfuse.tasks.structure.materials import Material, distinct, materials_of
-from xtalfuse.tasks.structure.properties import Property, elastic_properties
+from xtalfuse.tasks.structure.properties.base import Structure
+from xtalfuse.tasks.structure.properties.plastic import taylor_factors, taylor_spread
 from xtalfuse.tasks.structure.result import Microstructure
-from xtalfuse.tasks.structure.stress import MapSolution
+from xtalfuse.tasks.structure.stiffness import grain_mechanics
 
 FEW_GRAINS = 50
 
@@ -70,29 +64,17 @@ def analyse_map(
         twins=twins,
     )
     segmented = time.perf_counter()
-    graph = segmentation.graph
-    estimate, solution, missing = graph_stiffness(segmentation, materials)
-    properties = [*geometry_properties(segmentation)]
-    if estimate is not None:
-        properties += elastic_properties(estimate)
-    properties += plastic_properties(graph, materials)
-    properties += strength_properties(segmentation, materials)
-    columns, stress = _of_each_grain(segmentation, materials, solution)
-    return Microstructure(
-        measurement=measurement,
-        source=segmentation,
-        graph=graph,
-        materials=materials,
-        properties=tuple(properties),
-        stiffness=estimate,
-        warnings=(*measurement.provenance.warnings, *missing, *_cautions(segmentation)),
-        grain_columns=columns,
+    mechanics = grain_mechanics(segmentation, materials)
+    return Microstructure.of(
+        measurement,
+        Structure(
+            segmentation, segmentation.graph, materials, mechanics.stiffness, mechanics.stress
+        ),
+        warnings=(*mechanics.warnings, *_cautions(segmentation)),
+        times=(started, segmented),
+        grain_columns=_of_each_grain(segmentation, materials, mechanics.stress),
         boundary_columns={"sigma": segmentation.sigma},
-        stress=stress,
-        seconds={
-            "segmentation": segmented - started,
-            "properties": time.perf_counter() - segmented,
-        },
+        stress_field=mechanics.field,
     )
 
 
@@ -104,55 +86,19 @@ def _with_distinct_names(crystal_map: CrystalMap) -> CrystalMap:
 
 
 def _of_each_grain(
-    segmentation: Segmentation, materials: Sequence[Material], solution: MapSolution | None
-) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Columns of the grain table, and the stress at each point under tension along x."""
+    segmentation: Segmentation, materials: Sequence[Material], stress: Estimate | None
+) -> dict[str, np.ndarray]:
+    """Columns of the grain table."""
     columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
     factor = taylor_factors(segmentation.graph, materials, "x")
     if np.isfinite(factor).any():
         columns["taylor_factor_x"] = factor
         columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
-    if solution is None:
-        return columns, None
-    stress, columns["stress_xx_relative"] = solution.tension()
-    return columns, stress
-
-
-def geometry_properties(segmentation: Segmentation) -> list[Property]:
-    """Phase fractions and grain size."""
-    graph = segmentation.graph
-    flat = graph.dimension == 2
-    properties = [
-        Property(
-            f"phase_fraction[{name}]",
-            share.value,
-            share.su,
-            "",
-            "share of the area of grains" if flat else "share of the volume of grains",
-            ("area fraction is volume fraction (Delesse 1847)",) if flat else (),
-            "points without a grain are left out",
-        )
-        for name, share in phase_fractions(segmentation).items()
-    ]
-    for number, phase in enumerate(graph.phases):
-        if not (graph.phase == number).any():
-            continue
-        size = grain_size(segmentation, number)
-        told = "; ".join(size.notes)
-        body = "circle of equal area" if flat else "sphere of equal volume"
-        method = (
-            f"diameter of the {body} and ASTM E2627, of grains that the edge does not cut; "
-            "intercept along rows and columns"
-        )
-        for name, value, unit in (
-            ("grain_diameter", size.diameter, "um"),
-            ("lineal_intercept", size.intercept, "um"),
-            ("astm_grain_size", size.astm_area, ""),
-        ):
-            if value is not None:
-                where = f"{name}[{phase.name}]"
-                properties.append(Property(where, value.value, value.su, unit, method, (), told))
-    return properties
+    if stress is not None:
+        columns["stress_xx_relative"] = stress.value
+        if stress.uncertainty is not None:
+            columns["stress_xx_relative_su"] = stress.uncertainty
+    return columns
 
 
 def _cautions(segmentation: Segmentation) -> list[str]:

@@ -96,6 +96,25 @@ def check_material(name: str) -> None:
         elastic_constants(name)  # says why not
 
 
+def missing_constants(materials: Sequence[Material]) -> list[str]:
+    """What to say of each phase whose elastic constants are not known."""
+    return [
+        f"no elastic properties: {material.phase.name}: {material.found_by}; "
+        f"{how_to_say(material.phase)}"
+        for material in materials
+        if material.elastic is None and not material.phase.pore
+    ]
+
+
+def constants_used(materials: Sequence[Material]) -> list[str]:
+    """Whose elastic constants stand for each phase, with the citation."""
+    return [
+        f"{material.phase.name}: constants of {material.elastic.name} ({material.elastic.citation})"
+        for material in materials
+        if material.elastic is not None
+    ]
+
+
 def how_to_say(phase: MapPhase) -> str:
     """How a person says on the command line which material a phase is."""
     if "," in phase.name:

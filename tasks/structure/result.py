@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xtalfuse.encoders.grains.map import Segmentation
 from xtalfuse.encoders.volume.segment import VolumeSegmentation
-from xtalfuse.loaders.record import FileReport, Measurement
+from xtalfuse.loaders.record import FileReport, Measurement, Provenance
+from xtalfuse.physics.estimate import Estimate
 from xtalfuse.physics.grains.graph import GrainGraph
-from xtalfuse.tasks.base import package_version
+from xtalfuse.tasks.base import Result, package_version
 from xtalfuse.tasks.structure.materials import Material
-from xtalfuse.tasks.structure.properties import Property, StiffnessEstimate
+from xtalfuse.tasks.structure.properties import properties_of
+from xtalfuse.tasks.structure.properties.base import Structure
+
+Numbers: TypeAlias = float | list[list[float]]
 
 
 @dataclass(frozen=True)
-class Microstructure:
+class PhaseEntry:
+    """A phase, and which material it was taken for."""
+
+    name: str
+    laue: str | None
+    material: str | None  # id of its elastic constants
+    found_by: str
+
+
+@dataclass(frozen=True)
+class PropertyEntry:
+    """One property: a number or the rows of a matrix, with its standard uncertainty."""
+
+    value: Numbers | None
+    uncertainty: Numbers | None
+    unit: str
+    method: str
+    assumptions: tuple[str, ...]
+    validity: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropertiesFile(Result):
+    """The content of ``properties.json``."""
+
+    file: FileReport
+    grains: int
+    boundaries: int
+    dimension: int
+    phases: tuple[PhaseEntry, ...]
+    properties: Mapping[str, PropertyEntry]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Microstructure(Result):
     """What a map or volume shows, and what follows from it.
 
     Parameters
@@ -30,69 +69,112 @@ class Microstructure:
     materials : of each phase of `graph`
     properties : of the material, as far as the phases are known
     stiffness : behind the elastic properties; None where a phase has no elastic constants
-    warnings : what a reader must know before using a number
     grain_columns, boundary_columns : more of each grain (n,) and boundary (m,), by column name
-    stress : (p,) stress along x at each point of a map under tension along x, relative to its
-        mean; None where it was not solved for
-    seconds : spent on each step
+    stress_field : (p,) stress along x at each point of a map under tension along x, relative to
+        its mean; None where it was not solved for
     """
 
     measurement: Measurement
     source: Segmentation | VolumeSegmentation
     graph: GrainGraph
     materials: tuple[Material, ...]
-    properties: tuple[Property, ...]
-    stiffness: StiffnessEstimate | None
-    warnings: tuple[str, ...]
+    properties: tuple[Estimate, ...]
+    stiffness: Estimate | None
     grain_columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     boundary_columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    stress: np.ndarray | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    stress_field: np.ndarray | None = None
 
-    @property
-    def specimen(self) -> str:
-        """Name of the file or folder, with which of its volumes it is."""
-        source = self.measurement.provenance
-        part = source.metadata.get("volume")
-        return Path(source.path).name + ("" if part is None else f"#{part}")
+    @classmethod
+    def of(
+        cls,
+        measurement: Measurement,
+        structure: Structure,
+        *,
+        warnings: Sequence[str],
+        times: tuple[float, float],
+        **beside: Any,
+    ) -> Microstructure:
+        """The result of an analysis: computes the properties of a structure.
 
-    @property
-    def file(self) -> FileReport:
-        """Where the measurement came from."""
-        source = self.measurement.provenance
-        modality = str(self.measurement.modality)
-        return FileReport(source.path, source.sha256, modality, source.reader, True, "")
+        Parameters
+        ----------
+        measurement : that was analysed
+        structure : found in it
+        warnings : beside those of the file
+        times : when the analysis and when the work on properties began, s
+        beside : columns and fields
+        """
+        properties = properties_of(structure)
+        started, segmented = times
+        source = measurement.provenance
+        return cls(
+            specimen=_specimen(source),
+            files=(_file(measurement),),
+            warnings=(*source.warnings, *warnings),
+            seconds={
+                "segmentation": segmented - started,
+                "properties": time.perf_counter() - segmented,
+            },
+            version=package_version(),
+            measurement=measurement,
+            source=structure.source,
+            graph=structure.graph,
+            materials=structure.materials,
+            properties=properties,
+            stiffness=structure.stiffness,
+            **beside,
+        )
 
-    def property_named(self, name: str) -> Property | None:
-        """The property of this name, if there is one."""
+    def property_named(self, name: str) -> Estimate | None:
+        """The property of this name in ``properties.json``, if there is one."""
         return next((found for found in self.properties if found.name == name), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``properties.json``."""
-        graph = self.graph
-        return {
-            "specimen": self.specimen,
-            "file": vars(self.file),
-            "grains": len(graph),
-            "boundaries": graph.edges.shape[1],
-            "dimension": graph.dimension,
-            "phases": [
-                {
-                    "name": material.phase.name,
-                    "laue": material.phase.laue,
-                    "material": None if material.elastic is None else material.elastic.id,
-                    "found_by": material.found_by,
-                }
-                for material in self.materials
-            ],
-            "properties": {p.name: _without_name(p) for p in self.properties},
-            "warnings": list(self.warnings),
-            "seconds": dict(self.seconds),
-            "version": package_version(),
-        }
+        return PropertiesFile(
+            specimen=self.specimen,
+            files=self.files,
+            warnings=self.warnings,
+            seconds=self.seconds,
+            version=self.version,
+            file=self.files[0],
+            grains=len(self.graph),
+            boundaries=self.graph.edges.shape[1],
+            dimension=self.graph.dimension,
+            phases=tuple(_phase(material) for material in self.materials),
+            properties={found.name: _entry(found) for found in self.properties},
+        ).to_dict()
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """JSON Schema (draft 2020-12) of ``properties.json``."""
+        return PropertiesFile.schema()
 
 
-def _without_name(item: Property) -> dict[str, Any]:
-    content = item.to_dict()
-    del content["name"]
-    return content
+def _specimen(source: Provenance) -> str:
+    """Name of the file or folder, with which of its volumes it is."""
+    part = source.metadata.get("volume")
+    return Path(source.path).name + ("" if part is None else f"#{part}")
+
+
+def _file(measurement: Measurement) -> FileReport:
+    source = measurement.provenance
+    modality = str(measurement.modality)
+    return FileReport(source.path, source.sha256, modality, source.reader, True, "")
+
+
+def _phase(found: Material) -> PhaseEntry:
+    elastic = None if found.elastic is None else found.elastic.id
+    return PhaseEntry(found.phase.name, found.phase.laue, elastic, found.found_by)
+
+
+def _entry(found: Estimate) -> PropertyEntry:
+    return PropertyEntry(
+        _numbers(found.value), _numbers(found.uncertainty), found.unit, found.method,
+        found.assumptions, found.validity,
+    )  # fmt: skip
+
+
+def _numbers(value: Any) -> Any:
+    """A number or None as it is, an array as lists."""
+    return value.tolist() if isinstance(value, np.ndarray) else value

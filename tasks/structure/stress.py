@@ -13,6 +13,14 @@ from xtalfuse.physics.mechanics.homogenization import ConvergenceError, Homogeni
 MOST_POINTS = 64**3  # seconds on one core
 
 
+class NotSolvedError(Exception):
+    """The field was not solved for; `worth_saying` where a reader would have expected it."""
+
+    def __init__(self, reason: str, worth_saying: bool) -> None:
+        super().__init__(reason)
+        self.worth_saying = worth_saying
+
+
 @dataclass(frozen=True)
 class MapSolution:
     """Equilibrium of a map whose points are repeated periodically.
@@ -41,20 +49,23 @@ class MapSolution:
         return field[tuple(self.place.T)], grains
 
 
-def solve(
-    segmentation: Segmentation, stiffness: np.ndarray, rest: np.ndarray
-) -> MapSolution | None:
-    """Stress and strain at every point of a map; None if it is too large or not on squares.
+def solve(segmentation: Segmentation, stiffness: np.ndarray, rest: np.ndarray) -> MapSolution:
+    """Stress and strain at every point of a map.
 
     Parameters
     ----------
     segmentation : of a section, whose grains are taken for columns along z, or of a stack
     stiffness : (n, 6, 6) of each grain in the specimen frame, Mandel, GPa
     rest : (6, 6) of points without a grain
+
+    Raises
+    ------
+    NotSolvedError
+        If the map is too large or not on squares, or the solver does not converge.
     """
     points = segmentation.crystal_map
     if points.grid is not GridKind.SQUARE or len(points.index) > MOST_POINTS:
-        return None
+        raise NotSolvedError("points on hexagons, or too many", worth_saying=False)
     place = points.index[:, ::-1]  # x, y, z
     labels = np.full(points.shape[::-1], len(stiffness))
     labels[tuple(place.T)] = np.where(segmentation.grain < 0, len(stiffness), segmentation.grain)
@@ -62,5 +73,8 @@ def solve(
     step = (points.step[0], points.step[1], points.step[2] or points.step[0])
     try:
         return MapSolution(homogenize(labels, moduli, step=step, fields=True), place)
-    except ConvergenceError:
-        return None
+    except ConvergenceError as error:
+        raise NotSolvedError(
+            f"no stress at the points of the map: the homogenization did not converge: {error}",
+            worth_saying=True,
+        ) from error

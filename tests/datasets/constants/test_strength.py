@@ -34,8 +34,8 @@ def test_constants_are_plausible(record) -> None:
 def test_yield_of_mild_steel() -> None:
     steel = hall_petch_constants("mild steel")
     found = yield_by_hall_petch(steel, 25.0)
-    assert found.value_mpa == pytest.approx(hall_petch(25.0, 70.6, 740.0))
-    assert found.uncertainty_mpa == pytest.approx(35.9, abs=0.1)  # 0.4 x 70.6 and 0.15 x 148
+    assert found.value == pytest.approx(hall_petch(25.0, 70.6, 740.0))
+    assert found.uncertainty == pytest.approx(35.9, abs=0.1)  # 0.4 x 70.6 and 0.15 x 148
     assert not any("extrapolated" in text for text in found.assumptions)
 
 

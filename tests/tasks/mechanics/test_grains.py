@@ -50,7 +50,7 @@ def test_stress_is_nearer_to_the_solver_than_that_of_the_zero_model(volume, solv
     assert found.method == NETWORK
     error, zero = found.value - truth, found.zero_model - truth
     assert (error**2).sum() < 0.1 * (zero**2).sum()
-    inside = np.abs(error) <= found.uncertainty
+    inside = np.abs(error) <= found.half_width
     # 180 values of 30 grains, which share their errors
     assert 0.75 < inside.mean() <= 1.0
 
@@ -59,7 +59,7 @@ def test_stiffness_is_nearer_to_the_solver_than_hill(volume, solved):
     found = predict_stiffness(volume.graph(), [LEAD])
     error, zero = found.value - solved[0], found.zero_model - solved[0]
     assert np.linalg.norm(error) < 0.25 * np.linalg.norm(zero)
-    assert (np.abs(error) <= found.uncertainty).mean() > 0.7
+    assert (np.abs(error) <= found.half_width).mean() > 0.7
 
 
 def test_two_phases_although_it_was_trained_on_one():
@@ -102,9 +102,9 @@ def test_stiffness_and_samples_lie_between_the_bounds(volume):
         assert np.linalg.eigvalsh(each - low).min() > -slack
         assert np.linalg.eigvalsh(each).min() > 0.0
     spread = found.samples.std(axis=0)
-    large = found.uncertainty > 0.1 * found.uncertainty.max()
+    large = found.half_width > 0.1 * found.half_width.max()
     # 200 samples: a standard deviation to 5 %
-    assert 1.645 * spread[large] == pytest.approx(found.uncertainty[large], rel=0.25)
+    assert 1.645 * spread[large] == pytest.approx(found.half_width[large], rel=0.25)
 
 
 def test_a_crystal_without_neighbours_has_its_own_stiffness(volume):
@@ -112,7 +112,7 @@ def test_a_crystal_without_neighbours_has_its_own_stiffness(volume):
     found = predict_stiffness(same, [LEAD])
     # stiffness is rounded to 2e-7 of its largest entry
     assert found.value == pytest.approx(LEAD, abs=2e-7 * LEAD.max())
-    assert found.uncertainty.max() < 1e-4
+    assert found.half_width.max() < 1e-4
 
 
 def test_a_section_is_answered_by_hill(volume):
@@ -162,7 +162,7 @@ def test_an_open_volume_says_what_is_cut(volume):
     graph = replace(volume.graph(), period=None, on_border=np.arange(30) < 12)
     found = predict_stress(graph, [LEAD], LOAD)
     assert "12 of 30 grains are cut" in found.validity
-    assert np.isfinite(found.uncertainty).all()
+    assert np.isfinite(found.half_width).all()
 
 
 def test_what_does_not_fit_is_told(volume):

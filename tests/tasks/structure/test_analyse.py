@@ -14,8 +14,10 @@ from xtalfuse.datasets.sets.graphs import load_graph
 from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
 from xtalfuse.datasets.simulate.polycrystal import PhaseSpec, PolycrystalSpec
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.physics.estimate import Estimate
 from xtalfuse.physics.grains.crystal_map import CrystalMap, MapPhase
 from xtalfuse.physics.mechanics.elasticity import youngs_modulus
+from xtalfuse.physics.mechanics.homogenization import ConvergenceError
 from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.structure import (
     headline,
@@ -24,7 +26,6 @@ from xtalfuse.report.structure import (
     write_microstructure,
 )
 from xtalfuse.tasks.structure.analyse import analyse
-from xtalfuse.tasks.structure.properties import Property
 from xtalfuse.tasks.structure.result import Microstructure
 
 COPPER = MapPhase("Copper", "m-3m", (3.615, 3.615, 3.615, 90.0, 90.0, 90.0))
@@ -152,7 +153,7 @@ def test_names_with_brackets_and_commas_are_shown_whole():
 
 
 def test_numbers_without_an_uncertainty_keep_their_digits():
-    small, large = (Property("specific_surface", x, None, "1/um", "") for x in (3.067e-4, 988.68))
+    small, large = (Estimate("specific_surface", x, None, "1/um", "") for x in (3.067e-4, 988.68))
     assert in_words(small) == "0.0003067 1/µm"
     assert in_words(large) == "988.7 1/µm"
 
@@ -187,6 +188,30 @@ def test_a_stack_too_large_to_solve_is_told_by_the_network(monkeypatch):
     # both know the same grains; what they differ by is the edge, periodic in one of them
     assert told.value == pytest.approx(solved.value, rel=0.03)
     assert told.uncertainty == pytest.approx(solved.uncertainty, rel=0.5)
+    columns = analyse(stack).grain_columns
+    assert columns["stress_xx_relative_su"].shape == columns["stress_xx_relative"].shape
+    assert (columns["stress_xx_relative_su"] > 0.0).all()
+    spread = analyse(stack).property_named("grain_stress_spread_x")
+    assert "network" in spread.method
+    assert "cut by its edge" in spread.validity
+
+
+def test_a_section_has_no_stress_from_the_network(copper, monkeypatch):
+    """It does not tell which grains lie above and below."""
+    assert "stress_xx_relative" in copper.grain_columns
+    monkeypatch.setattr("xtalfuse.tasks.structure.stress.MOST_POINTS", 100)
+    assert "stress_xx_relative" not in analyse(copper.measurement).grain_columns
+
+
+def test_a_field_that_does_not_converge_is_told(copper, monkeypatch):
+    def fails(*_, **__):
+        raise ConvergenceError("after 7 steps")
+
+    monkeypatch.setattr("xtalfuse.tasks.structure.stress.homogenize", fails)
+    found = analyse(copper.measurement)
+    assert any("did not converge: after 7 steps" in text for text in found.warnings)
+    assert found.stress_field is None
+    assert found.property_named("youngs_modulus") == copper.property_named("youngs_modulus")
 
 
 def test_everything_is_written_and_can_be_read_again(copper, tmp_path):

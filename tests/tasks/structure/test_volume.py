@@ -10,7 +10,7 @@ from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Pr
 from xtalfuse.physics.mechanics.elasticity import polycrystal_bounds
 from xtalfuse.report.structure import headline, write_microstructure
 from xtalfuse.tasks.structure.analyse import analyse
-from xtalfuse.tasks.structure.volume import MOST_EDGE, coarsened
+from xtalfuse.tasks.structure.volume_stiffness import MOST_EDGE, coarsened
 
 EDGE, RADIUS = 32, 6.0
 
@@ -161,11 +161,11 @@ def test_phases_may_be_unknown_or_alike(holes):
 def test_a_coarser_volume_is_as_stiff_within_its_uncertainty(monkeypatch):
     """Walls of few voxels: blocks of two part some of them and thicken others."""
     from xtalfuse.datasets.simulate.ct import foam
-    from xtalfuse.tasks.structure import volume as volume_analysis
+    from xtalfuse.tasks.structure import volume_stiffness
 
     solid = foam(3, 0, (24, 24, 24), 0.5, 10.0).astype(float)
     fine = analyse(volume(solid), ("pore", "aluminium")).property_named("youngs_modulus")
-    monkeypatch.setattr(volume_analysis, "MOST_EDGE", 12)
+    monkeypatch.setattr(volume_stiffness, "MOST_EDGE", 12)
     found = analyse(volume(solid), ("pore", "aluminium"))
     coarse = found.property_named("youngs_modulus")
     assert abs(coarse.value - fine.value) < 2.0 * coarse.uncertainty

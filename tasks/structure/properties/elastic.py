@@ -1,0 +1,84 @@
+"""What follows from the effective stiffness: moduli, anisotropy, spread of stress."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from xtalfuse.physics.estimate import Estimate
+from xtalfuse.physics.mechanics.elasticity import (
+    hill_moduli,
+    universal_anisotropy,
+    voigt_from_mandel,
+    youngs_modulus,
+)
+from xtalfuse.tasks.structure.properties.base import ALL, MAPS, PropertyRule, Structure
+
+# isotropic moduli and their units
+MODULI = {
+    "bulk_modulus": "GPa",
+    "shear_modulus": "GPa",
+    "youngs_modulus": "GPa",
+    "poisson_ratio": "",
+}
+AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+
+
+def mean_modulus(name: str, stiffness: np.ndarray) -> float:
+    """One of `MODULI` of the mean over all directions of an anisotropic body, Hill's of bounds."""
+    return float(dict(zip(MODULI, hill_moduli(stiffness), strict=True))[name])
+
+
+def elastic_properties(stiffness: Estimate) -> list[Estimate]:
+    """Stiffness, Young's modulus along the axes of the specimen, isotropic moduli, anisotropy."""
+    found = [stiffness.derived("stiffness_voigt", voigt_from_mandel, "GPa")]
+    for axis, direction in AXES.items():
+        along = partial(youngs_modulus, direction=np.array(direction))
+        found.append(stiffness.derived("youngs_modulus", along, "GPa", axis))
+    for name, unit in MODULI.items():
+        found.append(stiffness.derived(name, partial(mean_modulus, name), unit))
+    return [*found, stiffness.derived("universal_anisotropy", universal_anisotropy, "")]
+
+
+def _elastic(structure: Structure) -> list[Estimate]:
+    return [] if structure.stiffness is None else elastic_properties(structure.stiffness)
+
+
+def _stress_spread(structure: Structure) -> list[Estimate]:
+    found, size = structure.stress, structure.graph.size
+    if found is None:
+        return []
+    mean = np.average(found.value, weights=size)
+    spread = float(np.sqrt(np.average((found.value - mean) ** 2, weights=size)))
+    return [
+        Estimate(
+            "grain_stress_spread", spread, None, "", found.method, found.assumptions,
+            found.validity, direction="x",
+        )
+    ]  # fmt: skip
+
+
+RULES = (
+    PropertyRule(
+        "elastic",
+        {
+            "stiffness_voigt": "Stiffness",
+            "youngs_modulus": "Young's modulus",
+            "bulk_modulus": "Bulk modulus K",
+            "shear_modulus": "Shear modulus G",
+            "poisson_ratio": "Poisson's ratio",
+            "universal_anisotropy": "Universal anisotropy",
+        },
+        ALL,
+        _elastic,
+        frozenset(("stiffness",)),
+    ),
+    PropertyRule(
+        "grain_stress_spread",
+        {"grain_stress_spread": "Spread of the stress in grains under tension"},
+        MAPS,
+        _stress_spread,
+        frozenset(("stress",)),
+    ),
+)

@@ -26,7 +26,8 @@ MOVED: dict[str, tuple[str, ...]] = {
         "tasks.mechanics": "tasks.mechanics.grains",
         "tasks.microstructure": "tasks.structure.analyse tasks.structure.result",
         "tasks.microstructure_report": "report.structure",
-        "tasks.properties": "tasks.structure.properties",
+        "tasks.properties": "tasks.structure.properties.elastic tasks.structure.properties.base "
+        "tasks.structure.stiffness physics.estimate",
         "tasks.report": "report.phases",
         "tasks.train_grains": "tasks.mechanics.train_grains",
         "tasks.train_volume": "tasks.mechanics.train_foam",

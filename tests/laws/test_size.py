@@ -37,7 +37,6 @@ KNOWN: tuple[str, ...] = (
     "physics/crystal/powder.py: columns",
     "tasks/identify/powder/fit.py",
     "tasks/identify/powder/refine.py: refine",
-    "tasks/structure/map.py: analyse_map",
     "tests/loaders/ct/test_read.py",
     "tests/loaders/tem/test_read.py",
 )

@@ -36,6 +36,10 @@ ISOTROPIC_LIMIT = 0.02  # a cell that differs more is another compound
 DEVIATORIC_LIMIT = 0.010
 
 
+class NoReflectionError(ValueError):
+    """A crystal has no reflection in the range of a pattern: nothing of it could be seen."""
+
+
 @dataclass(frozen=True)
 class InstrumentState:
     """Parameters that every phase of a pattern shares.
@@ -410,7 +414,7 @@ def phase_model(
     theta = np.arcsin(np.minimum(0.5 * radiation.mean_angstrom * inverse_d, 0.999))
     seen = intensity * lorentz_polarisation(np.degrees(2 * theta), monochromator)
     if not inside.any():
-        raise ValueError("no reflection of this crystal lies in the range of the pattern")
+        raise NoReflectionError("no reflection of this crystal lies in the range of the pattern")
     inside &= seen > smallest * seen[inside].max()
     # scaled so that the strongest peak has unit area: scales of all phases are comparable
     unit = seen[inside].max()

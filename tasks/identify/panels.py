@@ -78,9 +78,10 @@ def spectrum_panel(
     """
     loss = measurement.modality is Modality.EELS
     unit = 1.0 if loss else 1000.0
+    lines: tuple[tuple[str, np.ndarray], ...] = ()
     if curve is None:
         energy, intensity = summed_spectrum(measurement)
-        lines, shown = (), {}
+        shown = {}
     else:
         energy, intensity, shown = curve.energy, curve.observed, curve.markers
         fitted = (("model", curve.model), ("background", curve.background))

@@ -35,7 +35,6 @@ KNOWN: tuple[str, ...] = (
     "loaders/xrd/scan.py: stated_radiation",
     "physics/crystal/powder.py",
     "physics/crystal/powder.py: columns",
-    "tasks/identify/powder/fit.py",
     "tasks/identify/powder/refine.py: refine",
     "tests/loaders/ct/test_read.py",
     "tests/loaders/tem/test_read.py",

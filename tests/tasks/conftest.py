@@ -9,7 +9,8 @@ import pytest
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.loaders.record import Measurement
-from xtalfuse.tasks.identify.powder.fit import PatternFitter, PhaseFit
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.state import PhaseFit
 from xtalfuse.tasks.identify.powder.phase import library_models
 
 

@@ -25,26 +25,35 @@ from xtalfuse.tasks.identify.answer import (
 from xtalfuse.tasks.identify.powder.cautions import cautions
 from xtalfuse.tasks.identify.powder.phase import FoundPhase, PatternAnswer, analyse_pattern
 from xtalfuse.tasks.identify.powder.search import gain, weight_fractions
+from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 from xtalfuse.tasks.identify.powder.uncertainty import fit_uncertainty
 from xtalfuse.tasks.identify.stages import Conclusion, RingsSaid, SpectraSaid
 
-FREE_GAIN = 10.0  # from here on the pattern overrules the elements that spectra gave
-
 
 def search_pattern(
-    measurement: Measurement, library: Library, belief: ElementBelief
+    measurement: Measurement,
+    library: Library,
+    belief: ElementBelief,
+    settings: SearchSettings = DEFAULT,
 ) -> PatternAnswer:
     """Search among the elements that spectra gave, then without them if the pattern asks for it.
 
     A spectrum sees a small place, or another specimen; it must not cost the answer of the
     powder pattern. Elements named by hand are not questioned.
+
+    Parameters
+    ----------
+    measurement : the pattern
+    library : references to look among
+    belief : about the elements
+    settings : numbers that decide the search
     """
     entries = belief.candidates(library)
-    found = analyse_pattern(measurement, library, entries)
+    found = analyse_pattern(measurement, library, entries, settings=settings)
     if belief.given is not None or len(entries) == len(library):
         return found
-    free = analyse_pattern(measurement, library)
-    return free if gain(found.fit, free.fit) > FREE_GAIN else found
+    free = analyse_pattern(measurement, library, settings=settings)
+    return free if gain(found.fit, free.fit, settings) > settings.free_gain else found
 
 
 def conclude_from_pattern(

@@ -8,7 +8,7 @@ import numpy as np
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.physics.crystal.cell import Crystal
 from xtalfuse.physics.crystal.diffraction import anomalous
-from xtalfuse.tasks.identify.powder.fit import PatternFit
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
 from xtalfuse.tasks.identify.powder.phase import PatternAnswer
 
 CLASSICAL_RADIUS_ANGSTROM = 2.8179403262e-5

@@ -11,20 +11,16 @@ from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import ObservedPeaks, PatternSignal, encode_pattern, find_peaks_of
 from xtalfuse.fusion.calibrate import Calibration, default_calibration
 from xtalfuse.loaders.record import Measurement
-from xtalfuse.physics.crystal.powder import PhaseModel, phase_model
-from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter
-from xtalfuse.tasks.identify.powder.graininess import free_intensities, suggest_texture
+from xtalfuse.physics.crystal.powder import NoReflectionError, PhaseModel, phase_model
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities, suggest_texture
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
 from xtalfuse.tasks.identify.powder.search import PhaseSearch, Rival, SearchResult
+from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 from xtalfuse.tasks.identify.powder.support import PhaseEvidence, phase_evidence, unexplained_share
 
 SEARCH_POINTS = 2.5  # points in a peak width while searching
 FINAL_POINTS = 5.0  # and in the fit that is reported
-ACCEPTED = 0.5
-ACCEPTED_BESIDE_UNKNOWN = 0.75
-UNEXPLAINED_SIGMA = 6.0
-UNEXPLAINED_HEIGHT = 0.005  # of the strongest peak
-TELLING_MISFIT = 5.0  # beyond, it is the peak shape of a pattern with very many counts
-MODEL_ERROR_AT_PEAKS = 0.12  # of an explained peak; its flanks are not unexplained peaks
 K_BETA = {"CuKa": 1.392234, "CoKa": 1.620826, "FeKa": 1.756604, "CrKa": 2.084887}
 TUNGSTEN_LA = 1.476419  # of an aged tube; both after Deslattes et al. (2003), as in units
 
@@ -78,8 +74,8 @@ def library_models(
                 signal.range_deg,
                 monochromator=monochromator,
             )
-        except ValueError:
-            continue  # nothing of this crystal is visible here
+        except NoReflectionError:
+            continue
     return models
 
 
@@ -89,6 +85,7 @@ def analyse_pattern(
     entries: Sequence[int] | np.ndarray | None = None,
     *,
     calibration: Calibration | None = None,
+    settings: SearchSettings = DEFAULT,
 ) -> PatternAnswer:
     """Find the phases of a powder pattern among library entries.
 
@@ -96,6 +93,7 @@ def analyse_pattern(
     ----------
     entries : indices of the candidates; the whole library by default
     calibration : of the confidence; the shipped one by default
+    settings : numbers that decide the search
 
     Raises
     ------
@@ -107,17 +105,19 @@ def analyse_pattern(
     chosen = range(len(library)) if entries is None else entries
     models = library_models(library, chosen, signal, monochromator_factor(measurement))
     classes = [entry.class_id for entry in library.entries]
-    search = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b])
+    search = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b], settings)
     result = search.run()
     found = [
         FoundPhase(p.entry, calibration.phase(e.features()), e, r)
         for p, e, r in zip(result.fit.phases, phase_evidence(result), result.rivals, strict=True)
     ]
     fine = encode_pattern(measurement, FINAL_POINTS)
-    answer = _conclude(search, result, found, fine, calibration, ACCEPTED)
+    answer = _conclude(search, result, found, fine, calibration, settings.accepted)
     if answer.unknown_probability >= 0.5:
         # where a phase is missing, doubtful ones are likely to stand in for it
-        answer = _conclude(search, result, found, fine, calibration, ACCEPTED_BESIDE_UNKNOWN)
+        answer = _conclude(
+            search, result, found, fine, calibration, settings.accepted_beside_unknown
+        )
     return answer
 
 
@@ -131,11 +131,12 @@ def _conclude(
 ) -> PatternAnswer:
     """The answer with the phases that are more probable than a threshold."""
     kept = [i for i, phase in enumerate(found) if phase.probability >= threshold]
-    fitter, fit = finish(signal, _keep(search, result, kept))
-    unexplained = unexplained_peaks(signal, fit)
+    settings = search.settings
+    fitter, fit = finish(signal, _keep(search, result, kept), settings)
+    unexplained = unexplained_peaks(signal, fit, settings)
     accepted = tuple(found[i] for i in kept)
     doubtful = tuple(f for i, f in enumerate(found) if i not in kept)
-    features = unknown_features(signal, fit, unexplained, accepted, doubtful)
+    features = unknown_features(signal, fit, unexplained, accepted, doubtful, settings=settings)
     return PatternAnswer(
         signal,
         fit,
@@ -169,18 +170,27 @@ def _keep(search: PhaseSearch, result: SearchResult, kept: list[int]) -> Pattern
     return search.polish(replace(result.fit, phases=phases), 4)
 
 
-def finish(signal: PatternSignal, fit: PatternFit) -> tuple[PatternFitter, PatternFit]:
+def finish(
+    signal: PatternSignal, fit: PatternFit, settings: SearchSettings = DEFAULT
+) -> tuple[PatternFitter, PatternFit]:
     """Fit the accepted phases once more on a finer grid, with texture where it shows.
 
     The fit starts both from the freed intensities and from the calculated ones: the first
     survives grainy powders, the second tells a trend with angle from graininess.
+
+    Parameters
+    ----------
+    signal : the pattern on the finer grid
+    fit : of the search
+    settings : of the search
     """
-    fitter = PatternFitter(signal, replace(fit.instrument, zero=0.0, displacement=0.0))
+    start = replace(fit.instrument, zero=0.0, displacement=0.0)
+    fitter = PatternFitter(signal, start, settings)
     if not fit.phases:
         return fitter, fitter.fit((), iterations=0)
     freed = fitter.fit(fit.phases, fit.instrument, iterations=6)
     freed = free_intensities(fitter, freed)
-    textured = tuple(suggest_texture(p, freed.instrument) for p in freed.phases)
+    textured = tuple(suggest_texture(p, freed.instrument, settings) for p in freed.phases)
     tied = tuple(replace(p, state=replace(p.state, adjust=None)) for p in textured)
     tied_fit = fitter.fit(tied, freed.instrument, iterations=10)
     tied_fit = free_intensities(fitter, tied_fit)
@@ -190,18 +200,27 @@ def finish(signal: PatternSignal, fit: PatternFit) -> tuple[PatternFitter, Patte
     return fitter, free_intensities(fitter, best)
 
 
-def unexplained_peaks(signal: PatternSignal, fit: PatternFit) -> ObservedPeaks:
+def unexplained_peaks(
+    signal: PatternSignal, fit: PatternFit, settings: SearchSettings = DEFAULT
+) -> ObservedPeaks:
     """Peaks of what the fit leaves over, strongest first.
 
     Lines that the tube's K-beta or tungsten contamination makes of explained strong peaks are
     not among them.
+
+    Parameters
+    ----------
+    signal : the pattern
+    fit : of its phases
+    settings : of the search
     """
     explained = fit.calculated - fit.background
-    variance = signal.variance + (MODEL_ERROR_AT_PEAKS * explained) ** 2
+    variance = signal.variance + (settings.error_at_peaks * explained) ** 2
     residual = signal.intensity - fit.calculated
     peaks = find_peaks_of(signal.two_theta_deg, residual, variance, signal.fwhm_deg)
     tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
-    real = (peaks.significance > UNEXPLAINED_SIGMA) & (peaks.height > UNEXPLAINED_HEIGHT * tallest)
+    real = peaks.significance > settings.unexplained_sigma
+    real &= peaks.height > settings.unexplained_height * tallest
     real &= ~_tube_lines(signal, explained, peaks)
     chosen = np.flatnonzero(real)
     chosen = chosen[np.argsort(-peaks.height[chosen])]
@@ -235,15 +254,26 @@ def unknown_features(
     unexplained: ObservedPeaks,
     accepted: Sequence[FoundPhase],
     doubtful: Sequence[FoundPhase],
+    *,
+    settings: SearchSettings = DEFAULT,
 ) -> np.ndarray:
-    """(6,) numbers that tell whether the library lacks a phase of this pattern."""
+    """(6,) numbers that tell whether the library lacks a phase of this pattern.
+
+    Parameters
+    ----------
+    signal : the pattern
+    fit : of the accepted phases
+    unexplained : peaks that it leaves over
+    accepted, doubtful : phases that the search proposed
+    settings : of the search
+    """
     tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
     return np.array(
         [
             np.log10(max(float(unexplained.height.max(initial=0.0)) / tallest, 1e-3)),
             np.log1p(len(unexplained.height)),
             np.log10(max(unexplained_share(signal, fit), 1e-4)),
-            np.log(min(fit.misfit, TELLING_MISFIT)),
+            np.log(min(fit.misfit, settings.telling_misfit)),
             np.log10(max((f.evidence.height for f in doubtful), default=1e-3)),
             min((f.probability for f in accepted), default=0.0),
         ]

@@ -16,7 +16,8 @@ import numpy as np
 from xtalfuse.encoders.pattern import PatternSignal, encode_pattern
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.crystal.cell import Crystal
-from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter, PhaseFit
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 from xtalfuse.tasks.identify.powder.rietveld import (
     CELL_LIMIT,
     CELL_NAMES,

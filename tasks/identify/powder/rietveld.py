@@ -17,7 +17,7 @@ from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.crystal.cell import Crystal, laue_rotations
 from xtalfuse.physics.crystal.powder import InstrumentState, beam_on_specimen
 from xtalfuse.physics.units import ANODES, Radiation
-from xtalfuse.tasks.identify.powder.fit import PatternFit, PhaseFit
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 
 if TYPE_CHECKING:
     import rietx

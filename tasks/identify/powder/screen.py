@@ -15,15 +15,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.crystal.powder import PhaseModel
 from xtalfuse.physics.crystal.profile import lorentz_polarisation
-
-LINES = 32  # strongest resolved reflections that vote
-RELATIVE_ERROR = 0.15  # of a calculated intensity: texture, overlap, model
-WIDTHS = (1.0, 2.0)  # of the filter, in typical peak widths
-STRAIN_LIMIT = 0.015
-STRETCH_LIMIT = 0.025
-STRETCH_NOTICED = 0.006  # thermal expansion to 600 K stays below
-TOGETHER = 4  # best phases that must agree
-QUANTILES = (0.1, 0.25, 0.45, 0.65, 0.85)
+from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 
 @dataclass(frozen=True)
@@ -44,20 +36,29 @@ class Screen:
     signal : the pattern
     models : one PhaseModel for each candidate
     stretch : fraction by which every d of this pattern appears longer than it is
+    settings : of the search
     """
 
-    def __init__(self, signal: PatternSignal, models: list[PhaseModel], stretch: float = 0.0):
+    def __init__(
+        self,
+        signal: PatternSignal,
+        models: list[PhaseModel],
+        stretch: float = 0.0,
+        settings: SearchSettings = DEFAULT,
+    ) -> None:
         self.signal = signal
+        self.settings = settings
         self.stretch = stretch
         m = len(models)
-        self.inverse_d = np.full((m, LINES), np.nan)
-        self.area = np.zeros((m, LINES))
+        self.inverse_d = np.full((m, settings.lines), np.nan)
+        self.area = np.zeros((m, settings.lines))
         for row, model in enumerate(models):
-            inverse_d, area = _resolved_lines(model, signal)
+            inverse_d, area = _resolved_lines(model, signal, settings.lines)
             self.inverse_d[row, : len(area)] = inverse_d
             self.area[row, : len(area)] = area
         self.step = _strain_step(signal)
-        self.strains = np.arange(-STRAIN_LIMIT, STRAIN_LIMIT + 1e-9, self.step)
+        limit = settings.strain_limit
+        self.strains = np.arange(-limit, limit + 1e-9, self.step)
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
         """Rank all candidates against a residual.
@@ -69,7 +70,7 @@ class Screen:
         """
         best = Ranking(*(np.zeros(len(self.area)) for _ in range(4)))
         best.score[:] = -np.inf
-        for factor in WIDTHS:
+        for factor in self.settings.widths:
             amplitude, error2 = self._matched(residual, variance, factor)
             for strain in self.strains:
                 score, scale = self._score(amplitude, error2, strain)
@@ -86,20 +87,21 @@ class Screen:
 
         Returns
         -------
-        stretch : 0 unless it is beyond `STRETCH_NOTICED`
+        stretch : 0 unless it is beyond `settings.stretch_noticed`
         ratio : of the sum of the best scores there to that at zero
         """
-        strains = np.arange(-STRETCH_LIMIT, STRETCH_LIMIT + 1e-9, 2.0 * self.step)
-        amplitude, error2 = self._matched(residual, variance, WIDTHS[0])
+        limit = self.settings.stretch_limit
+        strains = np.arange(-limit, limit + 1e-9, 2.0 * self.step)
+        amplitude, error2 = self._matched(residual, variance, self.settings.widths[0])
         scores = np.array([self._score(amplitude, error2, strain)[0] for strain in strains])
-        near = max(1, int(np.ceil(0.003 / (2.0 * self.step))))
+        near = max(1, int(np.ceil(self.settings.strain_agreement / (2.0 * self.step))))
         smooth = maximum_filter1d(np.maximum(scores, 0.0), 2 * near + 1, axis=0)
-        together = np.sort(smooth, axis=1)[:, -TOGETHER:].sum(axis=1)
+        together = np.sort(smooth, axis=1)[:, -self.settings.together :].sum(axis=1)
         best = int(np.argmax(together))
         middle = np.flatnonzero(together >= 0.98 * together[best])
         stretch = float(strains[middle].mean())
         at_zero = float(np.interp(0.0, strains, together))
-        if abs(stretch) <= STRETCH_NOTICED:
+        if abs(stretch) <= self.settings.stretch_noticed:
             return 0.0, 1.0
         return stretch, float(together[best]) / max(at_zero, 1e-12)
 
@@ -138,20 +140,22 @@ class Screen:
         share /= np.maximum(share[:, -1:], 1e-12)
         best = np.full(len(area), -np.inf)
         best_scale = np.zeros(len(area))
-        for quantile in QUANTILES:
+        for quantile in self.settings.quantiles:
             pick = np.argmax(share >= quantile, axis=1)
             scale = np.nan_to_num(sorted_ratio[np.arange(len(area)), pick])
             expected = scale[:, None] * area
             common = np.minimum(expected, seen)
             # what is missing counts against, what is in excess does not
             gain = common * common - (expected - common) * (expected - common)
-            score = np.sum(gain / (noise + (RELATIVE_ERROR * expected) ** 2), axis=1)
+            score = np.sum(gain / (noise + (self.settings.relative_error * expected) ** 2), axis=1)
             better = score > best
             best[better], best_scale[better] = score[better], scale[better]
         return best, best_scale
 
 
-def _resolved_lines(model: PhaseModel, signal: PatternSignal) -> tuple[np.ndarray, np.ndarray]:
+def _resolved_lines(
+    model: PhaseModel, signal: PatternSignal, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """1/d and area of the strongest lines; lines nearer than half a peak width are one."""
     inverse_d = np.sqrt(np.maximum(model._quadratic @ model.metric, 1e-8))
     sine = np.minimum(0.5 * model.radiation.primary_angstrom * inverse_d, 0.9999)
@@ -167,7 +171,7 @@ def _resolved_lines(model: PhaseModel, signal: PatternSignal) -> tuple[np.ndarra
     label = np.cumsum(np.diff(angle, prepend=-1e9) > 0.5 * signal.fwhm_deg) - 1
     total = np.bincount(label, area)
     centre = np.bincount(label, area * inverse_d) / np.maximum(total, 1e-300)
-    strongest = np.argsort(-total)[:LINES]
+    strongest = np.argsort(-total)[:count]
     return centre[strongest], total[strongest]
 
 

@@ -13,21 +13,11 @@ import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.crystal.powder import PhaseModel
-from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter, PhaseFit, start_instrument
-from xtalfuse.tasks.identify.powder.graininess import free_intensities
-from xtalfuse.tasks.identify.powder.screen import STRETCH_NOTICED, Screen
-
-BEAM = 2  # hypotheses kept alive
-TRIALS = 6  # candidates placed for each hypothesis and each ranking
-SETTLED = 3  # of them refined
-RIVALS = 2  # refined against each phase at the end
-SURE_STRETCH = 1.25  # score with a stretched axis over that without, that needs no trial
-MOST_MISFIT = 10.0  # what a complete set of phases may leave; beyond, phases are missing
-CLOSE = 40.0  # loss from which a rival is worth a full refinement
-MAX_PHASES = 7
-OWN_LINES = 0.12  # least share of a phase's lines, by root intensity, that are its own
-MIN_GAIN = 30.0  # of minus twice the log posterior, per unit misfit, for one more phase
-RESIDUAL_ERRORS = (0.15, 0.04)  # of explained peaks, for the two rankings
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit, start_instrument
+from xtalfuse.tasks.identify.powder.screen import Screen
+from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 
 @dataclass(frozen=True)
@@ -56,6 +46,7 @@ class PhaseSearch:
     signal : the pattern
     models : candidates by library index
     same_class : tells whether two library entries are look-alikes
+    settings : numbers that decide
     """
 
     def __init__(
@@ -63,8 +54,10 @@ class PhaseSearch:
         signal: PatternSignal,
         models: dict[int, PhaseModel],
         same_class: Callable[[int, int], bool] = lambda a, b: a == b,
-    ):
+        settings: SearchSettings = DEFAULT,
+    ) -> None:
         self.signal = signal
+        self.settings = settings
         self.models = models
         self.entries = np.array(list(models), int)
         self.same_class = same_class
@@ -72,30 +65,30 @@ class PhaseSearch:
 
     def set_stretch(self, stretch: float) -> None:
         """Take every d of this pattern for longer than it is by this fraction."""
-        self.screen = Screen(self.signal, list(self.models.values()), stretch)
+        self.screen = Screen(self.signal, list(self.models.values()), stretch, self.settings)
         start = replace(start_instrument(self.signal), stretch=stretch)
-        self.fitter = PatternFitter(self.signal, start)
+        self.fitter = PatternFitter(self.signal, start, self.settings)
 
     def run(self) -> SearchResult:
         """Search, prune, challenge; with a stretched axis where several phases ask for it."""
         stretch, ratio = self.screen.common_stretch(self.signal.net, self.signal.variance)
-        best = self.grown(stretch if ratio > SURE_STRETCH else 0.0)
+        best = self.grown(stretch if ratio > self.settings.sure_stretch else 0.0)
         applied = self.fitter.instrument.stretch
         if applied and len(best.phases) < 2:
             again = 0.0  # one phase alone may be a solid solution: the axis is taken as it is
         elif stretch and not applied:
             again = stretch
         else:
-            again = applied + common_strain(best)
-        if abs(again - applied) > STRETCH_NOTICED:
+            again = applied + common_strain(best, self.settings)
+        if abs(again - applied) > self.settings.stretch_noticed:
             other = self.grown(again)
-            supported = len(other.phases) >= 2 and gain(best, other) > MIN_GAIN
+            supported = len(other.phases) >= 2 and self.gain(best, other) > self.settings.min_gain
             if supported or not again:
                 best = other
             else:
                 self.set_stretch(applied)
         if self.fitter.instrument.stretch:
-            best = self.absorb(best, common_strain(best))
+            best = self.absorb(best, common_strain(best, self.settings))
         best, rivals = self.challenge(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
 
@@ -123,35 +116,37 @@ class PhaseSearch:
         """Add phases to a beam of hypotheses until none brings enough."""
         beam = [self.fitter.fit((), iterations=0)]
         best = beam[0]
-        for _ in range(MAX_PHASES):
+        for _ in range(self.settings.max_phases):
             grown: dict[frozenset[int], PatternFit] = {}
             for hypothesis in beam:
-                for trial in self.extensions(hypothesis)[:BEAM]:
+                for trial in self.extensions(hypothesis)[: self.settings.beam]:
                     members = frozenset(p.entry for p in trial.phases)
-                    if members not in grown and gain(hypothesis, trial) >= MIN_GAIN:
+                    if members not in grown and self.gains(hypothesis, trial):
                         grown[members] = self.polish(trial)
             if not grown:
                 break
-            beam = _ranked(grown.values())[:BEAM]
-            if gain(best, beam[0]) < MIN_GAIN:
+            beam = self.ranked(grown.values())[: self.settings.beam]
+            if not self.gains(best, beam[0]):
                 break
             best = beam[0]
         return best
 
     def extensions(
-        self, fit: PatternFit, settled: int = SETTLED, but: int | None = None
+        self, fit: PatternFit, settled: int | None = None, but: int | None = None
     ) -> list[PatternFit]:
         """Fits with one more phase that does not look like entry `but`, best first."""
         proposals = [
-            p for p in self.proposals(fit, TRIALS) if but is None or not self.same_class(p[0], but)
+            p
+            for p in self.proposals(fit, self.settings.trials)
+            if but is None or not self.same_class(p[0], but)
         ]
         placed = [self.place(fit, *p) for p in proposals]
         # where a cell starts a little off, narrow peaks fit badly until it is refined: the best
         # of the screen has its chance too
-        first = _ranked(placed)[:settled]
+        first = self.ranked(placed)[: settled or self.settings.settled]
         first += [f for f in placed[:2] if not any(f is other for other in first)]
         refined = [self.settle(f) for f in first]
-        return _ranked(f for f in refined if not repeats(f, self.signal))
+        return self.ranked(f for f in refined if not repeats(f, self.signal, self.settings))
 
     def proposals(self, fit: PatternFit, count: int) -> list[tuple[int, float, float]]:
         """Candidates that may explain what a fit leaves over: entry, strain, width."""
@@ -159,7 +154,7 @@ class PhaseSearch:
         residual = self.signal.intensity - fit.calculated
         taken = [p.entry for p in fit.phases]
         found: dict[int, tuple[int, float, float]] = {}
-        for error in RESIDUAL_ERRORS:
+        for error in self.settings.residual_errors:
             ranking = self.screen.rank(residual, self.signal.variance + (error * peaks) ** 2)
             listed = 0
             for row in np.argsort(-ranking.score):
@@ -201,12 +196,26 @@ class PhaseSearch:
         fit = self.fitter.fit(left, fit.instrument, iterations=3)
         return free_intensities(self.fitter, fit)
 
+    def gain(self, poor: PatternFit, rich: PatternFit) -> float:
+        """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
+        return gain(poor, rich, self.settings)
+
+    def gains(self, poor: PatternFit, rich: PatternFit) -> bool:
+        """Whether a fit is so much better that one more phase is there."""
+        return self.gain(poor, rich) >= self.settings.min_gain
+
+    def ranked(self, fits: Iterable[PatternFit]) -> list[PatternFit]:
+        """Fits, the most probable first."""
+        listed = list(fits)
+        misfit = min([self.settings.most_misfit, *(f.misfit for f in listed)])
+        return sorted(listed, key=lambda f: f.score(misfit))
+
     def prune(self, fit: PatternFit) -> PatternFit:
         """Take out phases that the others make superfluous."""
         while fit.phases:
             shorter = [self.without(fit, i) for i in range(len(fit.phases))]
-            best = _ranked(shorter)[0]
-            if gain(best, fit) > MIN_GAIN:
+            best = self.ranked(shorter)[0]
+            if self.gain(best, fit) > self.settings.min_gain:
                 break
             fit = self.polish(best)
         return fit
@@ -218,15 +227,15 @@ class PhaseSearch:
         swaps = 0
         while index < len(fit.phases):
             bare = self.without(fit, index)
-            own = [Rival(None, gain(bare, fit))]
+            own = [Rival(None, self.gain(bare, fit))]
             better = None
-            for rival in self.extensions(bare, RIVALS, but=fit.phases[index].entry):
-                if gain(rival, fit) < CLOSE:
+            for rival in self.extensions(bare, self.settings.rivals, but=fit.phases[index].entry):
+                if self.gain(rival, fit) < self.settings.close:
                     rival = self.polish(rival, 3)
-                own.append(Rival(rival.phases[-1].entry, gain(rival, fit)))
-                if _ranked([better or fit, rival])[0] is rival:
+                own.append(Rival(rival.phases[-1].entry, self.gain(rival, fit)))
+                if self.ranked([better or fit, rival])[0] is rival:
                     better = rival
-            if better is not None and swaps < 4:
+            if better is not None and swaps < self.settings.swaps:
                 fit, index, rivals, swaps = self.polish(better), 0, [], swaps + 1
                 continue
             rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
@@ -234,25 +243,30 @@ class PhaseSearch:
         return fit, tuple(rivals)
 
 
-def gain(poor: PatternFit, rich: PatternFit) -> float:
-    """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
-    misfit = min(rich.misfit, MOST_MISFIT)
+def gain(poor: PatternFit, rich: PatternFit, settings: SearchSettings = DEFAULT) -> float:
+    """Fall of minus twice the log posterior from one fit to another, per unit misfit.
+
+    Parameters
+    ----------
+    poor, rich : fits of one pattern
+    settings : of the search
+    """
+    misfit = min(rich.misfit, settings.most_misfit)
     return (poor.score(misfit) - rich.score(misfit)) / misfit
 
 
-def _ranked(fits: Iterable[PatternFit]) -> list[PatternFit]:
-    """Fits, the most probable first."""
-    listed = list(fits)
-    misfit = min([MOST_MISFIT, *(f.misfit for f in listed)])
-    return sorted(listed, key=lambda f: f.score(misfit))
-
-
-def repeats(fit: PatternFit, signal: PatternSignal) -> bool:
+def repeats(fit: PatternFit, signal: PatternSignal, settings: SearchSettings = DEFAULT) -> bool:
     """Whether the last phase has hardly a line of its own beside those of the earlier ones.
 
     So it is with an isotype of nearly the same cell, and with a lattice whose lines are all
     among those of a larger one. Lines of other phases count where they are at least half as
     strong and nearer than a third of a peak width.
+
+    Parameters
+    ----------
+    fit : of the pattern
+    signal : the pattern
+    settings : of the search
     """
     lines = [
         (
@@ -270,10 +284,10 @@ def repeats(fit: PatternFit, signal: PatternSignal) -> bool:
         near = np.abs(position[:, None] - other) < 0.33 * signal.fwhm_deg
         own &= ~(near & (height >= 0.5 * strength[:, None])).any(axis=1)
     weight = np.sqrt(strength)
-    return float(weight[own].sum()) < OWN_LINES * max(float(weight.sum()), 1e-300)
+    return float(weight[own].sum()) < settings.own_lines * max(float(weight.sum()), 1e-300)
 
 
-def common_strain(fit: PatternFit) -> float:
+def common_strain(fit: PatternFit, settings: SearchSettings = DEFAULT) -> float:
     """Isotropic strain that all major phases share, 0 if they do not agree.
 
     One phase may be a solid solution; that unrelated phases all differ from their references
@@ -281,15 +295,15 @@ def common_strain(fit: PatternFit) -> float:
     """
     height = np.array([p.scale for p in fit.phases])
     strain = np.array([p.state.strain[0] / np.sqrt(3.0) for p in fit.phases])
-    major = height > 0.02 * height.max(initial=0.0)
+    major = height > settings.major_height * height.max(initial=0.0)
     if major.sum() < 2:
         return 0.0
     strain, weight = strain[major], np.sqrt(height[major])
-    near = np.abs(strain[:, None] - strain) < 0.003
+    near = np.abs(strain[:, None] - strain) < settings.strain_agreement
     together = near & (near.sum(axis=1) >= 2)[:, None]
     best = int(np.argmax(together @ weight))
     agree = together[best]
-    if weight[agree].sum() < 0.3 * weight.sum():
+    if weight[agree].sum() < settings.agreeing_share * weight.sum():
         return 0.0
     return float(np.average(strain[agree], weights=weight[agree]))
 

@@ -12,10 +12,9 @@ import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.tasks.identify.answer import PowderReport
-from xtalfuse.tasks.identify.powder.fit import PRIOR_STRAIN, PatternFit
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
 from xtalfuse.tasks.identify.powder.search import SearchResult
-
-SEEN_SIGMA = 3.0
+from xtalfuse.tasks.identify.powder.settings import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ FEATURES = (
 
 def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
     """Evidence for each phase of a search result, in the order of its fit."""
-    fit, signal = result.fit, result.fitter.signal
+    fit, signal, settings = result.fit, result.fitter.signal, result.fitter.settings
     widths = np.array([_width(fit, i) for i in range(len(fit.phases))])
     heights = np.array(
         [p.scale * _profile(result, i).max(initial=0.0) for i, p in enumerate(fit.phases)]
@@ -101,9 +100,10 @@ def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
         others = [r.loss for r in rivals if r.entry is not None]
         margin = min([*others, gain])
         strain = phase.state.strain / np.array(
-            [PRIOR_STRAIN[0] * np.sqrt(3.0)] + [PRIOR_STRAIN[1]] * (len(phase.state.strain) - 1)
+            [settings.prior_strain * np.sqrt(3.0)]
+            + [settings.prior_deviatoric] * (len(phase.state.strain) - 1)
         )
-        support, lines = _lines(fit, index, signal)
+        support, lines = _lines(fit, index, signal, settings)
         typical = _typical(widths, heights, index)
         found.append(
             PhaseEvidence(
@@ -150,7 +150,9 @@ def _typical(widths: np.ndarray, heights: np.ndarray, index: int) -> float:
     return float(np.exp(np.average(np.log(widths[others]), weights=heights[others])))
 
 
-def _lines(fit: PatternFit, index: int, signal: PatternSignal) -> tuple[float, int]:
+def _lines(
+    fit: PatternFit, index: int, signal: PatternSignal, settings: SearchSettings
+) -> tuple[float, int]:
     """Support and number of visible lines of one phase."""
     phase = fit.phases[index]
     bare = phase.model.seen_strength(
@@ -173,11 +175,12 @@ def _lines(fit: PatternFit, index: int, signal: PatternSignal) -> tuple[float, i
     at = np.interp(centre, signal.two_theta_deg, np.arange(len(signal.intensity))).astype(int)
     noise = np.sqrt(fit.variance[at])
     width = _width(fit, index)
-    visible = phase.scale * np.maximum(expected, found) / (1.2 * width) > SEEN_SIGMA * noise
+    height = phase.scale * np.maximum(expected, found) / (1.2 * width)  # between Gauss and Lorentz
+    visible = height > settings.seen_sigma * noise
     if not visible.any():
         return 0.0, 0
     ratio = found[visible] / np.maximum(expected[visible], 1e-12)
     weight = np.sqrt(expected[visible])
-    good = (ratio > 0.4) & (ratio < 2.5)
-    seen = found[visible] > 0.3 * expected[visible]
+    good = (ratio > settings.support_low) & (ratio < settings.support_high)
+    seen = found[visible] > settings.seen_share * expected[visible]
     return float(weight[good].sum() / weight.sum()), int(seen.sum())

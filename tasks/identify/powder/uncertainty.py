@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter, normal_matrix
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter, normal_matrix
+from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 
@@ -27,8 +29,7 @@ def fit_uncertainty(fitter: PatternFitter, fit: PatternFit) -> FitUncertainty:
     if not fit.phases:
         return FitUncertainty(np.empty(0), ())
     normal, scale_at, strain_at = normal_matrix(fitter, fit)
-    size = 1.0 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
-    scaled = normal * size[:, None] * size
+    scaled, size = unit_diagonal(normal)
     covariance = np.linalg.pinv(scaled, rcond=1e-12, hermitian=True) * size[:, None] * size
     covariance = covariance * fit.misfit
     weights = np.array([p.model.weight for p in fit.phases])
@@ -42,7 +43,7 @@ def fit_uncertainty(fitter: PatternFitter, fit: PatternFit) -> FitUncertainty:
     return FitUncertainty(np.sqrt(np.maximum(np.diag(spread), 0.0)), cells)
 
 
-def _cell_su(phase, covariance: np.ndarray) -> tuple[float | None, ...]:
+def _cell_su(phase: PhaseFit, covariance: np.ndarray) -> tuple[float | None, ...]:
     """Uncertainty of each cell parameter; None for those that symmetry fixes."""
     step = 1e-6
     base = np.array(phase.model.cell(phase.state))

@@ -12,7 +12,8 @@ from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.crystal.diffraction import reflections
 from xtalfuse.physics.crystal.powder import InstrumentState, phase_model
 from xtalfuse.physics.units import monochromatic, radiation
-from xtalfuse.tasks.identify.powder.fit import PatternFit, PatternFitter, PhaseFit
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 from xtalfuse.tasks.identify.powder.phase import finish
 from xtalfuse.tasks.identify.powder.refine import GRAINY_SHARE, grainy_share, refine
 from xtalfuse.tasks.identify.powder.rietveld import Freedom, Problem, from_anode, upper_limit

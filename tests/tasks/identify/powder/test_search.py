@@ -9,7 +9,7 @@ import pytest
 
 from xtalfuse.encoders.pattern import encode_pattern, peak_d
 from xtalfuse.physics.units import two_theta
-from xtalfuse.tasks.identify.powder.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.phase import (
     K_BETA,
     SEARCH_POINTS,
@@ -18,7 +18,8 @@ from xtalfuse.tasks.identify.powder.phase import (
     monochromator_factor,
 )
 from xtalfuse.tasks.identify.powder.screen import Screen
-from xtalfuse.tasks.identify.powder.search import STRETCH_NOTICED, common_strain, weight_fractions
+from xtalfuse.tasks.identify.powder.search import common_strain, weight_fractions
+from xtalfuse.tasks.identify.powder.settings import DEFAULT
 
 THREE = {"corundum": 0.5, "fluorite": 0.2, "zincite": 0.3}
 MIXTURES = {
@@ -169,7 +170,7 @@ def test_common_strain_needs_agreement(answers):
         return replace(fit, phases=tuple(phases))
 
     assert common_strain(strained(0.01, 0.0105, 0.0095)) == pytest.approx(0.01, abs=5e-4)
-    assert abs(common_strain(strained(0.01, 0.0, -0.01))) < STRETCH_NOTICED
+    assert abs(common_strain(strained(0.01, 0.0, -0.01))) < DEFAULT.stretch_noticed
     assert common_strain(replace(fit, phases=fit.phases[:1])) == 0.0
 
 

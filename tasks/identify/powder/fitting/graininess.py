@@ -12,20 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xtalfuse.physics.crystal.powder import InstrumentState
-from xtalfuse.tasks.identify.powder.fit import (
-    GRAIN_FREEDOM,
-    GRAIN_SPREAD,
-    PatternFit,
-    PatternFitter,
-    PhaseFit,
-)
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal
+from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
+from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
-LARGEST = 12.0  # times the calculated intensity: more is another phase
+# Plane normals of the usual habits and cleavages; (1 0 4) is that of the calcite structure.
 TEXTURE_AXES = (
     (0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, 4),
 )  # fmt: skip
 TEXTURE_R = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.15, 1.3, 1.5, 1.8)
-MAX_GROUPS = 40  # reflections of one phase that may be freed
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: 
     noise = np.bincount(label, sigma, minlength=n) / np.maximum(np.bincount(label, minlength=n), 1)
     height = phase.scale * total / (1.06 * fitter.signal.fwhm_deg)
     good = np.flatnonzero(height > 3.0 * noise)
-    good = good[np.argsort(-total[good])][:MAX_GROUPS]
+    good = good[np.argsort(-total[good])][: fitter.settings.grain_groups]
     number = np.full(n + 1, -1)
     number[good] = np.arange(len(good))
     member = np.full(len(model.hkl), -1)
@@ -146,21 +142,31 @@ def _solve_freed(
             common = _consensus(ratio[own], areas[own] * told[own] ** 2)
             agreed[index] = first[index] * max(common, 1e-3)
     scales = agreed
-    delta = np.clip(ratio * first[owner] / scales[owner] - 1.0, -0.9, LARGEST)
+    usual, freedom_t = fitter.settings.grain_spread, fitter.settings.grain_freedom
+    largest = fitter.settings.grain_largest
+    delta = np.clip(ratio * first[owner] / scales[owner] - 1.0, -0.9, largest)
     for _ in range(rounds):
-        spread = GRAIN_SPREAD**2 * (GRAIN_FREEDOM + (delta / GRAIN_SPREAD) ** 2)
-        ridge[n_fixed:] = (GRAIN_FREEDOM + 1.0) / spread / scales[owner] ** 2
+        spread = usual**2 * (freedom_t + (delta / usual) ** 2)
+        ridge[n_fixed:] = (freedom_t + 1.0) / spread / scales[owner] ** 2
         solution = _solve(normal, ridge, right)
         scales = np.clip(solution[n_background:n_fixed], 0.5 * agreed, 2.0 * agreed)
-        delta = np.clip(solution[n_fixed:] / scales[owner], -0.9, LARGEST)
+        delta = np.clip(solution[n_fixed:] / scales[owner], -0.9, largest)
     return scales, delta
 
 
-def suggest_texture(phase: PhaseFit, instrument: InstrumentState) -> PhaseFit:
+def suggest_texture(
+    phase: PhaseFit, instrument: InstrumentState, settings: SearchSettings = DEFAULT
+) -> PhaseFit:
     """Give a phase a preferred orientation if that explains its freed intensities.
 
     A March-Dollase axis and r are fitted to the ratios of observed to calculated intensity;
-    they are taken when they bring two fifths of the spread down.
+    they are taken when no more than `settings.texture_taken` of the spread is left.
+
+    Parameters
+    ----------
+    phase : with its intensities freed
+    instrument : of the fit
+    settings : of the search
     """
     adjust = phase.state.adjust
     if adjust is None or phase.state.axis is not None:
@@ -171,7 +177,7 @@ def suggest_texture(phase: PhaseFit, instrument: InstrumentState) -> PhaseFit:
         return phase
     log_ratio, weight = np.log(adjust[freed]), np.sqrt(strength[freed])
     best_spread, best = _spread(log_ratio, weight), None
-    limit = 0.6 * best_spread
+    limit = settings.texture_taken * best_spread
     for axis in TEXTURE_AXES:
         for r in TEXTURE_R:
             factor = phase.model.texture_factor(phase.state, axis, r)[freed]
@@ -199,19 +205,10 @@ def _consensus(ratio: np.ndarray, area: np.ndarray) -> float:
 
 
 def _solve(normal: np.ndarray, ridge: np.ndarray, right: np.ndarray) -> np.ndarray:
-    scaled, scale = _scaled(normal, ridge)
+    scaled, scale = unit_diagonal(normal + np.diag(ridge), ridge=1e-9)
     return scale * np.linalg.solve(scaled, scale * right)
 
 
 def _variances(normal: np.ndarray, ridge: np.ndarray) -> np.ndarray:
-    scaled, scale = _scaled(normal, ridge)
+    scaled, scale = unit_diagonal(normal + np.diag(ridge), ridge=1e-9)
     return scale**2 * np.diag(np.linalg.inv(scaled))
-
-
-def _scaled(normal: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Normal matrix and ridge with unit diagonal, and the scale that made it so."""
-    matrix = normal + np.diag(ridge)
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    scaled = matrix * scale[:, None] * scale
-    scaled[np.diag_indices_from(scaled)] += 1e-9
-    return scaled, scale

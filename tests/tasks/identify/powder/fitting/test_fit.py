@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from xtalfuse.physics.crystal.powder import InstrumentState
-from xtalfuse.tasks.identify.powder.fit import PatternFitter, normal_matrix
-from xtalfuse.tasks.identify.powder.search import MIN_GAIN, weight_fractions
+from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter, normal_matrix
+from xtalfuse.tasks.identify.powder.search import weight_fractions
+from xtalfuse.tasks.identify.powder.settings import DEFAULT
 
 TRUE = {"corundum": 0.5, "fluorite": 0.2, "zincite": 0.3}
 STRAIN = {"corundum": -0.002, "zincite": 0.004}
@@ -76,7 +77,7 @@ def test_a_phase_that_is_not_there_gets_no_share_and_no_gain(fitted, fitting, mi
     more = fitter.fit((*fit.phases, foreign), fit.instrument)
     assert weight_fractions(more)[-1] < 0.005
     assert all(phase.scale >= 0.0 for phase in more.phases)
-    assert fit.objective - more.objective < MIN_GAIN
+    assert fit.objective - more.objective < DEFAULT.min_gain
     # nothing in the pattern tells its cell: the prior keeps it where the reference is
     assert np.abs(more.phases[-1].state.strain).max() < 0.01
 
@@ -85,7 +86,7 @@ def test_a_phase_that_is_there_is_missed(fitted):
     fitter, fit = fitted
     for index in range(3):
         left = tuple(p for i, p in enumerate(fit.phases) if i != index)
-        assert fitter.fit(left, fit.instrument).objective > fit.objective + 10 * MIN_GAIN
+        assert fitter.fit(left, fit.instrument).objective > fit.objective + 10 * DEFAULT.min_gain
 
 
 def test_without_phases_there_is_only_background(mixture, fitting):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xtalfuse.tasks.identify.powder.fit import graininess_penalty
-from xtalfuse.tasks.identify.powder.graininess import free_intensities, suggest_texture
+from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities, suggest_texture
+from xtalfuse.tasks.identify.powder.fitting.priors import graininess_penalty
 from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 TRUE = {"corundum": 0.6, "halite": 0.4}

@@ -1,0 +1,1 @@
+"""Fits of the whole pattern: what they start from, their priors, their numbers."""

@@ -1,0 +1,374 @@
+"""Full-pattern fit of a set of phases: a maximum a posteriori estimate with its evidence.
+
+Scales (non-negative) and background are solved exactly in every step; cell, widths, texture and
+instrument parameters follow by damped Gauss-Newton with analytic derivatives and physical
+priors, so that a trace phase cannot wander where a major phase is well determined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import nnls
+
+from xtalfuse.encoders.pattern import PatternSignal
+from xtalfuse.physics.crystal.powder import (
+    SHARED,
+    InstrumentState,
+    PhaseColumns,
+    PhaseState,
+)
+from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal
+from xtalfuse.tasks.identify.powder.fitting.priors import (
+    instrument_sigma,
+    instrument_values,
+    penalty,
+    phase_prior,
+    phase_values,
+)
+from xtalfuse.tasks.identify.powder.fitting.state import (
+    PatternFit,
+    PhaseFit,
+    background_basis,
+    start_instrument,
+)
+from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
+
+KEPT_COLUMNS = 48
+
+
+class PatternFitter:
+    """Fits sets of phases to one pattern.
+
+    Parameters
+    ----------
+    signal : the pattern
+    instrument : starting instrument state, centre of the priors on widths
+    settings : priors and model error
+    """
+
+    def __init__(
+        self,
+        signal: PatternSignal,
+        instrument: InstrumentState | None = None,
+        settings: SearchSettings = DEFAULT,
+    ) -> None:
+        self.signal = signal
+        self.instrument = instrument or start_instrument(signal)
+        self.settings = settings
+        self.background_columns = background_basis(signal)
+        self._drawn: dict[
+            tuple[int, int, int], tuple[PhaseState, InstrumentState, PhaseColumns]
+        ] = {}
+
+    def columns(self, phase: PhaseFit, instrument: InstrumentState) -> PhaseColumns:
+        """Unit-scale profile and derivatives of a phase on the grid of the pattern.
+
+        The last ones drawn are kept: most trials move one phase and leave the others.
+        """
+        key = (id(phase.model), id(phase.state), id(instrument))
+        if key not in self._drawn:
+            if len(self._drawn) >= KEPT_COLUMNS:
+                del self._drawn[next(iter(self._drawn))]
+            columns = phase.model.columns(self.signal.two_theta_deg, phase.state, instrument)
+            # the states are kept with their columns, so that their ids stay taken
+            self._drawn[key] = (phase.state, instrument, columns)
+        return self._drawn[key][2]
+
+    def variance(self, peaks: np.ndarray) -> np.ndarray:
+        """Counting noise and model error, with neighbouring residuals correlated."""
+        settings = self.settings
+        return settings.correlation * (self.signal.variance + (settings.model_error * peaks) ** 2)
+
+    def fit(
+        self,
+        phases: tuple[PhaseFit, ...],
+        instrument: InstrumentState | None = None,
+        *,
+        iterations: int = 8,
+        active: tuple[int, ...] | None = None,
+        shared: bool = True,
+    ) -> PatternFit:
+        """Refine a set of phases.
+
+        Parameters
+        ----------
+        phases : where they start
+        instrument : where it starts; the start of the fitter by default
+        iterations : Gauss-Newton steps at most; 0 solves scales and background only
+        active : which phases may move; all by default
+        shared : whether the instrument may move
+        """
+        free = tuple(range(len(phases))) if active is None else active
+        descent = _Descent(self, free, shared and bool(phases))
+        return descent.run(phases, instrument or self.instrument, iterations)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One point of a descent.
+
+    Its linear parameters are the best ones for its non-linear ones: the model is
+    ``calculated = basis @ coefficients + sum_i scales[i] * columns[i].profile``.
+
+    Parameters
+    ----------
+    phases, instrument : non-linear parameters
+    columns : profile and derivatives of each phase there
+    coefficients : (k,) of the background
+    scales : (p,) of the phases
+    background, peaks, residual : (n,); observed = background + peaks + residual
+    chi2 : sum of weight * residual^2
+    penalty : minus twice the log prior
+    """
+
+    phases: tuple[PhaseFit, ...]
+    instrument: InstrumentState
+    columns: tuple[PhaseColumns, ...]
+    coefficients: np.ndarray
+    scales: np.ndarray
+    background: np.ndarray
+    peaks: np.ndarray
+    residual: np.ndarray
+    chi2: float
+    penalty: float
+
+    @property
+    def objective(self) -> float:
+        return self.chi2 + self.penalty
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Where a point wants to go.
+
+    Parameters
+    ----------
+    change : (m,) of the non-linear parameters: those of each active phase, then the shared ones
+    normal : (l + m, l + m) undamped normal matrix, after background and scales in front
+    """
+
+    change: np.ndarray
+    normal: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Descent:
+    """Damped Gauss-Newton (Levenberg-Marquardt) with the linear parameters eliminated exactly.
+
+    Minimises ``chi2 + penalty`` over the non-linear parameters of the phases `active` and, if
+    `shared`, of the instrument.
+    """
+
+    fitter: PatternFitter
+    active: tuple[int, ...]
+    shared: bool
+
+    def run(
+        self, phases: tuple[PhaseFit, ...], instrument: InstrumentState, iterations: int
+    ) -> PatternFit:
+        """Go down from a start; the weights follow the peaks twice on the way."""
+        fitter = self.fitter
+        columns = tuple(fitter.columns(p, instrument) for p in phases)
+        # the model error needs a first idea of the peaks
+        weight = 1.0 / fitter.variance(np.maximum(fitter.signal.net, 0.0))
+        here = self.at(phases, instrument, columns, weight)
+        damping = 1e-3
+        for iteration in range(iterations):
+            if iteration in (2, 4):
+                weight = 1.0 / fitter.variance(here.peaks)
+                here = self.at(here.phases, here.instrument, here.columns, weight)
+            trial = self.moved(here, self.step(here, weight, damping).change, weight)
+            gain = here.chi2 + here.penalty - trial.chi2 - trial.penalty
+            if gain <= 0:
+                damping = max(damping * 30.0, 1e-2)
+                if damping > 1e4:
+                    break
+                continue
+            here = trial
+            damping = max(damping * 0.2, 1e-6)
+            if gain < 1e-4 * here.objective:
+                break
+        return self.finished(here)
+
+    def at(
+        self,
+        phases: tuple[PhaseFit, ...],
+        instrument: InstrumentState,
+        columns: tuple[PhaseColumns, ...],
+        weight: np.ndarray,
+    ) -> _Point:
+        """The point of these non-linear parameters, with its linear ones solved."""
+        fitter = self.fitter
+        coefficients, scales = self.linear(columns, weight)
+        background = fitter.background_columns @ coefficients
+        peaks = np.zeros_like(background)
+        for column, scale in zip(columns, scales, strict=True):
+            peaks += scale * column.profile
+        residual = fitter.signal.intensity - background - peaks
+        return _Point(
+            phases,
+            instrument,
+            columns,
+            coefficients,
+            scales,
+            background,
+            peaks,
+            residual,
+            chi2=float(np.sum(weight * residual**2)),
+            penalty=penalty(
+                [p.state for p in phases], instrument, fitter.instrument, fitter.settings
+            ),
+        )
+
+    def linear(
+        self, columns: Sequence[PhaseColumns], weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Background and scales that minimise the weighted residual, scales >= 0.
+
+        The background is projected out: with its weighted basis ``B = Q R``, the scales s >= 0
+        minimise ``|(1 - Q Q^T) (y - P s)|``, solved through the Cholesky factor of their normal
+        matrix, and then ``R c = Q^T (y - P s)``.
+
+        Returns
+        -------
+        coefficients : (k,) of the background
+        scales : (p,)
+        """
+        root = np.sqrt(weight)
+        target = self.fitter.signal.intensity * root
+        weighted = self.fitter.background_columns * root[:, None]
+        if not columns:
+            return np.linalg.lstsq(weighted, target, rcond=None)[0], np.empty(0)
+        profiles = np.column_stack([c.profile for c in columns]) * root[:, None]
+        q, r = np.linalg.qr(weighted)
+        free = profiles - q @ (q.T @ profiles)
+        rest = target - q @ (q.T @ target)
+        norm = np.maximum(np.linalg.norm(free, axis=0), 1e-12)
+        gram = (free / norm).T @ (free / norm)
+        gram[np.diag_indices(len(norm))] += 1e-9
+        upper = np.linalg.cholesky(gram).T
+        scales = nnls(upper, np.linalg.solve(upper.T, (free / norm).T @ rest))[0] / norm
+        return np.linalg.solve(r, q.T @ (target - profiles @ scales)), scales
+
+    def step(self, here: _Point, weight: np.ndarray, damping: float) -> _Step:
+        """Gauss-Newton step with Marquardt's damping of the non-linear parameters.
+
+        Solves ``(J^T W J + S^-2) x = J^T W r + S^-2 (m - v)``: J are background columns,
+        profiles and derivatives, r the residual, and m, S mean and standard deviation of the
+        priors of the non-linear values v.
+        """
+        linear = [self.fitter.background_columns, *(c.profile[:, None] for c in here.columns)]
+        n_linear = linear[0].shape[1] + len(here.columns)
+        moves, pull, stiffness = self._non_linear(here)
+        root = np.sqrt(weight)
+        design = np.column_stack(linear + moves) * root[:, None]
+        normal = design.T @ design
+        gradient = design.T @ (here.residual * root)
+        normal[np.diag_indices(n_linear)] *= 1.0 + 1e-9
+        normal[np.diag_indices(n_linear)] += 1e-12 * np.trace(normal[:n_linear, :n_linear])
+        inner = normal[n_linear:, n_linear:]  # a view: what is added to it is in `normal`
+        if pull:
+            gradient[n_linear:] += np.concatenate(pull)
+            inner[np.diag_indices_from(inner)] += np.concatenate(stiffness)
+        undamped = normal.copy()
+        inner[np.diag_indices_from(inner)] *= 1.0 + damping
+        scaled, scale = unit_diagonal(normal, ridge=1e-10)
+        solution = scale * cho_solve(cho_factor(scaled), gradient * scale)
+        return _Step(solution[n_linear:], undamped)
+
+    def _non_linear(
+        self, here: _Point
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Derivatives, pull ``(m - v) / S^2`` and stiffness ``1 / S^2`` of the priors, by block."""
+        moves, pull, stiffness = [], [], []
+        for i in self.active:
+            state = here.phases[i].state
+            moves.append(here.scales[i] * here.columns[i].by_own)
+            mean, sigma = phase_prior(state, self.fitter.settings)
+            pull.append((mean - phase_values(state)) / sigma**2)
+            stiffness.append(1.0 / sigma**2)
+        if self.shared:
+            drawn = zip(here.scales, here.columns, strict=True)
+            moves.append(reduce(np.add, [s * c.by_shared for s, c in drawn]))
+            sigma = instrument_sigma(self.fitter.settings)
+            start, now = self.fitter.instrument, here.instrument
+            pull.append((instrument_values(start) - instrument_values(now)) / sigma**2)
+            stiffness.append(1.0 / sigma**2)
+        return moves, pull, stiffness
+
+    def moved(self, here: _Point, change: np.ndarray, weight: np.ndarray) -> _Point:
+        """The point after a step; only phases that moved are drawn again."""
+        phases, at = list(here.phases), 0
+        for i in self.active:
+            state = phases[i].state
+            count = len(phase_values(state))
+            phases[i] = replace(phases[i], state=state.moved(change[at : at + count]))
+            at += count
+        instrument = here.instrument
+        if self.shared:
+            instrument = instrument.moved(change[at : at + len(SHARED)])
+        columns = tuple(
+            self.fitter.columns(p, instrument)
+            if self.shared or i in self.active
+            else here.columns[i]
+            for i, p in enumerate(phases)
+        )
+        return self.at(tuple(phases), instrument, columns, weight)
+
+    def finished(self, here: _Point) -> PatternFit:
+        """The fit with the model error of its own peaks."""
+        fitter = self.fitter
+        variance = fitter.variance(here.peaks)
+        residual = here.residual
+        # both terms of the Gaussian log likelihood: a variance that the model sets itself costs
+        chi2 = float(np.sum(residual**2 / variance))
+        correlation = fitter.settings.correlation
+        chi2 += float(np.sum(np.log(variance / fitter.variance(np.zeros(1))))) / correlation
+        return PatternFit(
+            phases=tuple(
+                replace(p, scale=float(s)) for p, s in zip(here.phases, here.scales, strict=True)
+            ),
+            instrument=here.instrument,
+            background=here.background,
+            calculated=here.background + here.peaks,
+            variance=variance,
+            chi2=chi2,
+            penalty=here.penalty,
+            independent=len(residual) / correlation,
+        )
+
+
+def normal_matrix(
+    fitter: PatternFitter, fit: PatternFit
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Normal matrix of all parameters of a fit, priors included, and where to find them.
+
+    Returns
+    -------
+    normal : (m, m); rows of the scales; for each phase, rows of its strains
+    """
+    n_background, count = fitter.background_columns.shape[1], len(fit.phases)
+    here = _Point(
+        phases=fit.phases,
+        instrument=fit.instrument,
+        columns=tuple(fitter.columns(p, fit.instrument) for p in fit.phases),
+        coefficients=np.zeros(n_background),
+        scales=np.array([p.scale for p in fit.phases]),
+        background=fit.background,
+        peaks=fit.calculated - fit.background,
+        residual=fitter.signal.intensity - fit.calculated,
+        chi2=fit.chi2,
+        penalty=fit.penalty,
+    )
+    every = _Descent(fitter, tuple(range(count)), shared=bool(fit.phases))
+    normal = every.step(here, 1.0 / fit.variance, damping=0.0).normal
+    at, rows = n_background + count, []
+    for phase in fit.phases:
+        rows.append(at + np.arange(phase.model.n_strain))
+        at += len(phase_values(phase.state))
+    return normal, n_background + np.arange(count), rows

@@ -12,6 +12,7 @@ from xtalfuse import log
 from xtalfuse.commands import library
 from xtalfuse.commands.demo import demo
 from xtalfuse.commands.doctor import doctor
+from xtalfuse.commands.formats import formats
 from xtalfuse.commands.identify import identify
 from xtalfuse.commands.materials import materials
 from xtalfuse.commands.microstructure import microstructure
@@ -79,7 +80,7 @@ def common(
     log.set_level(log.QUIET if quiet else log.VERBOSE if verbose else log.USUAL)
 
 
-for command in (identify, microstructure, read, materials, demo, schema, doctor):
+for command in (identify, microstructure, read, formats, materials, demo, schema, doctor):
     app.command()(command)
 app.add_typer(library.app, name="library")
 

@@ -87,7 +87,7 @@ def parse_voxel_size(text: str | None) -> float | tuple[float, float, float] | N
     """
     if text is None:
         return None
-    from xtalfuse.loaders.ct.read import voxel_size
+    from xtalfuse.loaders.reader import voxel_size
 
     try:
         numbers = tuple(float(part) for part in text.split(","))

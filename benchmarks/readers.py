@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
+from xtalfuse.loaders.registry import companions
 from xtalfuse.loaders.safe.guard import guarded
-from xtalfuse.loaders.tem.read import companions
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = ROOT / "tests" / "loaders" / "xrd_formats.toml"
@@ -222,7 +222,7 @@ def damaged(real: Path) -> list[Row]:
         source = folder / name
         raw, original = source.read_bytes(), load(source)
         with tempfile.TemporaryDirectory() as place:
-            for beside in companions(source):
+            for beside in map(Path, companions(source)):
                 Path(place, beside.name).write_bytes(beside.read_bytes())
             for kind, content in _copies(raw, rng).items():
                 copy = Path(place, source.name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class UnknownNameError(KeyError):
@@ -103,14 +105,21 @@ class Registry(Mapping[str, T], Generic[T]):
         """Find what modules of the rooms and other packages declare, once."""
         if self._complete:
             return
-        self._complete = True
         for room in self.rooms:
             for module in iter_modules(import_module(room).__path__, f"{room}."):
                 self._declare(getattr(import_module(module.name), self.attribute, ()))
         if self.entry_points:
             for entry in sorted(entry_points(group=self.entry_points), key=lambda e: e.name):
-                self._declare(entry.load())
+                try:
+                    self._declare(entry.load())
+                except Exception as error:  # another package's fault must not cost our own things
+                    _log.warning(
+                        "%s %s of %s cannot be used (%s: %s); update or remove that package",
+                        self.kind, entry.name, entry.value, type(error).__name__, error,
+                    )  # fmt: skip
+        self._complete = True
 
     def _declare(self, found: T | tuple[T, ...]) -> None:
-        for item in found if isinstance(found, tuple) else (found,):
-            self.add(item.name, item)  # type: ignore[attr-defined]
+        items: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
+        for item in items:
+            self.add(item.name, item)

@@ -146,13 +146,13 @@ def _work_on_all(folders: dict[Path, Path], settings: Settings, out: Path, as_js
 
 def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
     """A folder for the results of each path, named after it."""
-    from xtalfuse.loaders.ct.read import chosen
+    from xtalfuse.loaders.reader import split_part
     from xtalfuse.options import UsageError
 
     folders: dict[Path, Path] = {}
     measured = {path.resolve() for path in paths}
     for path in {path.resolve(): path for path in paths}.values():  # each once
-        if not chosen(path)[0].exists():
+        if not split_part(path)[0].exists():
             raise UsageError(f"{path}: no such file or folder")
         stem = path.resolve().name.replace("#", "-")
         name, number = stem, 1

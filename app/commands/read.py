@@ -59,9 +59,9 @@ def read(
         radiation = parse_wavelength(wavelength)
         voxel = parse_voxel_size(voxel_size)
         from xtalfuse.loaders import load
-        from xtalfuse.loaders.ct.read import chosen
+        from xtalfuse.loaders.reader import split_part
 
-        if not chosen(path)[0].exists():
+        if not split_part(path)[0].exists():
             raise UsageError(f"{path}: no such file or folder")
         if _holds_files(path) and voxel is None and section_step is None:
             raise typer.Exit(_read_folder(path, radiation, as_json))
@@ -78,10 +78,9 @@ def read(
 
 def _holds_files(path: Path) -> bool:
     """Whether it is a folder of many records, and not itself one: slices, sections."""
-    from xtalfuse.loaders.ct.read import is_slices
-    from xtalfuse.loaders.ebsd.stack import series_of
+    from xtalfuse.loaders.registry import folder_reader
 
-    return path.is_dir() and not is_slices(path) and not series_of(path)
+    return path.is_dir() and folder_reader(path) is None
 
 
 def _read_folder(folder: Path, wavelength: str | None, as_json: bool) -> int:

@@ -15,9 +15,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import MOST_EXPANSION, SHORTEST, Source, depth
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.checks import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 
 NPY_MAGIC = b"\x93NUMPY"
 _MOST_HEADER = 10_000
@@ -42,16 +44,23 @@ class Row:
         return count
 
 
-def is_npz(path: Path, head: bytes) -> bool:
+def is_npy(head: FileHead) -> Certainty:
+    """Whether a file is a numpy array."""
+    return Certainty.SURE if head.start.startswith(NPY_MAGIC) else Certainty.NONE
+
+
+def is_npz(head: FileHead) -> Certainty:
     """Whether a file is a zip archive of nothing but numpy arrays."""
-    if not head.startswith(b"PK"):
-        return False
+    if not head.start.startswith(b"PK"):
+        return Certainty.NONE
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(head.path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
-        return path.suffix.lower() == ".npz"  # damaged: reading it will say so
-    return bool(names) and all(name.endswith(".npy") for name in names)
+        # damaged: reading it will say so
+        return Certainty.LIKELY if head.suffix == ".npz" else Certainty.NONE
+    arrays = bool(names) and all(name.endswith(".npy") for name in names)
+    return Certainty.SURE if arrays else Certainty.NONE
 
 
 def npy(path: Path, part: str | None) -> Source:
@@ -256,13 +265,17 @@ def _unpacked(
     )  # fmt: skip
 
 
-def is_mrc_volume(path: Path, head: bytes) -> bool:
-    """Whether a file is an MRC map that says it is one volume, not a stack of pictures."""
-    if head[208:212] != b"MAP " or len(head) < 1024:
-        return False
-    order = _mrc_order(head)
-    sections = struct.unpack_from(order + "i", head, 8)[0]
-    return sections >= SHORTEST and struct.unpack_from(order + "i", head, 88)[0] == _MRC_VOLUME
+def is_mrc(head: FileHead) -> Certainty:
+    """Whether a file is an MRC map, and says that it is one volume, not a stack of pictures."""
+    start = head.start
+    if start[208:212] != b"MAP ":
+        return Certainty.NONE
+    if len(start) < 1024:
+        return Certainty.ON_REQUEST
+    order = _mrc_order(start)
+    sections = struct.unpack_from(order + "i", start, 8)[0]
+    volume = sections >= SHORTEST and struct.unpack_from(order + "i", start, 88)[0] == _MRC_VOLUME
+    return Certainty.LIKELY if volume else Certainty.ON_REQUEST
 
 
 def _mrc_order(head: bytes) -> str:
@@ -302,3 +315,12 @@ def check_length(path: Path, wanted: int) -> None:
             f"{path.name}: {wanted} bytes are declared and {size} are there; "
             "correct shape, type and offset, or copy the file again"
         )
+
+
+READERS = (
+    volume_reader("npy", "NumPy array", (".npy",), npy, is_npy,
+                  limits=("the voxel size is not in the file: give it by hand",)),
+    volume_reader("npz", "NumPy archive; one of several volumes behind #", (".npz",), npz, is_npz,
+                  limits=("the voxel size is not in the file: give it by hand",)),
+    volume_reader("mrc-volume", "MRC, one volume", (".mrc", ".rec", ".map"), mrc, is_mrc),
+)  # fmt: skip

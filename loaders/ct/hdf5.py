@@ -15,10 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import BLOCK_BYTES, MOST_EXPANSION, SHORTEST, Source, depth
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.checks import EXPORT_AGAIN, MOST_OBJECTS, check_hdf5
-from xtalfuse.loaders.tem import kinds as tem
+from xtalfuse.loaders.safe.checks import MOST_OBJECTS, check_hdf5
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.tem.kinds import hdf5_layout
 from xtalfuse.loaders.tem.signals import standard_unit, text
 
 _LARGEST_GB = 4000.0
@@ -93,20 +96,18 @@ def _maps_signals(dataset: Any) -> bool:
     return False
 
 
-def is_volume(path: Path, head: bytes) -> bool:
+def is_volume(head: FileHead) -> Certainty:
     """Whether an HDF5 file holds tomography: a volume, or raw projections to be refused."""
-    import h5py
-
-    if not head.startswith(tem.HDF5_MAGIC):
-        return False
+    if not head.is_hdf5:
+        return Certainty.NONE
     try:
-        with h5py.File(path, "r") as file:
-            if tem.hdf5_layout(file, path) not in (None, "nexus"):
-                return False
-            found = _walk(file)
+        if head.hdf5 is None or hdf5_layout(head.hdf5, head.path) not in (None, "nexus"):
+            return Certainty.ON_REQUEST
+        found = _walk(head.hdf5)
     except Exception:  # damaged: the reader of other HDF5 files says how
-        return False
-    return bool(found.volumes) or _looks_raw(found)
+        return Certainty.ON_REQUEST
+    known = bool(found.volumes) or _looks_raw(found)
+    return Certainty.LIKELY if known else Certainty.ON_REQUEST
 
 
 def _looks_raw(found: _Found) -> bool:
@@ -254,3 +255,13 @@ def _axes_beside(dataset: Any) -> tuple[float, float, float] | None:
             return None
         step.append(float(gaps.mean()) * known[1] / 1e3)
     return step[0], step[1], step[2]
+
+
+READERS = volume_reader(
+    "hdf5-volume",
+    "HDF5 and NeXus with one volume; one of several behind #",
+    (".h5", ".hdf5", ".nxs"),
+    volume,
+    is_volume,
+    limits=("raw projections (NXtomo) are refused: reconstruct them first",),
+)

@@ -14,8 +14,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from xtalfuse.loaders.ct.flat import Row, check_length, in_row
+from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import Source
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import FileHead
 
 RAW_SUFFIXES = (".raw", ".vol", ".bin")
 SIDECARS = (".json", ".yaml", ".yml", ".mhd")
@@ -69,6 +72,24 @@ def _describes(path: Path) -> bool:
     """Whether a text is about a volume: a scan of another instrument may have the same name."""
     with path.open("rb") as file:
         return re.search(rb"\bshape\b|\bDimSize\b", file.read(4096)) is not None
+
+
+def sniff(head: FileHead) -> Certainty:
+    """Whether there is a description beside raw data, or the file is a MetaImage header."""
+    if head.suffix == ".mhd" and b"DimSize" in head.start:
+        return Certainty.LIKELY
+    if head.suffix not in RAW_SUFFIXES:
+        return Certainty.NONE
+    return Certainty.ON_REQUEST if sidecar(head.path) is None else Certainty.LIKELY
+
+
+def companions(head: FileHead) -> tuple[Path, ...]:
+    """The description of raw data, or the raw data of a ``.mhd``."""
+    if head.suffix == ".mhd":
+        return data_of(head.path)
+    beside = sidecar(head.path)
+    # a .mhd is the file itself, and its raw data the companion
+    return (beside,) if beside and beside.suffix.lower() != ".mhd" else ()
 
 
 def raw(path: Path, part: str | None) -> Source:
@@ -185,3 +206,14 @@ def _meta_image(header: Path, data: Path | None) -> Source:
     if len(spacing) == 3 and spacing != [1.0, 1.0, 1.0] and 0 < min(spacing) < np.inf:
         step = (spacing[2] * 1e3, spacing[1] * 1e3, spacing[0] * 1e3)
     return _raw_source(data, (z, y, x), kind, offset, step, True, None)
+
+
+READERS = volume_reader(
+    "raw",
+    "raw data beside a description (.json, .yaml), MetaImage (.mhd)",
+    (*RAW_SUFFIXES, ".mhd"),
+    raw,
+    sniff,
+    companions=companions,
+    limits=("compressed MetaImage is refused", "without a description it is refused"),
+)

@@ -6,7 +6,6 @@ larger than memory costs one block of it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.checks import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.spool import Spool
 
 BLOCK_BYTES = 16_000_000
-IN_MEMORY_BYTES = 512_000_000  # a larger volume goes through a file
 MOST_EXPANSION = 1_000  # declared bytes for each stored byte
 SHORTEST = 8  # voxels along each axis; fewer pages are pictures
-FILE = "volume.npy"
 _SAMPLE = 24  # slices from which labels are told from grey values ...
 _SAMPLE_SIDE = 512  # ... and how much of each
 _FEW_VALUES = 16
@@ -43,6 +41,7 @@ class Source:
     assumed : whether the unit of `step_um` is a convention of the format
     metadata, warnings : for the provenance
     label : whether the file says that its values are labels; None if it does not say
+    files : the slices, where each is a file
     """
 
     shape: tuple[int, int, int]
@@ -54,6 +53,7 @@ class Source:
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     label: bool | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Collected:
-    """A volume that was read: `values` is None where it lies in ``FILE`` of the folder."""
+    """A volume that was read: `values` is None where it lies in the spool."""
 
     values: np.ndarray | None
     label: bool
@@ -77,14 +77,14 @@ def depth(shape: tuple[int, ...], itemsize: int, at_least: int = 1) -> int:
     return max(at_least, slices // at_least * at_least)
 
 
-def collect(source: Source, name: str, folder: Path | None) -> Collected:
-    """Read a volume into memory, or, if it is large, into a file of `folder`.
+def collect(source: Source, name: str, spool: Spool | None) -> Collected:
+    """Read a volume into memory, or, if it is large, into the spool.
 
     Parameters
     ----------
     source : the volume
     name : file name for the messages
-    folder : where a large volume may be written; None to keep it in memory
+    spool : where a large volume may be written; None to keep it in memory
 
     Raises
     ------
@@ -93,29 +93,14 @@ def collect(source: Source, name: str, folder: Path | None) -> Collected:
     """
     stored = _stored_type(source, name)
     voxels = source.nbytes // source.dtype.itemsize
-    spooled = folder is not None and voxels * stored.itemsize > IN_MEMORY_BYTES
-    if spooled:
-        assert folder is not None
-        free = shutil.disk_usage(folder).free
-        if voxels * stored.itemsize > free:
-            raise UnreadableFileError(
-                f"{name}: a volume of {voxels * stored.itemsize / 1e9:.3g} GB, and {folder} has "
-                f"{free / 1e9:.3g} GB free; crop it, or set TMPDIR to a larger disk"
-            )
     seen = _Seen(source, name)
-    if not spooled:
-        values = np.empty(source.shape, stored)
-        for start, block in seen.blocks():
-            values[start : start + len(block)] = block
-        return seen.collected(values)
-    assert folder is not None
-    with (folder / FILE).open("wb") as file:
-        header = {"descr": stored.str, "fortran_order": False, "shape": tuple(source.shape)}
-        np.lib.format.write_array_header_2_0(file, header)
-        for _, block in seen.blocks():
-            # not a memory map: its pages would count as memory of this process
-            np.ascontiguousarray(block, stored).tofile(file)
-    return seen.collected(None)
+    if spool is not None and spool.takes(voxels * stored.itemsize):
+        spool.write(name, source.shape, stored, (block for _, block in seen.blocks()))
+        return seen.collected(None)
+    values = np.empty(source.shape, stored)
+    for start, block in seen.blocks():
+        values[start : start + len(block)] = block
+    return seen.collected(values)
 
 
 def _stored_type(source: Source, name: str) -> np.dtype:

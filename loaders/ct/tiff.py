@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import SHORTEST, Source, depth
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.tem import kinds as tem
+from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.tem.signals import standard_unit
+from xtalfuse.loaders.tem.whole import check_whole
 
 TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _SLICE = re.compile(r"^(.*?)(\d+)\.tiff?$", re.IGNORECASE)
@@ -22,17 +25,17 @@ _ELECTRON_TAGS = (65003, 65009, 34680, 34682, 34118, 50656, 33560)
 _SLICE_AXES = "ZIQ"  # what tifffile calls the third axis of a volume; T and C are none
 
 
-def is_stack(path: Path, head: bytes) -> bool:
+def is_stack(head: FileHead) -> Certainty:
     """Whether a TIFF file holds at least 8 slices of one shape and is no series of pictures."""
-    if not head.startswith(TIFF_MAGIC):
-        return False
+    if not head.start.startswith(TIFF_MAGIC):
+        return Certainty.NONE
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(head.path) as tiff:
             series = tiff.series[0]
             tags = tiff.pages.first.tags
-            return (
+            volume = (
                 len(tiff.series) == 1
                 and len(series.shape) == 3
                 and series.axes[0] in _SLICE_AXES
@@ -41,7 +44,8 @@ def is_stack(path: Path, head: bytes) -> bool:
                 and not any(tag in tags for tag in _ELECTRON_TAGS)
             )
     except Exception:  # damaged: the reader of pictures will say how
-        return False
+        return Certainty.ON_REQUEST
+    return Certainty.LIKELY if volume else Certainty.ON_REQUEST
 
 
 def stack(path: Path, part: str | None) -> Source:
@@ -50,7 +54,7 @@ def stack(path: Path, part: str | None) -> Source:
 
     if part:
         raise UnreadableFileError(f"{path.name}: a single volume, no {part!r}; leave out #{part}")
-    tem.check_whole(path, "tiff")
+    check_whole(path, "tiff")
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         if len(tiff.series) > 1 or len(series.shape) != 3 or "S" in series.axes:
@@ -175,7 +179,11 @@ def slices(folder: Path, part: str | None) -> Source:
             yield np.stack([tifffile.imread(path) for _, path in files[first : first + count]])
 
     metadata = {"slices": len(files), "first": files[0][1].name, "last": files[-1][1].name}
-    return Source(whole, dtype, blocks, "tifffile/slices", step, assumed, metadata, (*notes, *more))
+    paths = tuple(path for _, path in files)
+    notes = (*notes, *more)
+    return Source(
+        whole, dtype, blocks, "tifffile/slices", step, assumed, metadata, notes, files=paths
+    )
 
 
 def _told(numbers: list[int], name: str) -> tuple[str, ...]:
@@ -199,7 +207,7 @@ def _page(path: Path) -> tuple[tuple[int, int], np.dtype]:
     import tifffile
 
     try:
-        tem.check_whole(path, "tiff")
+        check_whole(path, "tiff")
         with tifffile.TiffFile(path) as tiff:
             page, pages = tiff.pages[0], len(tiff.pages)
             shape, dtype = page.shape, np.dtype(page.dtype)
@@ -216,3 +224,15 @@ def _page(path: Path) -> tuple[tuple[int, int], np.dtype]:
             "give a multipage file alone"
         )
     return (shape[0], shape[1]), dtype
+
+
+def _of_folder(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for listed in series_of(folder).values() for _, path in listed)
+
+
+READERS = (
+    volume_reader("tiff-stack", "TIFF of 8 or more pages, ImageJ, OME", (".tif", ".tiff"), stack,
+                  is_stack),
+    volume_reader("tiff-slices", "a folder of TIFF slices, in the order of the numbers in their "
+                  "names", (".tif", ".tiff"), slices, folder=_of_folder),
+)  # fmt: skip

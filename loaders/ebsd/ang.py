@@ -15,11 +15,13 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
+from xtalfuse.loaders.ebsd.read import map_reader
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 NOT_INDEXED_ANGLE = 4.0 * np.pi - 1e-3  # EDAX writes 4 pi, as 12.56637 or 12.566
-_AGAIN = "copy or export the map again from the instrument"
 _MARKS = (b"GRID:", b"LatticeConstants", b"MaterialName", b"NCOLS_ODD", b"TEM_PIXperUM")
 _TSL_COLUMNS = ("phi1", "Phi", "phi2", "x", "y", "iq", "ci", "phase", "sem", "fit")
 # Programs that write other columns, by a word of the header.
@@ -41,14 +43,12 @@ class _Header:
     warnings: list[str] = field(default_factory=list)
 
 
-def sniff(path: Path, head: bytes) -> bool:
+def sniff(head: FileHead) -> Certainty:
     """Whether a file begins like an ``.ang``: comment lines with a grid or a lattice."""
-    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
-    if not start.startswith(b"#"):
-        return False
-    return sum(mark in head for mark in _MARKS) >= 2 or (
-        path.suffix.lower() == ".ang" and any(mark in head for mark in _MARKS)
-    )
+    marks = sum(mark in head.start for mark in _MARKS) if head.text.startswith("#") else 0
+    if marks >= 2:
+        return Certainty.SURE
+    return Certainty.LIKELY if marks and head.suffix == ".ang" else Certainty.NONE
 
 
 def read(path: Path) -> RawMap:
@@ -119,11 +119,11 @@ def _header(name: str, lines: list[str]) -> _Header:
     for group in groups:
         if int(group["number"]) in found.phases:
             raise UnreadableFileError(
-                f"{name}: two phases are numbered {group['number']}; {_AGAIN}"
+                f"{name}: two phases are numbered {group['number']}; {EXPORT_AGAIN}"
             )
         found.phases[int(group["number"])] = _phase(name, group, found)
     if not found.phases:
-        raise UnreadableFileError(f"{name}: the header describes no phase; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: the header describes no phase; {EXPORT_AGAIN}")
     return found
 
 
@@ -133,7 +133,7 @@ def _phase(name: str, group: dict[str, str], header: _Header) -> MapPhase:
     if laue is None:
         raise UnreadableFileError(
             f"{name}: phase {group['MaterialName']!r} has the symmetry {symmetry!r}, which is "
-            f"none that is known; {_AGAIN}"
+            f"none that is known; {EXPORT_AGAIN}"
         )
     cell = _cell(group.get("LatticeConstants", ""))
     if cell is None:
@@ -162,7 +162,7 @@ def _column_names(name: str, header: _Header, width: int) -> list[str]:
     if width < 5:
         raise UnreadableFileError(
             f"{name}: {width} numbers for each point where three angles and two positions are "
-            f"needed; {_AGAIN}"
+            f"needed; {EXPORT_AGAIN}"
         )
     return names + [f"column_{i + 1}" for i in range(len(names), width)]
 
@@ -181,7 +181,7 @@ def _spelled(name: str) -> str:
 
 def _whole(name: str, values: np.ndarray) -> np.ndarray:
     if not (values == np.rint(values)).all() or np.abs(values).max() > 1e6:
-        raise UnreadableFileError(f"{name}: phase numbers that are not whole; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: phase numbers that are not whole; {EXPORT_AGAIN}")
     return values.astype(np.int64)
 
 
@@ -217,3 +217,6 @@ def _metadata(header: _Header) -> dict[str, str]:
     """What a person may want to know of the measurement."""
     keys = ("OPERATOR", "SAMPLEID", "SCANID", "GRID", "WORKINGDISTANCE", "VERSION")
     return {key.lower(): header.values[key] for key in keys if header.values.get(key)}
+
+
+READERS = map_reader("ang", "EDAX (TSL), ASTAR, EMsoft, orix", (".ang",), sniff, read)

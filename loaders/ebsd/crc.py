@@ -15,11 +15,14 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
-_AGAIN = "copy both files again from the instrument"
+_COPY_BOTH = "copy both files again from the instrument"
 _MOST_HEADER_BYTES = 1_000_000
 # Number of a field -> name and type; others are counts of X-ray windows, four bytes each.
 _FIELDS = {
@@ -29,16 +32,17 @@ _FIELDS = {
 }  # fmt: skip
 
 
-def sniff(path: Path, head: bytes) -> bool:
+def sniff(head: FileHead) -> Certainty:
     """Whether a file is one of the pair; a ``.crc`` that is text is the checksum of another."""
-    if path.suffix.lower() == ".crc":
-        return b"\0" in head or _beside(path, ".cpr") is not None
-    return path.suffix.lower() == ".cpr" and b"[Job]" in head
+    if head.suffix == ".crc" and (b"\0" in head.start or _beside(head.path, ".cpr") is not None):
+        return Certainty.LIKELY
+    known = head.suffix == ".cpr" and b"[Job]" in head.start
+    return Certainty.SURE if known else Certainty.NONE
 
 
-def companions(path: Path) -> tuple[Path, ...]:
+def companions(head: FileHead) -> tuple[Path, ...]:
     """The ``.cpr`` that belongs to a ``.crc``."""
-    found = _beside(path, ".cpr") if path.suffix.lower() == ".crc" else None
+    found = _beside(head.path, ".cpr") if head.suffix == ".crc" else None
     return (found,) if found else ()
 
 
@@ -60,7 +64,7 @@ def read(path: Path) -> RawMap:
     header, data = _beside(path, ".cpr"), _beside(path, ".crc")
     if header is None or data is None:
         missing = ".cpr" if header is None else ".crc"
-        raise UnreadableFileError(f"{path.name}: its {missing} is not beside it; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: its {missing} is not beside it; {_COPY_BOTH}")
     said = _sections(header)
     table = _table(data, said)
     column = {name: table[name] for name in table.dtype.names or ()}
@@ -95,13 +99,15 @@ def read(path: Path) -> RawMap:
 
 def _sections(path: Path) -> configparser.ConfigParser:
     if path.stat().st_size > _MOST_HEADER_BYTES:
-        raise UnreadableFileError(f"{path.name}: too long for a .cpr; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: too long for a .cpr; {_COPY_BOTH}")
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
     try:
         parser.read_string(path.read_bytes().decode("utf-8-sig", "replace"))
     except configparser.Error as error:
         cause = " ".join(str(error).split())[:120]
-        raise UnreadableFileError(f"{path.name}: no text of a .cpr ({cause}); {_AGAIN}") from None
+        raise UnreadableFileError(
+            f"{path.name}: no text of a .cpr ({cause}); {_COPY_BOTH}"
+        ) from None
     return parser
 
 
@@ -111,7 +117,7 @@ def _number(name: str, said: configparser.ConfigParser, section: str, key: str) 
         return float(text)
     except ValueError:
         raise UnreadableFileError(
-            f"{name}: [{section}] {key} is {text!r} where a number is needed; {_AGAIN}"
+            f"{name}: [{section}] {key} is {text!r} where a number is needed; {_COPY_BOTH}"
         ) from None
 
 
@@ -119,7 +125,7 @@ def _table(path: Path, said: configparser.ConfigParser) -> np.ndarray:
     """The points as a structured array, one field for each column."""
     count = int(_number(path.name, said, "Fields", "Count"))
     if not 0 < count < 1000:
-        raise UnreadableFileError(f"{path.name}: {count} fields for each point; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: {count} fields for each point; {_COPY_BOTH}")
     columns = [("phase", "u1")]
     for i in range(1, count + 1):
         number = int(_number(path.name, said, "Fields", f"Field{i}"))
@@ -127,7 +133,7 @@ def _table(path: Path, said: configparser.ConfigParser) -> np.ndarray:
     names = [name for name, _ in columns]
     if len(set(names)) < len(names) or not {"phi1", "Phi", "phi2"} <= set(names):
         raise UnreadableFileError(
-            f"{path.name}: fields {', '.join(names)} hold no three Euler angles; {_AGAIN}"
+            f"{path.name}: fields {', '.join(names)} hold no three Euler angles; {_COPY_BOTH}"
         )
     layout = np.dtype(columns)
     content = path.read_bytes()
@@ -135,7 +141,7 @@ def _table(path: Path, said: configparser.ConfigParser) -> np.ndarray:
     if len(content) != points * layout.itemsize:
         raise UnreadableFileError(
             f"{path.name}: {len(content)} bytes where {points} points of {layout.itemsize} bytes "
-            f"are declared: the file is cut or is not of this .cpr; {_AGAIN}"
+            f"are declared: the file is cut or is not of this .cpr; {_COPY_BOTH}"
         )
     return np.frombuffer(content, layout)
 
@@ -174,7 +180,7 @@ def _phases(name: str, said: configparser.ConfigParser) -> dict[int, MapPhase]:
         if laue is None or not ebsd_symmetry.possible(cell):
             raise UnreadableFileError(
                 f"{name}: phase {number} has Laue group {group} and cell "
-                f"{' '.join(f'{x:g}' for x in cell)}, which is no crystal; {_AGAIN}"
+                f"{' '.join(f'{x:g}' for x in cell)}, which is no crystal; {_COPY_BOTH}"
             )
         title = said.get(section, "StructureName", fallback=f"phase {number}").strip()
         phases[number] = MapPhase(title, laue, cell)
@@ -197,3 +203,13 @@ def _metadata(said: configparser.ConfigParser) -> dict[str, str]:
     if all(surface):
         found["acquisition_surface_euler_deg"] = " ".join(surface)
     return found
+
+
+READERS = map_reader(
+    "crc",
+    "Oxford Instruments (HKL), binary, with its .cpr",
+    (".crc", ".cpr"),
+    sniff,
+    read,
+    companions=companions,
+)

@@ -15,11 +15,13 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
+from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
-_AGAIN = "copy or export the map again from the instrument"
 _NEEDED = ("phase", "x", "y", "euler1", "euler2", "euler3")
 # Programs whose crystal frame in this format is not known to be Oxford's.
 _OTHER_PROGRAMS = ("EMsoft", "ACOM RES")
@@ -27,9 +29,9 @@ _EMSOFT = {"mad": "dot_product", "bc": "orientation_similarity", "bs": "iq"}
 _MOST_HEADER_LINES = 1000
 
 
-def sniff(path: Path, head: bytes) -> bool:
+def sniff(head: FileHead) -> Certainty:
     """Whether a file begins as a Channel text file."""
-    return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"Channel Text File")
+    return Certainty.SURE if head.text.startswith("Channel Text File") else Certainty.NONE
 
 
 def read(path: Path) -> RawMap:
@@ -44,11 +46,12 @@ def read(path: Path) -> RawMap:
     lines = path.read_bytes().decode("utf-8-sig", "replace").splitlines()
     start = next((i for i, line in enumerate(lines) if re.match(r"Phase\s+X\s+Y\s", line)), None)
     if start is None or start > _MOST_HEADER_LINES:
-        raise UnreadableFileError(f"{path.name}: no line with the names of columns; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: no line with the names of columns; {EXPORT_AGAIN}")
     header, names = lines[:start], [name.lower() for name in lines[start].split()]
     if not set(_NEEDED) <= set(names) or len(set(names)) < len(names):
         raise UnreadableFileError(
-            f"{path.name}: columns {' '.join(names)} where {' '.join(_NEEDED)} are needed; {_AGAIN}"
+            f"{path.name}: columns {' '.join(names)} where {' '.join(_NEEDED)} are needed; "
+            f"{EXPORT_AGAIN}"
         )
     table = numbers_of(path.name, lines[start + 1 :], len(names))
     column = {name: table[:, i] for i, name in enumerate(names)}
@@ -59,7 +62,7 @@ def read(path: Path) -> RawMap:
     if program == "EMsoft":
         column = {_EMSOFT.get(name, name): values for name, values in column.items()}
     if not (phase == np.rint(phase)).all():
-        raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {EXPORT_AGAIN}")
     values = _values(header)
     indexed = phase > 0
     return RawMap(
@@ -109,7 +112,7 @@ def _phases(name: str, header: list[str]) -> dict[int, MapPhase]:
     rows = header[first + 1 : first + 1 + count] if first is not None else []
     if not rows or len(rows) != count:
         raise UnreadableFileError(
-            f"{name}: {len(rows)} phases are described where {count} are declared; {_AGAIN}"
+            f"{name}: {len(rows)} phases are described where {count} are declared; {EXPORT_AGAIN}"
         )
     return {number: _phase(name, row) for number, row in enumerate(rows, start=1)}
 
@@ -127,11 +130,11 @@ def _phase(name: str, row: str) -> MapPhase:
         if laue is None and len(parts) > 4 and parts[4].isdigit():
             laue = ebsd_symmetry.laue(int(parts[4]))
     except (ValueError, IndexError):
-        raise UnreadableFileError(f"{name}: {row!r} describes no phase; {_AGAIN}") from None
+        raise UnreadableFileError(f"{name}: {row!r} describes no phase; {EXPORT_AGAIN}") from None
     cell = (a, b, c, alpha, beta, gamma)
     if laue is None or not ebsd_symmetry.possible(cell):
         raise UnreadableFileError(
-            f"{name}: {row!r} has no known Laue group or no possible cell; {_AGAIN}"
+            f"{name}: {row!r} has no known Laue group or no possible cell; {EXPORT_AGAIN}"
         )
     quoted = re.search(r"'([^']+)'", parts[2])
     return MapPhase(quoted.group(1) if quoted else parts[2], laue, cell)
@@ -154,3 +157,8 @@ def _metadata(values: dict[str, str]) -> dict[str, str]:
     if all(surface):
         found["acquisition_surface_euler_deg"] = " ".join(surface)
     return found
+
+
+READERS = map_reader(
+    "ctf", "Oxford Instruments (HKL), Bruker, ASTAR, EMsoft, MTEX", (".ctf",), sniff, read
+)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import GridKind
 
 _OFF_GRID = 0.2  # of a step: further away, a point belongs to no node; few digits print 0.15
 _SAME_STEP = 0.02  # relative difference up to which two steps are one, printed with few digits
-_AGAIN = "copy or export the map again from the instrument"
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,15 @@ def declared_places(name: str, count: int, declared: Declared) -> Placed:
     if count != declared.points:
         raise UnreadableFileError(
             f"{name}: {count} points where {declared.points} are declared "
-            f"({declared.rows} rows of {declared.columns}); {_AGAIN}"
+            f"({declared.rows} rows of {declared.columns}); {EXPORT_AGAIN}"
         )
     step = declared.step or (0.0, 0.0)
     if declared.rows == 1 and step[1] == 0:  # a line
         step = (step[0], step[0])
     if not min(step) > 0:
-        raise UnreadableFileError(f"{name}: neither positions nor a step of the grid; {_AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: neither positions nor a step of the grid; {EXPORT_AGAIN}"
+        )
     lengths = np.where(np.arange(declared.rows) % 2, declared.columns_even, declared.columns)
     row = np.repeat(np.arange(declared.rows), lengths)
     column = np.arange(count) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -106,19 +108,22 @@ def place(
         missing that the file declares or that a last row lacks.
     """
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise UnreadableFileError(f"{name}: positions that are no numbers; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: positions that are no numbers; {EXPORT_AGAIN}")
     row, step_y = _nodes(name, "y", y, _step(np.unique(y)), _OFF_GRID)
     column, grid, step_x = _columns(name, x, row)
     if declared and declared.step:  # of a single row or column
         step_x, step_y = step_x or declared.step[0], step_y or declared.step[1]
     if grid is GridKind.SQUARE and declared and declared.grid is GridKind.HEXAGONAL and row.max():
         raise UnreadableFileError(
-            f"{name}: declared hexagonal, but its rows are not shifted by half a step; {_AGAIN}"
+            f"{name}: declared hexagonal, but its rows are not shifted by half a step; "
+            f"{EXPORT_AGAIN}"
         )
     places = row.astype(np.int64) * (int(column.max()) + 1) + column
     doubled = int((np.diff(np.sort(places)) == 0).sum())
     if doubled:
-        raise UnreadableFileError(f"{name}: {doubled} points lie where another lies; {_AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: {doubled} points lie where another lies; {EXPORT_AGAIN}"
+        )
     step = (_digits(step_x or step_y), _digits(step_y or step_x))
     placed = Placed(row, column, grid, step)
     notes = () if complete else _completeness(name, placed, declared)
@@ -167,7 +172,7 @@ def _nodes(
         if far.any():
             raise UnreadableFileError(
                 f"{name}: {int(far[which].sum())} of {values.size} points lie on no grid of step "
-                f"{step:.6g} um in {axis}; {_AGAIN}, with the grid of the measurement"
+                f"{step:.6g} um in {axis}; {EXPORT_AGAIN}, with the grid of the measurement"
             )
     return nodes.astype(np.int64)[which], step
 
@@ -189,7 +194,7 @@ def _columns(name: str, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, Gri
     if (shifted != odd).all():
         return (halves + 1) // 2, GridKind.HEXAGONAL, 2 * half
     raise UnreadableFileError(
-        f"{name}: some rows are shifted by half a step, but not every second one; {_AGAIN}"
+        f"{name}: some rows are shifted by half a step, but not every second one; {EXPORT_AGAIN}"
     )
 
 
@@ -209,7 +214,7 @@ def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple
         return (f"{count} of {declared.points} points of the grid: the others were not measured",)
     raise UnreadableFileError(
         f"{name}: {count} points where {declared.points} are declared ({declared.rows} rows of "
-        f"{declared.columns}): the file is cut or its header is of another map; {_AGAIN}, or "
+        f"{declared.columns}): the file is cut or its header is of another map; {EXPORT_AGAIN}, or "
         "correct the header if the measurement was stopped early"
     )
 
@@ -222,7 +227,7 @@ def _as_declared(name: str, placed: Placed, declared: Declared) -> tuple[str, ..
         told = f"the points fill {rows} rows of {columns} where {declared.rows} of "
         told += f"{declared.columns} are declared"
         if not _full(placed):
-            raise UnreadableFileError(f"{name}: {told}; {_AGAIN}")
+            raise UnreadableFileError(f"{name}: {told}; {EXPORT_AGAIN}")
         return (f"{told}: the points are believed",)
     if declared.step is None or _alike(placed.step, declared.step):
         return ()
@@ -286,7 +291,7 @@ def _unfinished(name: str, placed: Placed) -> tuple[str, ...]:
     if alike.size and (alike == alike[0]).all() and lengths[last] < alike[0]:
         raise UnreadableFileError(
             f"{name}: the last row has {lengths[last]} points where others have {alike[0]}: "
-            f"the file is cut; {_AGAIN}"
+            f"the file is cut; {EXPORT_AGAIN}"
         )
     if not _full(placed):
         return ("the map has holes and does not say how many points it should have",)

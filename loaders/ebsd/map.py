@@ -12,11 +12,11 @@ from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared, Placed, declared_places, place
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap, MapPhase
 
 _FULL_TURN = 2.0 * np.pi
 _ROUNDED = 0.02  # rad: printed angles may exceed a full turn by this much
-_AGAIN = "copy or export the map again from the instrument"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndar
     """
     rows = [line for line in lines if line.strip()]
     if not rows:
-        raise UnreadableFileError(f"{name}: a header without points; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: a header without points; {EXPORT_AGAIN}")
     if any("," in row for row in rows[:3]):
         rows = [row.replace(",", ".") for row in rows]
     width = width or len(rows[0].split())
@@ -90,11 +90,13 @@ def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndar
         wrong = next((i for i, row in enumerate(rows) if not _is_row(row, width)), 0)
         raise UnreadableFileError(
             f"{name}: point {wrong + 1} of {len(rows)} is no row of {width} numbers "
-            f"({rows[wrong].strip()[:60]!r}); {_AGAIN}"
+            f"({rows[wrong].strip()[:60]!r}); {EXPORT_AGAIN}"
         ) from None
     bad = int((~np.isfinite(table)).any(axis=1).sum())
     if bad:
-        raise UnreadableFileError(f"{name}: {bad} points hold values that are not finite; {_AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: {bad} points hold values that are not finite; {EXPORT_AGAIN}"
+        )
     return table
 
 
@@ -158,11 +160,11 @@ def _same_length(raw: RawMap, count: int) -> None:
     for column, values in columns.items():
         if values is not None and len(values) != count:
             raise UnreadableFileError(
-                f"{raw.name}: {len(values)} values of {column!r} for {count} points; {_AGAIN}"
+                f"{raw.name}: {len(values)} values of {column!r} for {count} points; {EXPORT_AGAIN}"
             )
     if not count or count % raw.sections:
         raise UnreadableFileError(
-            f"{raw.name}: {count} points in {raw.sections} sections; {_AGAIN}"
+            f"{raw.name}: {count} points in {raw.sections} sections; {EXPORT_AGAIN}"
         )
 
 
@@ -170,7 +172,9 @@ def _placed(raw: RawMap, count: int) -> Placed:
     if raw.x is not None and raw.y is not None:
         return place(raw.name, raw.x, raw.y, raw.declared, raw.complete)
     if raw.declared is None:
-        raise UnreadableFileError(f"{raw.name}: neither positions nor a declared grid; {_AGAIN}")
+        raise UnreadableFileError(
+            f"{raw.name}: neither positions nor a declared grid; {EXPORT_AGAIN}"
+        )
     return declared_places(raw.name, count, raw.declared)
 
 
@@ -182,7 +186,7 @@ def _check_angles(raw: RawMap) -> None:
     if outside:
         raise UnreadableFileError(
             f"{raw.name}: {outside} of {len(angles)} indexed points have Euler angles that are "
-            f"none (in radians up to 2 pi, pi, 2 pi); {_AGAIN}"
+            f"none (in radians up to 2 pi, pi, 2 pi); {EXPORT_AGAIN}"
         )
 
 
@@ -193,7 +197,7 @@ def _phases(raw: RawMap) -> tuple[np.ndarray, tuple[MapPhase, ...], tuple[str, .
     if unknown:
         raise UnreadableFileError(
             f"{raw.name}: points of phase {', '.join(map(str, unknown[:5]))}, which the file does "
-            f"not describe (it describes {', '.join(map(str, numbers)) or 'none'}); {_AGAIN}"
+            f"not describe (it describes {', '.join(map(str, numbers)) or 'none'}); {EXPORT_AGAIN}"
         )
     phase = np.full(len(raw.phase), NOT_INDEXED)
     phase[raw.indexed] = np.searchsorted(numbers, raw.phase[raw.indexed])

@@ -16,19 +16,23 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.ang import NOT_INDEXED_ANGLE
 from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.read import map_reader
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.physics.grains.crystal_map import MapPhase
 
 _BLOCK = b"\xb9\x0b\xef\xff"
 _COLUMNS = ("phi1", "Phi", "phi2", "x", "y", "iq", "ci", "phase", "sem", "fit")
 _FEWEST, _MOST = 8, 40  # columns
 _NAME_BYTES = 256
-_AGAIN = "export the map as .ang from OIM Analysis"
+_REMEDY = "export the map as .ang from OIM Analysis"
 
 
-def sniff(path: Path, head: bytes) -> bool:
+def sniff(head: FileHead) -> Certainty:
     """Whether a file is an ``.osc``: by its first block, and its suffix."""
-    return path.suffix.lower() == ".osc" and _BLOCK + b"\x01\0\0\0" in head
+    known = head.suffix == ".osc" and _BLOCK + b"\x01\0\0\0" in head.start
+    return Certainty.SURE if known else Certainty.NONE
 
 
 def read(path: Path) -> RawMap:
@@ -47,7 +51,7 @@ def read(path: Path) -> RawMap:
     first = content.find(_BLOCK + b"\x01\0\0\0")
     second = content.find(_BLOCK + b"\x02\0\0\0", first)
     if first < 0 or second < 0 or points < 2:
-        raise UnreadableFileError(f"{path.name}: no points of an .osc, or cut; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: no points of an .osc, or cut; {_REMEDY}")
     phases = _phases(path.name, content[first + 8 : second])
     table = _table(path.name, content, second + 8, points)
     column = {name: table[:, i].astype(float) for i, name in enumerate(_COLUMNS[: table.shape[1]])}
@@ -55,7 +59,7 @@ def read(path: Path) -> RawMap:
     euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
     x, y, number = column.pop("x"), column.pop("y"), column.pop("phase")
     if not ((number == np.rint(number)) & (np.abs(number) < 1000)).all():
-        raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {_AGAIN}")
+        raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {_REMEDY}")
     indexed = ~(euler >= NOT_INDEXED_ANGLE).all(axis=1) & ~(column["ci"] <= -1.0)
     phase = number.astype(np.int64)
     if len(phases) == 1 and not phase.any():
@@ -96,7 +100,7 @@ def _table(name: str, content: bytes, start: int, points: int) -> np.ndarray:
                 return table
     raise UnreadableFileError(
         f"{name}: {points} points are declared, but the length of the file is not theirs: it is "
-        f"cut or of an unknown version; {_AGAIN}"
+        f"cut or of an unknown version; {_REMEDY}"
     )
 
 
@@ -115,7 +119,7 @@ def _phases(name: str, block: bytes) -> dict[int, MapPhase]:
             phases[len(phases) + 1] = found
     if not phases or len(phases) != wanted:
         raise UnreadableFileError(
-            f"{name}: {len(phases)} phases were found where {wanted} are declared; {_AGAIN}"
+            f"{name}: {len(phases)} phases were found where {wanted} are declared; {_REMEDY}"
         )
     return phases
 
@@ -145,3 +149,13 @@ def _record(block: bytes, position: int) -> MapPhase | None:
     if laue is None or not ebsd_symmetry.possible(cell):
         return None
     return MapPhase(text, laue, None if (a, b, c) == (1.0, 1.0, 1.0) else cell)
+
+
+READERS = map_reader(
+    "osc",
+    "EDAX OIM, binary",
+    (".osc",),
+    sniff,
+    read,
+    limits=("the layout is not published; tried with files of OIM 5 to 8",),
+)

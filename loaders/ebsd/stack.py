@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.ebsd import read as ebsd
+from xtalfuse.loaders.description import DESCRIPTIONS, read_description
+from xtalfuse.loaders.ebsd import ang, ctf, osc
+from xtalfuse.loaders.ebsd.hdf5 import vendors
+from xtalfuse.loaders.reader import Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -18,14 +20,13 @@ from xtalfuse.loaders.record import (
     Provenance,
     UnreadableFileError,
 )
-from xtalfuse.loaders.safe.checks import check_crystal_map, sha256_of
-from xtalfuse.loaders.safe.guard import Limits, check_file, guarded
+from xtalfuse.loaders.safe.checks import check_crystal_map
+from xtalfuse.loaders.safe.head import FileHead, sha256_of_all
 from xtalfuse.physics.grains.crystal_map import CrystalMap
 
 _SUFFIXES = (".ang", ".ctf", ".osc", ".h5oina")
 _FEWEST = 2
 _SAME = "a stack needs sections measured alike; take it out of the folder"
-_SECONDS_PER_BYTE = 1e-6  # a slow machine reads 1 MB of text in a second
 
 
 def series_of(folder: Path) -> tuple[tuple[int, Path], ...]:
@@ -50,68 +51,46 @@ def series_of(folder: Path) -> tuple[tuple[int, Path], ...]:
     return tuple(found) if _FEWEST <= len(found) == len(numbers) == len(files) else ()
 
 
-def load_stack(
-    folder: str | Path, *, section_step_um: float | None = None, limits: Limits | None = None
-) -> Measurement:
-    """The orientation map of all sections of a folder, read in a guarded child process.
+def _sections(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for _, path in series_of(folder))
 
-    Parameters
-    ----------
-    folder : one map for each section: ``S00.ang``, ``S01.ang``, ...; a number that is left
-        out leaves its section empty
-    section_step_um : distance of sections; wins over ``section_step`` of ``specimen.yaml``
 
-    Returns
-    -------
-    Measurement as of one map. Where no distance is known it is taken equal to the step in x,
-    with a warning, and the calibration is *assumed*.
+def read(folder: Path, options: ReadOptions) -> Measurement:
+    """The orientation map of all sections of a folder.
+
+    Where no distance of sections is known, by hand or from ``specimen.yaml``, it is taken equal
+    to the step in x, with a warning, and its calibration is *assumed*.
 
     Raises
     ------
     UnreadableFileError
-        If the folder holds no series of sections, one of them cannot be trusted, or they
-        differ in phases, grid or step.
-    ValueError
-        If `section_step_um` is not positive.
+        If one of the sections cannot be trusted, or they differ in phases, grid or step.
     """
-    folder, limits = Path(folder).absolute(), limits or Limits()
-    if section_step_um is not None and not 0 < section_step_um < 1e5:
-        raise ValueError(f"section step {section_step_um!r}: give micrometres, more than zero")
-    listed = series_of(folder)
-    if not listed:
-        raise UnreadableFileError(
-            f"{folder.name}: no series of orientation maps (S00.ang, S01.ang, ...); give a file"
-        )
-    size = sum(check_file(path).stat().st_size for _, path in listed)
-    return guarded(
-        read_beside,
-        listed[0][1],
-        _described_step(folder) if section_step_um is None else section_step_um,
-        seconds=limits.seconds + size * _SECONDS_PER_BYTE,
-        memory_gb=limits.memory_gb,
-    )
+    step = options.section_step_um
+    return stacked(folder, series_of(folder), _described_step(folder) if step is None else step)
 
 
 def _described_step(folder: Path) -> float | None:
-    from xtalfuse.loaders.specimen import DESCRIPTIONS, read_description
-
     for name in DESCRIPTIONS:
         if (folder / name).is_file():
             return read_description(folder / name).section_step
     return None
 
 
-def read_beside(first: str | Path, section_step_um: float | None) -> Measurement:
-    """The stack in the folder of the section `first`; run it in a guarded child process."""
-    listed = series_of(Path(first).parent)
-    return stacked(Path(first).parent, listed, section_step_um)
+def _section(path: Path) -> Measurement:
+    """One section, by whichever reader of maps is surest of it."""
+    with FileHead.of(path) as head:
+        reader = max(_OF_SECTIONS, key=lambda reader: reader.sniff(head))
+    found = reader.read(path, ReadOptions())
+    assert isinstance(found, Measurement)  # maps are never spooled
+    return found
 
 
 def stacked(
     folder: Path, listed: tuple[tuple[int, Path], ...], section_step_um: float | None
 ) -> Measurement:
     """One measurement of all sections."""
-    sections = [(number - listed[0][0], ebsd.read(path)) for number, path in listed]
+    sections = [(number - listed[0][0], _section(path)) for number, path in listed]
     maps = [_map_of(section) for _, section in sections]
     for (_, path), found in zip(listed, maps, strict=True):
         _check_alike(path.name, found, listed[0][1].name, maps[0])
@@ -152,7 +131,11 @@ def stacked(
         value_unit=first.value_unit,
         calibration=_calibration(first.calibration, section_step_um),
         provenance=Provenance(
-            str(folder), _sha256(listed), first.provenance.reader, metadata, warnings
+            str(folder),
+            sha256_of_all(path for _, path in listed),
+            first.provenance.reader,
+            metadata,
+            warnings,
         ),
         crystal_map=whole,
     )
@@ -194,9 +177,14 @@ def _calibration(of_section: Calibration, section_step_um: float | None) -> Cali
     return of_section
 
 
-def _sha256(listed: tuple[tuple[int, Path], ...]) -> str:
-    """Of the hashes of the sections in their order."""
-    whole = hashlib.sha256()
-    for _, path in listed:
-        whole.update(sha256_of(path).encode())
-    return whole.hexdigest()
+_OF_SECTIONS: tuple[Reader, ...] = (ang.READERS, ctf.READERS, osc.READERS, *vendors.READERS)
+
+READERS = Reader(
+    "ebsd-sections",
+    "a folder of maps of serial sections, in the order of the numbers in their names",
+    (Modality.EBSD,),
+    read,
+    _SUFFIXES,
+    folder=_sections,
+    limits=("a folder with two series, or with a map of another name, is none",),
+)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap
 
 MOST_OBJECTS = 100_000  # groups and datasets in one HDF5 file
 MOST_EXPANSION = 1_000  # declared bytes for each stored byte
 MOST_EMPTY = 100  # places of an orientation map for each point of it
-EXPORT_AGAIN = "copy or export the file again from the instrument"
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's content, as 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_array(
@@ -57,8 +51,7 @@ def check_array(
         long as declared; or if the axis does not fit it.
     """
 
-    def refuse(cause: str) -> UnreadableFileError:
-        return UnreadableFileError(f"{name}: {cause}; {EXPORT_AGAIN}")
+    refuse = partial(refused, name)
 
     array = np.asarray(values)
     if array.size == 0:
@@ -109,8 +102,7 @@ def check_crystal_map(found: CrystalMap, *, name: str) -> tuple[str, ...]:
         a phase is none of the map's, two points share a place, or a step is not positive.
     """
 
-    def refuse(cause: str) -> UnreadableFileError:
-        return UnreadableFileError(f"{name}: {cause}; {EXPORT_AGAIN}")
+    refuse = partial(refused, name)
 
     count = len(found.orientation)
     if count == 0:

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.record import Modality, UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.tem.read import signals_reader
 from xtalfuse.loaders.tem.signals import RawAxis, RawSignal, number, standard_unit, text, tidy
 
 SUFFIXES = (".msa", ".emsa", ".mas", ".ems")
@@ -20,7 +23,6 @@ _MOST_BYTES = 64_000_000  # a text spectrum of a million channels stays below th
 _SEPARATOR = re.compile(r"[,;\s]+")
 _DECIMAL_COMMA = re.compile(r"\d,\d")
 _OTHER_SEPARATOR = re.compile(r"[;\t]|\d +[-+\d]")
-_AGAIN = "export the spectrum again"
 _SIGNAL_TYPES = {
     "ELS": "EELS",
     "EDS": "EDS_TEM",
@@ -34,21 +36,23 @@ _SIGNAL_TYPES = {
 }
 
 
-def sniff(path: Path, head: bytes) -> bool:
+def sniff(head: FileHead) -> Certainty:
     """Whether this is a spectrum as text.
 
-    True for an EMSA/MAS header under any name, for numbers in a file called ``.msa``, and
-    for columns headed by an energy (loss) in eV or keV.
+    Sure of an EMSA/MAS header under any name; likely numbers in a file called ``.msa``, and
+    columns headed by an energy (loss) in eV or keV.
     """
-    start = _decode(head[:4096]).lstrip()
+    start = _decode(head.start[:4096]).lstrip()
     if not start or "\x00" in start:
-        return False
+        return Certainty.NONE
     if re.match(r"#\s*FORMAT\s*:\s*EMSA", start, re.IGNORECASE):
-        return True
+        return Certainty.SURE
     first = start.splitlines()[0]
-    if path.suffix.lower() in SUFFIXES:
-        return first.startswith("#") or _numbers(first) is not None
-    return _names_energy(first)
+    if head.suffix in SUFFIXES:
+        known = first.startswith("#") or _numbers(first) is not None
+    else:
+        known = _names_energy(first)
+    return Certainty.LIKELY if known else Certainty.NONE
 
 
 def _names_energy(line: str) -> bool:
@@ -133,11 +137,11 @@ def _read_emsa(name: str, lines: list[str]) -> RawSignal:
     if _is_xy(header, rows, offset, step):
         if any(len(row) % 2 for row in rows):
             raise UnreadableFileError(
-                f"{name}: a line lacks the intensity that belongs to its energy; {_AGAIN}"
+                f"{name}: a line lacks the intensity that belongs to its energy; {EXPORT_AGAIN}"
             )
         energy, counts = flat[0::2], flat[1::2]
     elif step is None:
-        raise UnreadableFileError(f"{name}: no XPERCHAN, so no energy axis; {_AGAIN} with it")
+        raise UnreadableFileError(f"{name}: no XPERCHAN, so no energy axis; {EXPORT_AGAIN} with it")
     else:
         energy, counts = offset + step * np.arange(flat.size), flat
     if counts.size < declared or (not ended and counts.size != declared):
@@ -170,11 +174,11 @@ def _rows(name: str, lines: list[str], first: int) -> tuple[list[list[float]], b
             row = _numbers(line)
             if row is None:
                 raise UnreadableFileError(
-                    f"{name}: line {index + 1} is not numbers: {text(line[:40])!r}; {_AGAIN}"
+                    f"{name}: line {index + 1} is not numbers: {text(line[:40])!r}; {EXPORT_AGAIN}"
                 )
             rows.append(row)
     if not rows:
-        raise UnreadableFileError(f"{name}: a header but no spectrum after it; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: a header but no spectrum after it; {EXPORT_AGAIN}")
     return rows, ended
 
 
@@ -201,9 +205,11 @@ def _read_columns(name: str, lines: list[str]) -> RawSignal:
     bad = next((i for i, row in enumerate(rows) if row is None or len(row) < 2), None)
     if not rows or bad is not None:
         where = "no line" if not rows or bad == 0 else f"line {len(head) + (bad or 0) + 1} is not"
-        raise UnreadableFileError(f"{name}: {where} two columns of numbers; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: {where} two columns of numbers; {EXPORT_AGAIN}")
     if len({len(row) for row in rows if row}) > 1:
-        raise UnreadableFileError(f"{name}: the lines differ in their number of columns; {_AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: the lines differ in their number of columns; {EXPORT_AGAIN}"
+        )
     table = np.array(rows, float)
     warnings = [] if head else ["no header: the first column is taken for energy"]
     if table.shape[1] > 2:
@@ -273,3 +279,13 @@ def _elements(header: dict[str, str]) -> list[str]:
     from gemmi import Element
 
     return [Element(int(z)).name for z in numbers if 0 < int(z) < 119]
+
+
+READERS = signals_reader(
+    "emsa",
+    "EMSA/MAS (ISO 22029), and columns of energy and counts",
+    (Modality.EELS, Modality.EDS, Modality.OTHER),
+    SUFFIXES,
+    sniff,
+    lambda path: ("xtalfuse/emsa", [read(path)]),
+)

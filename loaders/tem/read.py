@@ -1,19 +1,21 @@
 """Files of electron microscopes: spectra (EELS, EDS), diffraction patterns and images.
 
-`read` opens one file, converts energies to eV, lengths to nm and reciprocal lengths to
-1/angstrom, says what kind of record it is, and refuses what cannot be trusted. Where a file
-holds several signals it returns the most informative one and lists the others.
+`measured` converts energies to eV, lengths to nm and reciprocal lengths to 1/angstrom, says
+what kind of record a signal is, and refuses what cannot be trusted. Where a file holds several
+signals it returns the most informative one and lists the others.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions, no_files
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -22,20 +24,17 @@ from xtalfuse.loaders.record import (
     Provenance,
     UnreadableFileError,
 )
-from xtalfuse.loaders.safe.checks import check_array, sha256_of
-from xtalfuse.loaders.tem import emsa as spectrum
-from xtalfuse.loaders.tem import kinds as tem
+from xtalfuse.loaders.safe.checks import check_array
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, sha256_of
 from xtalfuse.loaders.tem import recognise
+from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture, with_camera_length
 from xtalfuse.loaders.tem.signals import (
     RawAxis,
     RawSignal,
-    electron_wavelength_angstrom,
     standard_unit,
     tidy,
 )
 
-_HEAD_BYTES = 4096
-_AGAIN = "export the file again from the instrument"
 # An element shows in a spectrum, a structure in a pattern; a picture comes last.
 _RANK = {
     Modality.EELS: 3,
@@ -46,33 +45,45 @@ _RANK = {
 }
 _ENERGY_STEP_EV = (1e-4, 1e3)
 _ENERGY_RANGE_EV = (-2e4, 1e6)
-_PIXEL_NM = (1e-4, 1e6)
-_WIDEST_G = 60.0  # 1/angstrom over a whole detector: beyond any microscope
 _WRAPPED = 0.99  # share of negative values in a picture that no camera and no dark frame makes
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
-def sniff(path: Path, head: bytes) -> bool:
-    """Whether this reader should be tried on a file that begins with `head`."""
-    path = Path(path)
-    return spectrum.sniff(path, head) or tem.identify(path, head) is not None
-
-
-def companions(path: Path) -> tuple[Path, ...]:
-    """Files beside `path` that are read together with it (``.ser``, ``.raw``, ``.hdr``)."""
-    path = Path(path)
-    with path.open("rb") as file:
-        return tem.companions(path, file.read(_HEAD_BYTES))
-
-
-def read(path: Path) -> Measurement:
-    """The measurement in a file of an electron microscope.
+def signals_reader(
+    name: str,
+    about: str,
+    modalities: tuple[Modality, ...],
+    suffixes: tuple[str, ...],
+    sniff: Callable[[FileHead], Certainty],
+    signals: Callable[[Path], tuple[str, list[RawSignal]]],
+    *,
+    companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
+    limits: tuple[str, ...] = (),
+) -> Reader:
+    """The reader of a format of electron microscopes; what all of them share is done here.
 
     Parameters
     ----------
-    path : EMSA/MAS or column text, DigitalMicrograph, TIA, EMD (Velox, NCEM, py4DSTEM),
-        HyperSpy, NeXus, block file, TVIPS, Merlin, MRC, Bruker, EDAX, JEOL, Ripple, Semper,
-        Topspin, TIFF, ...; recognised by content
+    name : a word, unique: ``"digitalmicrograph"``
+    about : maker or program
+    modalities : what such files hold
+    suffixes : usual suffixes
+    sniff : how sure it is that a file is of this format
+    signals : name for the provenance, and the signals of a file as it states them
+    companions : files that are read together with one of this format
+    limits : what is known to fail
+    """
+
+    def read(path: Path, options: ReadOptions) -> Measurement:
+        return measured(path, signals, options)
+
+    return Reader(name, about, modalities, read, suffixes, sniff, companions, limits=limits)
+
+
+def measured(
+    path: Path, signals: Callable[[Path], tuple[str, list[RawSignal]]], options: ReadOptions
+) -> Measurement:
+    """The most informative measurement in a file of an electron microscope.
 
     Returns
     -------
@@ -84,29 +95,23 @@ def read(path: Path) -> Measurement:
     Raises
     ------
     UnreadableFileError
-        If the format is unknown, a companion file is missing, or the data are damaged, cut,
-        empty, constant, padded with zeros, or of a kind that no measurement has.
+        If a companion file is missing, or the data are damaged, cut, empty, constant, padded
+        with zeros, or of a kind that no measurement has.
     """
-    path = Path(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        if spectrum.sniff(path, head):
-            reader, signals = "xtalfuse/emsa", [spectrum.read(path)]
-        else:
-            kind, signals = tem.read(path, head)
-            reader = f"rosettasciio/{kind}"
+        reader, found = signals(path)
         sha256 = sha256_of(path)
     except UnreadableFileError:
         raise
     except MemoryError:
         raise UnreadableFileError(
-            f"{path.name}: asks for more memory than there is; crop it, or {_AGAIN}"
+            f"{path.name}: asks for more memory than there is; crop it, or {EXPORT_AGAIN}"
         ) from None
     except Exception as error:  # a damaged file makes readers raise anything
         raise _worded(path, error) from error
-    provenance = Provenance(str(path), sha256, reader)
-    return _most_informative(signals, provenance, path.name)
+    if options.camera_length_mm is not None:
+        found = [with_camera_length(raw, options.camera_length_mm) for raw in found]
+    return _most_informative(found, Provenance(str(path), sha256, reader), path.name)
 
 
 def _worded(path: Path, error: Exception) -> UnreadableFileError:
@@ -119,9 +124,7 @@ def _worded(path: Path, error: Exception) -> UnreadableFileError:
             f"{path.name}: its compression needs the package {package}; "
             f"install {package}, or save the file without compression"
         )
-    return UnreadableFileError(
-        f"{path.name}: damaged or incomplete ({type(error).__name__}: {cause}); {_AGAIN}"
-    )
+    return damaged(path.name, error)
 
 
 def _most_informative(signals: list[RawSignal], provenance: Provenance, name: str) -> Measurement:
@@ -135,7 +138,9 @@ def _most_informative(signals: list[RawSignal], provenance: Provenance, name: st
             continue
         good.append((_information(measurement), -index, measurement))
     if not good:
-        raise UnreadableFileError(refused[0] if refused else f"{name}: no signal in it; {_AGAIN}")
+        raise UnreadableFileError(
+            refused[0] if refused else f"{name}: no signal in it; {EXPORT_AGAIN}"
+        )
     good.sort(key=lambda entry: entry[:2], reverse=True)
     best = good[0][2]
     metadata, warned = dict(best.provenance.metadata), best.provenance.warnings
@@ -178,7 +183,7 @@ def _measurement(raw: RawSignal, provenance: Provenance, name: str) -> Measureme
     if count == 1:
         described, data, kind, calibration, notes = _spectrum(raw, described, data, name)
     else:
-        described, kind, calibration, notes = _picture(raw, described, data)
+        described, kind, calibration, notes = scaled_picture(raw, described, data)
     axes = _named(described, count, kind)
     notes += _check(data, stored, axes, kind, name)
     metadata = dict(raw.metadata)
@@ -205,7 +210,7 @@ def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
         warned.append("a colour picture: its luminance is used")
     if data.size < 2:
         raise UnreadableFileError(
-            f"{name}: the signal is empty: {data.size} values, shape {data.shape}; {_AGAIN}"
+            f"{name}: the signal is empty: {data.size} values, shape {data.shape}; {EXPORT_AGAIN}"
         )
     if data.dtype.kind == "c":
         raise UnreadableFileError(
@@ -216,7 +221,9 @@ def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
         data = data.astype(np.uint8)
         warned.append("true/false values: a mask rather than a measurement")
     if data.dtype.kind not in "iuf":
-        raise UnreadableFileError(f"{name}: the values are no numbers ({data.dtype}); {_AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: the values are no numbers ({data.dtype}); {EXPORT_AGAIN}"
+        )
     if data.dtype.kind == "i" and data.ndim > 1 and np.mean(data < 0) > _WRAPPED:
         data = np.ascontiguousarray(data).view(data.dtype.str.replace("i", "u"))
         warned.append("all values were negative: signed integers read as the unsigned they were")
@@ -281,7 +288,7 @@ def _spectrum(
 def _check_energy(values: np.ndarray, name: str) -> None:
     steps = np.abs(np.diff(values))
     if values.size < 2:
-        raise UnreadableFileError(f"{name}: a single channel is no spectrum; {_AGAIN}")
+        raise UnreadableFileError(f"{name}: a single channel is no spectrum; {EXPORT_AGAIN}")
     low, high = _ENERGY_STEP_EV
     if not (
         np.isfinite(values).all()
@@ -290,68 +297,8 @@ def _check_energy(values: np.ndarray, name: str) -> None:
     ):
         raise UnreadableFileError(
             f"{name}: energies from {values.min():g} to {values.max():g} eV in steps of "
-            f"{np.median(steps):g} eV are not those of a spectrum; {_AGAIN}"
+            f"{np.median(steps):g} eV are not those of a spectrum; {EXPORT_AGAIN}"
         )
-
-
-def _picture(
-    raw: RawSignal, described: list[RawAxis], data: np.ndarray
-) -> tuple[list[RawAxis], Modality, Calibration, list[str]]:
-    pair = described[-2:]
-    units = {standard_unit(axis.unit) for axis in pair}
-    known = units.pop() if len(units) == 1 else None
-    kind, notes = recognise.picture_kind(raw, known, data)
-    calibration = Calibration.KNOWN
-    scaled = None
-    if known is not None:
-        scaled = [replace(a, unit=known[0], values=a.values * known[1]) for a in pair]
-        if kind is Modality.DIFFRACTION and known[0] in ("nm", "rad"):
-            scaled, calibration = _to_reciprocal(scaled, raw), Calibration.ASSUMED
-        if scaled is not None and not _plausible(scaled):
-            notes.append(f"a pixel of {_step(pair[-1]):g} {pair[-1].unit} is impossible: not used")
-            scaled = None
-        elif scaled is not None and calibration is Calibration.ASSUMED:
-            notes.append("1/angstrom from the nominal camera length or angle, and the beam energy")
-    elif _step(pair[-1]) not in (0.0, 1.0):
-        notes.append(
-            f"a scale of {_step(pair[-1]):g} without a unit (perhaps a binning factor): not used"
-        )
-    if scaled is None:
-        calibration = Calibration.UNKNOWN
-        scaled = [replace(a, unit="px", values=np.arange(a.values.size, dtype=float)) for a in pair]
-    return [*described[:-2], *scaled], kind, calibration, notes
-
-
-def _to_reciprocal(pair: list[RawAxis], raw: RawSignal) -> list[RawAxis] | None:
-    """g = angle / wavelength; for lengths on the detector, angle = length / camera length."""
-    energy = raw.metadata.get("beam_energy_keV")
-    camera_mm = raw.metadata.get("camera_length_mm")
-    if energy is None:
-        return None
-    factor = 1.0 / electron_wavelength_angstrom(energy)
-    if pair[0].unit == "nm":
-        if camera_mm is None:
-            return None
-        factor /= camera_mm * 1e6
-    return [replace(axis, unit="1/angstrom", values=axis.values * factor) for axis in pair]
-
-
-def _step(axis: RawAxis) -> float:
-    return float(abs(axis.values[1] - axis.values[0])) if axis.values.size > 1 else 0.0
-
-
-def _plausible(pair: list[RawAxis]) -> bool:
-    for axis in pair:
-        step = _step(axis)
-        if axis.values.size > 1 and not (np.isfinite(axis.values).all() and step > 0):
-            return False
-        if axis.unit == "nm" and step and not _PIXEL_NM[0] <= step <= _PIXEL_NM[1]:
-            return False
-        if axis.unit == "1/angstrom" and step * axis.values.size > _WIDEST_G:
-            return False
-        if axis.unit in ("eV", "rad"):
-            return False
-    return True
 
 
 def _named(described: list[RawAxis], count: int, kind: Modality) -> list[Axis]:
@@ -379,7 +326,7 @@ def _navigation(axis: RawAxis, name: str) -> Axis:
     if known is not None:
         unit, values = known[0], values * known[1]
     steps = np.diff(values)
-    impossible = unit == "nm" and steps.size > 0 and abs(steps[0]) > _PIXEL_NM[1]
+    impossible = unit == "nm" and steps.size > 0 and abs(steps[0]) > PIXEL_NM[1]
     if impossible or not np.isfinite(values).all() or (steps.size > 0 and not steps.all()):
         return Axis(name, "px", np.arange(values.size, dtype=float))
     return Axis(name, unit, values)

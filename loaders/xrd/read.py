@@ -1,12 +1,18 @@
-"""Powder X-ray patterns: file -> Measurement, whatever instrument or program wrote it."""
+"""Powder X-ray patterns: what a file states -> Measurement, whatever program wrote it.
+
+A format is a module of this room: a function that reads a `Scan`, and its declaration
+`READERS = powder_reader(...)`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -15,84 +21,59 @@ from xtalfuse.loaders.record import (
     Provenance,
     UnreadableFileError,
 )
-from xtalfuse.loaders.safe.checks import check_array, sha256_of
-from xtalfuse.loaders.xrd import native as xrd_native
-from xtalfuse.loaders.xrd import table as xrd_table
+from xtalfuse.loaders.safe.checks import check_array
+from xtalfuse.loaders.safe.head import FileHead, sha256_of
 from xtalfuse.loaders.xrd.scan import Scan, ordered
 from xtalfuse.physics.units import Radiation, radiation
 
 FEW_POINTS = 100
 SHORT_RANGE_DEG = 10.0
-HEAD_BYTES = 8192
 
 
-def sniff(path: Path, head: bytes) -> str | None:
-    """Kind of X-ray file, by content: ``"stoe"``, ``"rietx"``, ``"text"``, ...; None if none.
+def powder_reader(
+    name: str,
+    about: str,
+    suffixes: tuple[str, ...],
+    sniff: Callable[[FileHead], Certainty],
+    scan: Callable[[Path], Scan],
+    *,
+    limits: tuple[str, ...] = (),
+    slow: bool = False,
+) -> Reader:
+    """The reader of a format of powder patterns; what all of them share is done here.
 
     Parameters
     ----------
-    path : the file (archives are opened to see what they hold)
-    head : its first 8 kB
+    name : a word, unique: ``"stoe-raw"``
+    about : maker or program, and kind of file
+    suffixes : usual suffixes
+    sniff : how sure it is that a file is of this format
+    scan : points, radiation and metadata as the file states them
+    limits : what is known to fail
+    slow : whether `sniff` imports a large library
     """
-    if head.startswith(xrd_native.STOE_MAGIC):
-        return "stoe"
-    text = head.decode("latin-1").lstrip("\xef\xbb\xbf \r\n\t")
-    if text.startswith("*TYPE") and "*CLASS" in text:
-        return "rigaku"
-    if path.suffix.lower() == ".cif" or _is_cif(text):
-        return "cif"
-    if head.startswith(b"PK") and _is_workbook(path):
-        return "excel"
-    if text.startswith("{") and "theta" in text.lower()[:200]:
-        return "json"
-    from xtalfuse.loaders.xrd import vendor as xrd_vendor
 
-    if xrd_vendor.identify(path) is not None:
-        return "rietx"
-    return "text" if xrd_table.looks_like_table(head) else None
+    def read(path: Path, options: ReadOptions) -> Measurement:
+        return measured(path, scan(path), options.wavelength)
+
+    return Reader(name, about, (Modality.XRD,), read, suffixes, sniff, limits=limits, slow=slow)
 
 
-def _is_cif(text: str) -> bool:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return bool(lines) and lines[0].lower().startswith("data_") and any("_" in x[:1] for x in lines)
-
-
-def _is_workbook(path: Path) -> bool:
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return path.suffix.lower() == ".xlsx"
-
-
-def read(path: str | Path, wavelength: str | float | None = None) -> Measurement:
-    """The powder pattern of a file.
-
-    Third-party readers run in this process: call it through `guard.guarded`, as
-    `xtalfuse.loaders.load` does.
+def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> Measurement:
+    """The powder pattern of a scan: checked, in order of angles, with its radiation settled.
 
     Parameters
     ----------
-    path : file of any kind that `sniff` knows
+    path : the file that it was read from
+    scan : what the file states
     wavelength : radiation given by hand (``"CuKa"``, ``"1.5406"``); it wins over the file's
 
     Raises
     ------
     UnreadableFileError
-        If the file is damaged, is no powder pattern, or no wavelength is known.
-    ValueError
-        If `wavelength` is no radiation.
+        If the points are damaged or no powder pattern, or no wavelength is known.
     """
-    path = Path(path)
     by_hand = None if wavelength is None else radiation(wavelength)
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    kind = sniff(path, head)
-    if kind is None:
-        raise UnreadableFileError(f"{path.name}: no known X-ray format; export it as .xy or .xrdml")
-    scan = _read_kind(path, kind)
     name = path.name
     check_array(scan.intensity, name=name, what="pattern")
     angles, intensity, sigma, notes = ordered(name, scan.two_theta, scan.intensity, scan.sigma)
@@ -123,22 +104,6 @@ def read(path: str | Path, wavelength: str | float | None = None) -> Measurement
         radiation=chosen,
         sigma=_usable_sigma(sigma),
     )
-
-
-def _read_kind(path: Path, kind: str) -> Scan:
-    if kind == "rietx":
-        from xtalfuse.loaders.xrd import vendor as xrd_vendor
-
-        return xrd_vendor.read(path)
-    readers = {
-        "stoe": xrd_native.read_stoe,
-        "rigaku": xrd_native.read_rigaku_asc,
-        "cif": xrd_native.read_powder_cif,
-        "excel": xrd_table.read_excel,
-        "json": xrd_table.read_json,
-        "text": xrd_table.read_text,
-    }
-    return readers[kind](path)
 
 
 def _zero_run(name: str, intensity: np.ndarray, unit: str) -> tuple[str, ...]:

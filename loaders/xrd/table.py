@@ -1,4 +1,4 @@
-"""Patterns in plain tables: two or three columns of text, wide CSV, Excel, JSON.
+"""Patterns in plain tables: two or three columns of text, wide CSV.
 
 Nothing is declared here, so everything is looked at: the separator, the decimal sign, which
 column is 2theta, whether a third column can be an uncertainty, whether the end is cut.
@@ -6,7 +6,6 @@ column is 2theta, whether a third column can be an uncertainty, whether the end 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, taken_with, unit_of
 from xtalfuse.physics.units import Radiation
 
@@ -24,7 +26,6 @@ HKL = {"h", "k", "l"}
 MOST_BYTES = 200_000_000
 STYLES = ((None, "."), (",", "."), (";", "."), ("\t", "."), (None, ","), (";", ","), ("\t", ","))
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-EXCEL = (("\t", "."),)
 COMMENT = ("#", "!", "'", '"', "/", "*", "%", ";")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")
 TWO_THETA = re.compile(
@@ -55,20 +56,20 @@ class Table:
     warnings: tuple[str, ...]
 
 
-def looks_like_table(head: bytes) -> bool:
-    """True if the first bytes are text that holds rows of two or more numbers."""
-    text = _decode(head)
+def sniff(head: FileHead) -> Certainty:
+    """Whether the first bytes are text that holds rows of two or more numbers."""
+    text = _decode(head.start)
     if text is None:
-        return False
+        return Certainty.NONE
     rows = 0
-    for line in text.splitlines()[:-1] if len(head) >= 4096 else text.splitlines():
+    for line in text.splitlines()[:-1] if len(head.start) >= 4096 else text.splitlines():
         fields = [f for f in re.split(r"[\s,;]+", line.strip()) if f]
         if len(fields) >= 2 and all(NUMBER.fullmatch(f) for f in fields[:2]):
             rows += 1
-    return rows >= 2
+    return Certainty.TABLE if rows >= 2 else Certainty.NONE
 
 
-def read_text(path: Path) -> Scan:
+def read(path: Path) -> Scan:
     """Pattern of a text table.
 
     Raises
@@ -84,8 +85,8 @@ def read_text(path: Path) -> Scan:
         raise UnreadableFileError(f"{path.name}: not text and no known format; export it as .xy")
     stepped = _equal_steps(path, text)
     if stepped is not None:
-        return _scan(path, stepped, "equal steps")
-    return _scan(path, _parse(path, text), "text table")
+        return pattern_of(path, stepped, "equal steps")
+    return pattern_of(path, table_in(path, text), "text table")
 
 
 def _equal_steps(path: Path, text: str) -> Table | None:
@@ -114,76 +115,9 @@ def _equal_steps(path: Path, text: str) -> Table | None:
     return Table(values, ("2theta", "intensity"), " ".join(first[3:]), ())
 
 
-def read_excel(path: Path) -> Scan:
-    """Pattern of the first sheet of an Excel workbook that holds one.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the workbook is damaged or no sheet holds a table of angles and intensities.
-    """
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book]
-    except Exception as error:  # openpyxl raises whatever zip and XML parsers raise
-        cause = " ".join(f"{type(error).__name__} {error}".split())[:120]
-        raise UnreadableFileError(
-            f"{path.name}: damaged workbook ({cause}); save it again"
-        ) from None
-    refusal = UnreadableFileError(f"{path.name}: no sheet holds numbers; save the pattern as .xy")
-    for _, rows in sheets:
-        lines = ["\t".join("" if cell is None else str(cell) for cell in row) for row in rows]
-        try:
-            return _scan(
-                path, _parse(path, "\n".join(lines) + "\n", ((("\t", ".")),)), "excel table"
-            )
-        except UnreadableFileError as error:
-            refusal = error
-    raise refusal
-
-
-def read_json(path: Path) -> Scan:
-    """Pattern of a JSON object that holds a list of angles and a list of intensities.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file is no such object.
-    """
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise UnreadableFileError(f"{path.name}: damaged JSON ({error}); export it again") from None
-    lists = (
-        {k: v for k, v in content.items() if isinstance(v, list)}
-        if isinstance(content, dict)
-        else {}
-    )
-    angle = next((v for k, v in lists.items() if TWO_THETA.search(k)), None)
-    intensity = next((v for k, v in lists.items() if INTENSITY.search(k)), None)
-    if angle is None or intensity is None or len(angle) != len(intensity):
-        raise UnreadableFileError(
-            f"{path.name}: no two lists of equal length for 2theta and intensity; export it as .xy"
-        )
-    try:
-        values = np.array([angle, intensity], float).T
-    except (TypeError, ValueError):
-        raise UnreadableFileError(
-            f"{path.name}: the lists hold more than numbers; export .xy"
-        ) from None
-    rest = json.dumps({k: v for k, v in content.items() if k not in lists}).replace("\\", "")
-    return _scan(path, Table(values, ("2theta", "intensity"), rest, ()), "json table")
-
-
 def _decode(raw: bytes) -> str | None:
     """Text of a file; None if it is binary."""
-    for mark, codec in (
-        (b"\xef\xbb\xbf", "utf-8-sig"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
+    for mark, codec in MARKS:
         if raw.startswith(mark):
             return raw.decode(codec, "replace")
     if b"\x00" in raw:
@@ -212,7 +146,7 @@ def _numbers(line: str, separator: str | None, decimal: str) -> list[float] | No
     return numbers if len(numbers) >= 2 else None
 
 
-def _parse(path: Path, text: str, styles: Any = STYLES) -> Table:
+def table_in(path: Path, text: str, styles: Any = STYLES) -> Table:
     """Split a text into its table and the words around it."""
     lines = text.splitlines()
     sample = [line for line in lines if line.strip()][:4000]
@@ -278,7 +212,7 @@ def _names(words: list[str], separator: str | None, columns: int) -> tuple[str, 
     return ()
 
 
-def _scan(path: Path, table: Table, reader: str) -> Scan:
+def pattern_of(path: Path, table: Table, reader: str) -> Scan:
     """The pattern of a table: which columns, which unit, which radiation."""
     said = list(table.warnings)
     if found := NOT_POWDER.search(table.words):
@@ -385,3 +319,13 @@ def _radiation(
     ka2 = found[1] if len(found) > 1 else None
     used = stated_radiation(path.name, anode=anode, ka1=found[0], ka2=ka2)
     return used, taken_with(len(found), used)
+
+
+READERS = powder_reader(
+    "table",
+    "text in two or three columns, wide CSV, equal steps (FullProf)",
+    (".xy", ".xye", ".dat", ".txt", ".csv", ".asc", ".prn"),
+    sniff,
+    read,
+    limits=("lists of peaks, and tables of four or more columns without names, are refused",),
+)

@@ -17,8 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.reader import Certainty, Reader
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, unit_of
+from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.xrd.read import powder_reader
+from xtalfuse.loaders.xrd.scan import Scan, number_in, stated_radiation, unit_of
 
 NARROW_DEG = 15.0  # scans of one file that all are narrower map reciprocal space
 MOST_SCANS = 10  # more in one file are a map or a series in time
@@ -39,12 +42,12 @@ OMEGA_COUPLED = re.compile(r"2theta-omega|omega-2theta|twothetaomega", re.IGNORE
 RESOLVING = re.compile(r"\b(Ge|Si|quartz)\b|Johansson|K-?alpha ?1", re.IGNORECASE)
 
 
-def identify(path: Path) -> str | None:
+def _form(head: FileHead) -> str | None:
     """Name of the rietx format that claims the file, except text tables and CIF."""
     from rietx.io.readers import identify_format
 
     try:
-        name = identify_format(path).name
+        name = identify_format(head.path).name
     except ValueError:
         return None
     return None if name in ("xy", "pdcif", "raw_unclaimed") else str(name)
@@ -81,8 +84,8 @@ def read(path: Path) -> Scan:
     radiation = stated_radiation(
         path.name,
         anode=told.get("anode"),
-        ka1=optics.get("ka1", _number(told.get("wavelength"))),
-        ka2=optics.get("ka2", _number(told.get("wavelength_alpha2"))),
+        ka1=optics.get("ka1", number_in(told.get("wavelength"))),
+        ka2=optics.get("ka2", number_in(told.get("wavelength_alpha2"))),
         ratio=optics.get("ratio"),
         only_ka1=optics.get("only_ka1", False),
     )
@@ -99,13 +102,6 @@ def read(path: Path) -> Scan:
     return Scan(
         angles, intensity, f"rietx/{form.name}", unit, sigma, radiation, metadata, tuple(said)
     )
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def _plain(message: str) -> str:
@@ -266,7 +262,7 @@ def _find(root: ET.Element | None, *names: str) -> ET.Element | None:
 
 
 def _value(element: ET.Element | None) -> float | None:
-    return None if element is None else _number(element.text)
+    return None if element is None else number_in(element.text)
 
 
 def _xrdml_optics(path: Path) -> dict[str, Any]:
@@ -308,7 +304,7 @@ def _brml_optics(path: Path) -> dict[str, Any]:
     for element in root.iter():
         name = _local(element)
         if name in wanted and wanted[name] not in found:
-            number = _number(element.get("Value"))
+            number = number_in(element.get("Value"))
             if number is not None:
                 found[wanted[name]] = number
         elif name == "ScanInformation" and "Hrxrd" in (element.get("ClassTypeName") or ""):
@@ -348,3 +344,32 @@ def _rasx_optics(path: Path) -> dict[str, Any]:
     if incident not in absent and RESOLVING.search(incident):
         found |= {"only_ka1": True, "high_resolution": incident}
     return found
+
+
+def _reader(form: str, about: str, *suffixes: str, limits: tuple[str, ...] = ()) -> Reader:
+    def sniff(head: FileHead) -> Certainty:
+        return Certainty.SURE if head.once(_form) == form else Certainty.NONE
+
+    name = form.replace("_", "-")
+    return powder_reader(name, about, suffixes, sniff, read, limits=limits, slow=True)
+
+
+_ONE_SCAN = ("of several scans the widest is read; meshes, maps and series are refused",)
+_PEAKS = ("a list of peaks, no measured profile: always refused",)
+
+# Under the names that rietx gives them.
+READERS = (
+    _reader("xrdml", "Malvern Panalytical", ".xrdml", limits=_ONE_SCAN),
+    _reader("udf", "Panalytical, text", ".udf"),
+    _reader("philips_rd", "Philips PC-APD", ".rd", ".sd"),
+    _reader("brml", "Bruker DIFFRAC.MEASUREMENT", ".brml", limits=_ONE_SCAN),
+    _reader("bruker_raw", "Bruker, Siemens DIFFRAC (RAW4, RAW1.01)", ".raw", limits=_ONE_SCAN),
+    _reader("uxd", "Bruker, Siemens, text", ".uxd", limits=_ONE_SCAN),
+    _reader("rasx", "Rigaku SmartLab Studio II", ".rasx", limits=_ONE_SCAN),
+    _reader("ras", "Rigaku SmartLab, MiniFlex, text", ".ras", limits=_ONE_SCAN),
+    _reader("gsas", "GSAS raw data, synchrotrons", ".fxye", ".gsas", ".gda", ".xra",
+            limits=("time-of-flight neutron patterns are refused",)),
+    _reader("chi", "FIT2D, pyFAI", ".chi"),
+    _reader("dif_peaklist", "list of peaks (DIFFRAC-AT, RRUFF)", ".dif", limits=_PEAKS),
+    _reader("peak_list", "list of peaks (Stoe, Panalytical)", ".pks", ".udi", limits=_PEAKS),
+)  # fmt: skip

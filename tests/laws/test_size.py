@@ -31,7 +31,6 @@ KNOWN: tuple[str, ...] = (
     "encoders/grains/map.py: segment",
     "encoders/spectrum/elements.py",
     "encoders/spectrum/elements.py: _from_eels",
-    "loaders/tem/read.py",
     "loaders/xrd/scan.py: stated_radiation",
     "physics/crystal/powder.py",
     "physics/crystal/powder.py: columns",

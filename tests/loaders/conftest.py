@@ -138,7 +138,7 @@ def powder_cif(listed: bool = True, points: int | None = None) -> str:
 
 
 def stoe(ranges: int = 1, header_blocks: int = 4) -> bytes:
-    """Stoe WinXPOW: 512-byte blocks, see `xtalfuse.loaders.xrd.native`."""
+    """Stoe WinXPOW: 512-byte blocks, see `xtalfuse.loaders.xrd.stoe`."""
     counts = COUNTS.astype("<i4").tobytes()
     size = -(-len(counts) // 512)
     blocks = 4 + ranges * (1 + size)

@@ -1,101 +1,17 @@
-"""Orientation maps in HDF5: which layout a file has, and how its values are taken out.
-
-The layouts are in `ebsd_h5_vendors` (Oxford Instruments, EDAX, Bruker) and `ebsd_h5_programs`
-(EMsoft, orix and kikuchipy, DREAM.3D). A file is known by the groups it holds.
-"""
+"""How the values of an orientation map are taken out of HDF5, checked one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.symmetry import Cell, possible
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.checks import check_hdf5
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import MapPhase
 
-MAGIC = b"\x89HDF\r\n\x1a\n"
-AGAIN = "copy or export the map again from the instrument"
-_OWN_SUFFIXES = (".h5oina", ".oh5", ".edaxh5", ".h5ebsd", ".dream3d")
 _MOST_POINTS = 200_000_000
-_MOST_GB = 500.0  # patterns may lie beside the map; they are not read
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One program's way of writing a map.
-
-    Parameters
-    ----------
-    name : for the provenance
-    find : groups of the open file that hold a map of this kind, by path
-    read : the map of one group
-    """
-
-    name: str
-    find: Callable[[Any], list[str]]
-    read: Callable[[str, Any], RawMap]
-
-
-def layouts() -> tuple[Layout, ...]:
-    """All layouts, the most certain first."""
-    from xtalfuse.loaders.ebsd.hdf5 import programs as programs
-    from xtalfuse.loaders.ebsd.hdf5 import vendors as vendors
-
-    return (*vendors.LAYOUTS, *programs.LAYOUTS)
-
-
-def sniff(path: Path, head: bytes) -> bool:
-    """Whether an HDF5 file holds an orientation map, by its groups or by its suffix."""
-    import h5py
-
-    if not head.startswith(MAGIC):
-        return False
-    if path.suffix.lower() in _OWN_SUFFIXES:
-        return True
-    try:
-        with h5py.File(path, "r") as file:
-            return any(layout.find(file) for layout in layouts())
-    except (OSError, RuntimeError, KeyError, ValueError, AttributeError):
-        return False  # damaged: whoever reads it will say so
-
-
-def read(path: Path) -> RawMap:
-    """The map in an HDF5 file, the first where there are several.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the layout is not known, something that it needs is missing, or numbers of points
-        do not agree.
-    """
-    import h5py
-
-    check_hdf5(path, most_gb=_MOST_GB)
-    try:
-        with h5py.File(path, "r") as file:
-            for layout in layouts():
-                found = layout.find(file)
-                if found:
-                    return _with_others(layout.read(path.name, file[found[0]]), found)
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        cause = " ".join(str(error).split())[:120]
-        raise UnreadableFileError(f"{path.name}: damaged HDF5 ({cause}); {AGAIN}") from None
-    raise UnreadableFileError(
-        f"{path.name}: no orientation map in a known layout of HDF5; export the map as .ang or .ctf"
-    )
-
-
-def _with_others(raw: RawMap, found: list[str]) -> RawMap:
-    if len(found) < 2:
-        return raw
-    told = f"also holds {', '.join(found[1:6])}, not read"
-    return replace(raw, warnings=(*raw.warnings, told))
 
 
 def groups_with(file: Any, *needed: str) -> list[str]:
@@ -143,7 +59,7 @@ def number(name: str, group: Any, *names: str) -> float:
         value = np.nan
     if not np.isfinite(value):
         raise UnreadableFileError(
-            f"{name}: {group.name}/{names[0]} is {found!r} where a number is needed; {AGAIN}"
+            f"{name}: {group.name}/{names[0]} is {found!r} where a number is needed; {EXPORT_AGAIN}"
         )
     return value
 
@@ -158,7 +74,7 @@ def count(name: str, group: Any, *names: str) -> int:
     """
     value = number(name, group, *names)
     if value != int(value) or not 0 < value <= _MOST_POINTS:
-        raise UnreadableFileError(f"{name}: {group.name}/{names[0]} is {value:g}; {AGAIN}")
+        raise UnreadableFileError(f"{name}: {group.name}/{names[0]} is {value:g}; {EXPORT_AGAIN}")
     return int(value)
 
 
@@ -172,11 +88,12 @@ def column(name: str, group: Any, *names: str) -> np.ndarray:
     """
     found = next((key for key in names if key in group), None)
     if found is None:
-        raise UnreadableFileError(f"{name}: no {names[0]} in {group.name}; {AGAIN}")
+        raise UnreadableFileError(f"{name}: no {names[0]} in {group.name}; {EXPORT_AGAIN}")
     dataset = group[found]
     if not 0 < dataset.size <= _MOST_POINTS or dataset.dtype.kind not in "iufb":
         raise UnreadableFileError(
-            f"{name}: {dataset.name} of {dataset.size} values of type {dataset.dtype}; {AGAIN}"
+            f"{name}: {dataset.name} of {dataset.size} values of type {dataset.dtype}; "
+            f"{EXPORT_AGAIN}"
         )
     return np.asarray(dataset[()]).ravel()
 
@@ -204,7 +121,7 @@ def phase(name: str, label: str, laue: str | None, cell: Any, formula: str = "")
         If the symmetry is unknown.
     """
     if laue is None:
-        raise UnreadableFileError(f"{name}: phase {label!r} has no known symmetry; {AGAIN}")
+        raise UnreadableFileError(f"{name}: phase {label!r} has no known symmetry; {EXPORT_AGAIN}")
     a, b, c, alpha, beta, gamma = (round(float(x), 5) for x in cell)
     found: Cell = (a, b, c, alpha, beta, gamma)
     return MapPhase(label, laue, found if possible(found) else None, formula or None)

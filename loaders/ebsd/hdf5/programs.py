@@ -9,8 +9,6 @@ import numpy as np
 
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.hdf5.fields import (
-    AGAIN,
-    Layout,
     column,
     count,
     groups_with,
@@ -19,9 +17,11 @@ from xtalfuse.loaders.ebsd.hdf5.fields import (
     qualities,
     text,
 )
+from xtalfuse.loaders.ebsd.hdf5.read import layout_reader
 from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _LATTICE = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -47,7 +47,9 @@ def _read_emsoft(name: str, group: Any) -> RawMap:
         euler = column(name, data, "RefinedEulerAngles").astype(float)
         origin = "refined"
         if euler.size != 3 * points:
-            raise UnreadableFileError(f"{name}: {euler.size // 3} of {points} points; {AGAIN}")
+            raise UnreadableFileError(
+                f"{name}: {euler.size // 3} of {points} points; {EXPORT_AGAIN}"
+            )
         euler = euler.reshape(-1, 3)
     else:
         euler, origin = _best_match(name, data, points), "best match of the dictionary"
@@ -88,14 +90,16 @@ def _best_match(name: str, data: Any, points: int) -> np.ndarray:
     """(n, 3) rad: angles of the first match in the dictionary, whose rows count from 1."""
     matches = data["TopMatchIndices"]
     if matches.ndim != 2 or matches.shape[0] < points:
-        raise UnreadableFileError(f"{name}: matches {matches.shape} for {points} points; {AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: matches {matches.shape} for {points} points; {EXPORT_AGAIN}"
+        )
     first = np.asarray(matches[:points, 0]).astype(np.int64) - 1
     size = count(name, data, "FZcnt") if "FZcnt" in data else len(data["DictionaryEulerAngles"])
     dictionary = np.asarray(data["DictionaryEulerAngles"][:size], dtype=float)
     if first.min() < 0 or first.max() >= len(dictionary) or dictionary.shape[1:] != (3,):
         raise UnreadableFileError(
             f"{name}: matches {first.min() + 1} to {first.max() + 1} of a dictionary of "
-            f"{len(dictionary)}; {AGAIN}"
+            f"{len(dictionary)}; {EXPORT_AGAIN}"
         )
     if dictionary[:, 0].max() <= 2.0 * np.pi:
         raise UnreadableFileError(
@@ -112,7 +116,9 @@ def _read_orix(name: str, group: Any) -> RawMap:
     """A crystal map: positions, angles in radians, phase -1 where not indexed."""
     data, header = group["data"], group["header"]
     if text(header, "grid_type") not in ("square", ""):
-        raise UnreadableFileError(f"{name}: a grid of type {text(header, 'grid_type')!r}; {AGAIN}")
+        raise UnreadableFileError(
+            f"{name}: a grid of type {text(header, 'grid_type')!r}; {EXPORT_AGAIN}"
+        )
     inside = column(name, data, "is_in_data").astype(bool)
     angles = [np.atleast_1d(data[key][()]) for key in ("phi1", "Phi", "phi2")]
     euler = np.stack([values.reshape(len(values), -1)[:, 0] for values in angles], axis=1)
@@ -133,7 +139,7 @@ def _read_orix(name: str, group: Any) -> RawMap:
     if "z" in data and np.ptp(column(name, data, "z")) > 0:
         raise UnreadableFileError(f"{name}: a volume; write each of its sections as .ang")
     if not len(inside) == len(x) == len(y) == len(euler) == len(number_of):
-        raise UnreadableFileError(f"{name}: columns of different lengths; {AGAIN}")
+        raise UnreadableFileError(f"{name}: columns of different lengths; {EXPORT_AGAIN}")
     used = ("x", "y", "z", "phi1", "Phi", "phi2", "phase_id", "id", "is_in_data")
     quality = {key: values[inside] for key, values in qualities(data, len(euler), used).items()}
     return RawMap(
@@ -186,7 +192,7 @@ def _read_dream3d(name: str, group: Any) -> RawMap:
     if not number_of.size == euler.size // 3 == columns * rows * sections or len(step) != 3:
         raise UnreadableFileError(
             f"{name}: {euler.size // 3} orientations and {number_of.size} phases for {columns} x "
-            f"{rows} x {sections} points; {AGAIN}"
+            f"{rows} x {sections} points; {EXPORT_AGAIN}"
         )
     used = ("EulerAngles", "Phases", "IPFColor", "Quats")
     quality = {
@@ -227,8 +233,12 @@ def _dream3d_phases(name: str, ensemble: Any) -> dict[int, MapPhase]:
     return phases
 
 
-LAYOUTS = (
-    Layout("emsoft", _find_emsoft, _read_emsoft),
-    Layout("orix", _find_orix, _read_orix),
-    Layout("dream3d", _find_dream3d, _read_dream3d),
-)
+_UNTRIED = ("tried with files written after the published description, not with the program's own",)
+
+READERS = (
+    layout_reader("emsoft-h5", "EMsoft", (".h5",), _find_emsoft, _read_emsoft, limits=_UNTRIED),
+    layout_reader("orix-h5", "orix, kikuchipy", (".h5",), _find_orix, _read_orix,
+                  limits=("volumes are refused: write each section as .ang",)),
+    layout_reader("dream3d", "DREAM.3D", (".dream3d",), _find_dream3d, _read_dream3d,
+                  limits=_UNTRIED),
+)  # fmt: skip

@@ -17,8 +17,6 @@ import numpy as np
 from xtalfuse.loaders.ebsd.ang import NOT_INDEXED_ANGLE
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.hdf5.fields import (
-    AGAIN,
-    Layout,
     column,
     count,
     groups_with,
@@ -27,9 +25,11 @@ from xtalfuse.loaders.ebsd.hdf5.fields import (
     qualities,
     text,
 )
+from xtalfuse.loaders.ebsd.hdf5.read import layout_reader
 from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _LATTICE = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -51,7 +51,7 @@ def _read_oxford(name: str, group: Any) -> RawMap:
     if euler.size != 3 * number_of.size or number_of.size != rows * columns:
         raise UnreadableFileError(
             f"{name}: {euler.size // 3} orientations and {number_of.size} phases for "
-            f"{columns} x {rows} points; {AGAIN}"
+            f"{columns} x {rows} points; {EXPORT_AGAIN}"
         )
     euler = euler.reshape(-1, 3)
     if "X" in data and "Y" in data:
@@ -107,7 +107,7 @@ def _agree(
         expected = place * distance
         shift = values[0] - expected[0]
         if not (np.abs(values - expected - shift) <= 0.5 * distance + 1e-9).all():
-            raise UnreadableFileError(f"{name}: points are not stored row by row; {AGAIN}")
+            raise UnreadableFileError(f"{name}: points are not stored row by row; {EXPORT_AGAIN}")
 
 
 def _find_edax(file: Any) -> list[str]:
@@ -192,7 +192,8 @@ def _read_bruker(name: str, group: Any) -> RawMap:
     x, y, listed = _bruker_places(name, group, step, len(degrees))
     if "NPoints" in header and count(name, header, "NPoints") != len(degrees):
         raise UnreadableFileError(
-            f"{name}: {len(degrees)} points where {text(header, 'NPoints')} are declared; {AGAIN}"
+            f"{name}: {len(degrees)} points where {text(header, 'NPoints')} are declared; "
+            f"{EXPORT_AGAIN}"
         )
     phases = {}
     for key in header["Phases"]:
@@ -231,7 +232,7 @@ def _bruker_places(
             if all(path in group for path in names):
                 places = [column(name, group, path).astype(float) for path in names]
                 if any(len(place) != points for place in places):
-                    raise UnreadableFileError(f"{name}: places for other points; {AGAIN}")
+                    raise UnreadableFileError(f"{name}: places for other points; {EXPORT_AGAIN}")
                 x, y = (p * d for p, d in zip(places, step, strict=True))
                 return x - x.min(), y - y.min(), True
     return None, None, False
@@ -242,8 +243,13 @@ def _bruker_symbol(symbol: str) -> str | None:
     return laue(symbol.replace("#ovl", "-").replace("#sub", "")) if symbol else None
 
 
-LAYOUTS = (
-    Layout("h5oina", _find_oxford, _read_oxford),
-    Layout("edax", _find_edax, _read_edax),
-    Layout("bruker", _find_bruker, _read_bruker),
-)
+_UNTRIED = ("tried with files written after the published description, not with the program's own",)
+
+READERS = (
+    layout_reader("h5oina", "Oxford Instruments (AZtec)", (".h5oina",), _find_oxford, _read_oxford,
+                  limits=_UNTRIED),
+    layout_reader("edax-h5", "EDAX (OIM)", (".oh5", ".edaxh5", ".h5"), _find_edax, _read_edax,
+                  limits=_UNTRIED),
+    layout_reader("bruker-h5", "Bruker (Esprit)", (".h5",), _find_bruker, _read_bruker,
+                  limits=_UNTRIED),
+)  # fmt: skip

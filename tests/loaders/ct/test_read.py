@@ -13,8 +13,11 @@ import tifffile
 
 from xtalfuse.loaders import Limits, UnreadableFileError, load, load_specimen
 from xtalfuse.loaders.ct import source as volume_source
-from xtalfuse.loaders.ct.read import Wanted, load_volume, read
+from xtalfuse.loaders.reader import ReadOptions
 from xtalfuse.loaders.record import Calibration, Measurement, Modality
+from xtalfuse.loaders.registry import read
+from xtalfuse.loaders.safe import spool
+from xtalfuse.loaders.safe.spool import Spool
 
 SHAPE = (12, 20, 30)  # z, y, x: no two alike, so that a transposition shows
 
@@ -42,7 +45,7 @@ def test_a_multipage_tiff_is_a_volume_and_a_short_one_is_pictures(tmp_path, grey
     same(load(tmp_path / "stack.tif"), grey)
     tifffile.imwrite(tmp_path / "few.tif", grey[:7])
     assert load(tmp_path / "few.tif").modality is Modality.IMAGE
-    same(load_volume(tmp_path / "few.tif"), grey[:7])  # asked for as a volume
+    same(load(tmp_path / "few.tif", labels=False), grey[:7])  # asked for as a volume
     same(load(tmp_path / "stack.tif", voxel_size_um=(2.0, 1.0, 1.0)), grey, (2.0, 1.0, 1.0))
 
 
@@ -188,7 +191,7 @@ def test_raw_data_need_a_sidecar_and_its_words_count(tmp_path, grey):
     path, beside = tmp_path / "v.raw", tmp_path / "v.json"
     path.write_bytes(grey.tobytes())
     with pytest.raises(UnreadableFileError, match=r"without a description.*v\.json"):
-        load_volume(path)
+        load(path, labels=False)
     beside.write_text(json.dumps(SAID))
     same(load(path), grey, (0.7, 0.7, 0.7))
     path.write_bytes(b"\0" * 100 + grey.astype(">u2").tobytes())
@@ -312,14 +315,14 @@ def test_a_petabyte_is_refused_before_any_memory_is_asked_for(tmp_path):
 
 def test_a_volume_larger_than_its_memory_comes_as_a_map(tmp_path, grey, monkeypatch):
     """The child writes block by block; here blocks and threshold are small."""
-    monkeypatch.setattr(volume_source, "IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1000)
     monkeypatch.setattr(volume_source, "BLOCK_BYTES", 2500)
     np.save(tmp_path / "v.npy", grey)
     folder = tmp_path / "spool"
     folder.mkdir()
-    result = read(tmp_path / "v.npy", Wanted(folder=str(folder)))
+    result = read(tmp_path / "v.npy", ReadOptions(spool=Spool(str(folder))))
     assert result.measurement.values.size == 0
-    np.testing.assert_array_equal(np.load(folder / "volume.npy", mmap_mode="r"), grey)
+    np.testing.assert_array_equal(np.load(folder / "values.npy", mmap_mode="r"), grey)
 
 
 def test_a_large_volume_needs_little_memory_and_leaves_no_file(tmp_path, monkeypatch):
@@ -350,7 +353,7 @@ def test_labels_are_told_from_grey_values(tmp_path, grey):
         m = load(tmp_path / "v.npy")
         assert m.value_unit == unit
         same(m, values)
-    assert load_volume(tmp_path / "v.npy", labels=True).value_unit == "label"
+    assert load(tmp_path / "v.npy", labels=True).value_unit == "label"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xtalfuse.loaders import UnreadableFileError
-from xtalfuse.loaders.ebsd import read as ebsd
+from xtalfuse.loaders import UnreadableFileError, registry
 from xtalfuse.loaders.record import Calibration
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
 
@@ -15,11 +14,11 @@ COPPER = "ebsd/copper_hexagonal_grid/EBSD.ang"
 
 
 def read(made, folder, content, name="map.ang"):
-    return ebsd.read(made.write(folder, name, content))
+    return registry.read(made.write(folder, name, content))
 
 
 def test_every_point_of_the_hexagonal_map_is_where_the_file_says(real):
-    found = ebsd.read(real / COPPER).crystal_map
+    found = registry.read(real / COPPER).crystal_map
     table = np.loadtxt(real / COPPER)
     assert len(found.phase) == len(table) == 23909
     assert found.grid is GridKind.HEXAGONAL
@@ -32,7 +31,7 @@ def test_every_point_of_the_hexagonal_map_is_where_the_file_says(real):
 
 
 def test_neighbours_on_the_hexagonal_map_are_one_step_apart(real):
-    found = ebsd.read(real / COPPER).crystal_map
+    found = registry.read(real / COPPER).crystal_map
     i, j = found.pairs()
     apart = np.linalg.norm(found.position[i] - found.position[j], axis=1)
     assert np.abs(apart - 0.2).max() < 1e-6
@@ -43,7 +42,7 @@ def test_neighbours_on_the_hexagonal_map_are_one_step_apart(real):
 def test_a_square_map_is_as_orix_reads_it(real):
     io = pytest.importorskip("orix.io")
     theirs = io.load(str(real / STEEL))
-    ours = ebsd.read(real / STEEL).crystal_map
+    ours = registry.read(real / STEEL).crystal_map
     same = np.abs(np.sum(theirs.rotations.data.reshape(-1, 4) * ours.orientation, axis=1))
     assert same.min() > 1.0 - 1e-12
     assert np.array_equal(theirs.phase_id - 1, ours.phase)
@@ -176,7 +175,7 @@ def test_orix_writes_what_we_read(points, tmp_path):
     )
     path = tmp_path / "orix.ang"
     io.save(str(path), theirs)
-    ours = ebsd.read(path).crystal_map
+    ours = registry.read(path).crystal_map
     assert np.array_equal(ours.phase, points.phase - 1)
     indexed = points.phase > 0
     same = np.abs(np.sum(theirs.rotations.data * ours.orientation, axis=1))[indexed]

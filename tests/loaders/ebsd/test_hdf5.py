@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders import UnreadableFileError, registry
-from xtalfuse.loaders.ebsd import read as ebsd
 from xtalfuse.loaders.ebsd.map import from_bunge
 from xtalfuse.loaders.record import Calibration, Modality
+from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
 
 VENDORS = ("write_h5oina", "write_edax", "write_bruker")
@@ -34,7 +34,7 @@ def test_points_and_phases_come_back(made, points, tmp_path, writer):
 
 @pytest.mark.parametrize("refined", [False, True])
 def test_emsoft_gives_the_best_match_or_the_refined_angles(made, points, tmp_path, refined):
-    found = ebsd.read(made.write_emsoft(tmp_path, points, refined))
+    found = registry.read(made.write_emsoft(tmp_path, points, refined))
     expected = from_bunge(points.euler + (0.01 if refined else 0.0))
     same = np.abs(np.sum(expected * found.values, axis=1))
     assert same.min() > 1 - 1e-12
@@ -45,14 +45,14 @@ def test_emsoft_gives_the_best_match_or_the_refined_angles(made, points, tmp_pat
 
 def test_a_hexagonal_grid_of_edax(made, tmp_path):
     points = made.Points(hexagonal=True)
-    found = ebsd.read(made.write_edax(tmp_path, points)).crystal_map
+    found = registry.read(made.write_edax(tmp_path, points)).crystal_map
     assert found.grid is GridKind.HEXAGONAL
     assert np.allclose(found.position[:, :2], np.stack([points.x, points.y], 1), atol=1e-6)
 
 
 def test_points_outside_the_measured_area_are_left_out_and_told(made, points, tmp_path):
     outside = np.hypot(points.x - 2, points.y - 1.5) > 1.8
-    found = ebsd.read(made.write_h5oina(tmp_path, points, outside))
+    found = registry.read(made.write_h5oina(tmp_path, points, outside))
     assert len(found.values) == (~outside).sum()
     places = np.stack([points.x, points.y], 1)[~outside]
     assert np.allclose(found.crystal_map.position[:, :2], places)
@@ -61,14 +61,14 @@ def test_points_outside_the_measured_area_are_left_out_and_told(made, points, tm
 
 def test_an_irregular_area_of_bruker_keeps_its_places(made, points, tmp_path):
     keep = np.hypot(points.x - 2, points.y - 1.5) < 1.6
-    found = ebsd.read(made.write_bruker(tmp_path, points, keep)).crystal_map
+    found = registry.read(made.write_bruker(tmp_path, points, keep)).crystal_map
     places = np.stack([points.x, points.y], 1)[keep]
     assert np.allclose(found.position[:, :2], places - places.min(axis=0))
     assert np.array_equal(found.phase, points.phase[keep] - 1)
 
 
 def test_bruker_does_not_tell_its_crystal_axes(made, points, tmp_path):
-    said = ebsd.read(made.write_bruker(tmp_path, points)).provenance.warnings
+    said = registry.read(made.write_bruker(tmp_path, points)).provenance.warnings
     assert said
     assert said[0].startswith("Titanium: crystal axes are not told")
 
@@ -92,7 +92,7 @@ def test_orix_gives_the_unit_of_length(points, tmp_path, unit):
     )
     path = tmp_path / "orix.h5"
     io.save(str(path), theirs)
-    ours = ebsd.read(path)
+    ours = registry.read(path)
     assert np.array_equal(ours.crystal_map.phase, points.phase - 1)
     assert [p.laue for p in ours.crystal_map.phases] == ["m-3m", "6/mmm"]
     indexed = ours.crystal_map.phase != NOT_INDEXED
@@ -153,7 +153,7 @@ def test_what_cannot_be_trusted_is_refused(made, points, tmp_path, wrong):
     path = getattr(made, writer)(tmp_path, points)
     _set(path, where, value)
     with pytest.raises(UnreadableFileError, match=r"map\.\w+: .+; .+"):
-        ebsd.read(path)
+        registry.read(path)
 
 
 def test_points_that_are_not_stored_row_by_row_are_refused(made, points, tmp_path):
@@ -161,18 +161,19 @@ def test_points_that_are_not_stored_row_by_row_are_refused(made, points, tmp_pat
     with h5py.File(path, "r+") as file:
         file["1/EBSD/Data/X"][...] = points.x[::-1]
     with pytest.raises(UnreadableFileError, match="not stored row by row"):
-        ebsd.read(path)
+        registry.read(path)
 
 
 def test_a_second_map_is_told(made, points, tmp_path):
     path = made.write_edax(tmp_path, points)
     with h5py.File(path, "r+") as file:
         file.copy("Scan 1", "Scan 2")
-    assert "also holds /Scan 2, not read" in ebsd.read(path).provenance.warnings
+    assert "also holds /Scan 2, not read" in registry.read(path).provenance.warnings
 
 
 def test_other_hdf5_is_left_to_other_readers(tmp_path):
     path = tmp_path / "image.h5"
     with h5py.File(path, "w") as file:
         file["image/data"] = np.zeros((8, 8))
-    assert not ebsd.sniff(path, path.read_bytes()[:8192])
+    with FileHead.of(path) as head:
+        assert Modality.EBSD not in registry.choose(head).modalities

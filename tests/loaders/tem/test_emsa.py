@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xtalfuse.loaders import registry
 from xtalfuse.loaders.record import Calibration, Modality, UnreadableFileError
-from xtalfuse.loaders.tem import read as electron
+from xtalfuse.loaders.safe.head import FileHead
 
 ENERGY = 500.0 + 0.5 * np.arange(100)
 COUNTS = np.round(1e4 * np.exp(-ENERGY / 300.0) + 300.0 * (ENERGY > 532.0))
@@ -43,7 +44,7 @@ def pairs(separator: str = ", ") -> list[str]:
 
 
 def test_complete_header_gives_a_known_energy_axis_and_the_instrument(tmp_path: Path) -> None:
-    m = electron.read(emsa(tmp_path / "a.msa", pairs()))
+    m = registry.read(emsa(tmp_path / "a.msa", pairs()))
     assert m.modality is Modality.EELS
     assert m.calibration is Calibration.KNOWN
     assert m.axes[0].unit == "eV"
@@ -60,14 +61,14 @@ def test_complete_header_gives_a_known_energy_axis_and_the_instrument(tmp_path: 
 def test_energy_units_are_converted_to_ev(tmp_path: Path, unit: str, factor: float) -> None:
     lines = [f"{e / factor:.6f}, {c:.1f}" for e, c in zip(ENERGY, COUNTS, strict=True)]
     changed = {"XUNITS": unit, "OFFSET": f"{500 / factor}", "XPERCHAN": f"{0.5 / factor}"}
-    m = electron.read(emsa(tmp_path / "a.msa", lines, **changed))
+    m = registry.read(emsa(tmp_path / "a.msa", lines, **changed))
     np.testing.assert_allclose(m.axis("energy"), ENERGY, atol=2e-3)  # six decimals of a keV
     assert m.calibration is Calibration.KNOWN
 
 
 @pytest.mark.parametrize("unit", ["", "<undefined>"])
 def test_a_missing_unit_is_assumed_and_said(tmp_path: Path, unit: str) -> None:
-    m = electron.read(emsa(tmp_path / "a.msa", pairs(), XUNITS=unit, SIGNALTYPE=""))
+    m = registry.read(emsa(tmp_path / "a.msa", pairs(), XUNITS=unit, SIGNALTYPE=""))
     assert m.calibration is Calibration.ASSUMED
     assert any("energy unit" in warning for warning in m.provenance.warnings)
     assert m.modality is Modality.EELS  # 50 eV at half an eV: no X-ray spectrum is like that
@@ -79,7 +80,7 @@ def test_a_file_of_two_columns_only_is_read_not_returned_empty(
 ) -> None:
     path = tmp_path / "bare.msa"
     path.write_text("\n".join(pairs(separator)))  # without a last line feed, as exported
-    m = electron.read(path)
+    m = registry.read(path)
     assert (m.modality, m.calibration) == (Modality.EELS, Calibration.ASSUMED)
     np.testing.assert_allclose(m.values, COUNTS)
     assert any("no header" in warning for warning in m.provenance.warnings)
@@ -89,7 +90,7 @@ def test_a_file_of_two_columns_only_is_read_not_returned_empty(
 def test_decimal_commas_are_not_separators(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "bare.msa"
     path.write_text("\n".join(pairs(separator)).replace(".", ","))
-    m = electron.read(path)
+    m = registry.read(path)
     np.testing.assert_allclose(m.axis("energy"), ENERGY)
     np.testing.assert_allclose(m.values, COUNTS)
 
@@ -98,14 +99,14 @@ def test_a_wide_coarse_spectrum_without_header_is_eds(tmp_path: Path) -> None:
     energy = 10.0 * np.arange(2000)
     path = tmp_path / "bare.msa"
     path.write_text("\n".join(f"{e} {100 + e % 7}" for e in energy))
-    assert electron.read(path).modality is Modality.EDS
+    assert registry.read(path).modality is Modality.EDS
 
 
 def test_columns_named_as_energy_are_recognised_under_any_name(tmp_path: Path) -> None:
     path = tmp_path / "spectrum.csv"
     path.write_text("Energy loss (eV),Counts\n" + "\n".join(pairs(",")))
-    assert electron.sniff(path, path.read_bytes()[:512])
-    m = electron.read(path)
+    assert registry.choose(FileHead.of(path)).name == "emsa"
+    m = registry.read(path)
     assert (m.modality, m.calibration) == (Modality.EELS, Calibration.KNOWN)
 
 
@@ -113,19 +114,19 @@ def test_a_powder_pattern_is_not_taken_for_a_spectrum(tmp_path: Path) -> None:
     for head in ("2theta,counts\n", "", "# 2theta counts\n"):
         path = tmp_path / "pattern.xy"
         path.write_text(head + "10.0 5\n10.1 6\n")
-        assert not electron.sniff(path, path.read_bytes())
+        assert "emsa" not in registry.certainties(FileHead.of(path))
 
 
 def test_only_intensities_take_their_energies_from_the_header(tmp_path: Path) -> None:
     rows = [", ".join(f"{c:.1f}" for c in COUNTS[i : i + 5]) for i in range(0, 100, 5)]
     changed = {"DATATYPE": "Y", "NCOLUMNS": "5", "SIGNALTYPE": "EDS"}
-    m = electron.read(emsa(tmp_path / "a.msa", rows, **changed))
+    m = registry.read(emsa(tmp_path / "a.msa", rows, **changed))
     np.testing.assert_allclose(m.axis("energy"), ENERGY)
     assert m.modality is Modality.EDS
 
 
 def test_pairs_declared_as_intensities_are_still_pairs(tmp_path: Path) -> None:
-    m = electron.read(emsa(tmp_path / "a.msa", pairs(), DATATYPE="Y"))
+    m = registry.read(emsa(tmp_path / "a.msa", pairs(), DATATYPE="Y"))
     np.testing.assert_allclose(m.values, COUNTS)
 
 
@@ -133,11 +134,11 @@ def test_fewer_channels_than_declared_is_a_cut_file(tmp_path: Path) -> None:
     for end in (True, False):
         path = emsa(tmp_path / "a.msa", pairs()[:60], end=end)
         with pytest.raises(UnreadableFileError, match=r"60 channels where NPOINTS declares 100"):
-            electron.read(path)
+            registry.read(path)
 
 
 def test_more_channels_than_declared_are_kept_with_a_warning(tmp_path: Path) -> None:
-    m = electron.read(emsa(tmp_path / "a.msa", pairs(), NPOINTS="99"))
+    m = registry.read(emsa(tmp_path / "a.msa", pairs(), NPOINTS="99"))
     assert m.values.size == 100
     assert any("NPOINTS" in warning for warning in m.provenance.warnings)
 
@@ -146,7 +147,7 @@ def test_a_column_file_cut_inside_its_last_number_is_refused(tmp_path: Path) -> 
     path = tmp_path / "bare.msa"
     path.write_text("\n".join(pairs())[: -len(pairs()[-1])] + "54, 2")  # was 549.50, ...
     with pytest.raises(UnreadableFileError, match="cut"):
-        electron.read(path)
+        registry.read(path)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_a_column_file_cut_inside_its_last_number_is_refused(tmp_path: Path) -> 
 def test_damage_is_refused_with_its_cause(tmp_path: Path, lines: list[str], cause: str) -> None:
     path = emsa(tmp_path / "broken.msa", lines)
     with pytest.raises(UnreadableFileError, match=cause) as caught:
-        electron.read(path)
+        registry.read(path)
     assert "broken.msa" in str(caught.value)
 
 
@@ -179,7 +180,7 @@ def test_a_spectrum_filled_up_with_zeros_is_refused(tmp_path: Path) -> None:
         f"{e}, {c if i < 60 else 0.0}" for i, (e, c) in enumerate(zip(ENERGY, COUNTS, strict=True))
     ]
     with pytest.raises(UnreadableFileError, match="exact zeros"):
-        electron.read(emsa(tmp_path / "a.msa", lines))
+        registry.read(emsa(tmp_path / "a.msa", lines))
 
 
 def test_the_quiet_end_of_an_xray_spectrum_is_not_damage(tmp_path: Path) -> None:
@@ -190,21 +191,21 @@ def test_the_quiet_end_of_an_xray_spectrum_is_not_damage(tmp_path: Path) -> None
     assert (counts == 0).mean() > 0.4
     lines = [f"{e}, {c}" for e, c in zip(energy, counts, strict=True)]
     changed = {"NPOINTS": "2000", "OFFSET": "0", "XPERCHAN": "10", "SIGNALTYPE": "EDS"}
-    m = electron.read(emsa(tmp_path / "a.msa", lines, **changed))
+    m = registry.read(emsa(tmp_path / "a.msa", lines, **changed))
     assert m.modality is Modality.EDS
 
 
 def test_falling_energies_are_turned_round(tmp_path: Path) -> None:
-    m = electron.read(emsa(tmp_path / "a.msa", pairs()[::-1], OFFSET="549.5", XPERCHAN="-0.5"))
+    m = registry.read(emsa(tmp_path / "a.msa", pairs()[::-1], OFFSET="549.5", XPERCHAN="-0.5"))
     np.testing.assert_allclose(m.axis("energy"), ENERGY)
     np.testing.assert_allclose(m.values, COUNTS)
 
 
 def test_elements_declared_by_the_software_are_kept(tmp_path: Path) -> None:
     path = emsa(tmp_path / "a.msa", pairs(), SIGNALTYPE="EDS", **{"#OXINSTELEMS": "8,22,38"})
-    assert electron.read(path).provenance.metadata["elements"] == ["O", "Ti", "Sr"]
+    assert registry.read(path).provenance.metadata["elements"] == ["O", "Ti", "Sr"]
 
 
 def test_xray_absorption_under_the_name_of_energy_loss_is_pointed_out(tmp_path: Path) -> None:
-    m = electron.read(emsa(tmp_path / "a.msa", pairs(), TITLE="Al2O3_Al_K_1xray"))
+    m = registry.read(emsa(tmp_path / "a.msa", pairs(), TITLE="Al2O3_Al_K_1xray"))
     assert any("X-ray absorption" in warning for warning in m.provenance.warnings)

@@ -14,9 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
+from xtalfuse.loaders import registry
+from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import Calibration, Measurement, Modality, UnreadableFileError
 from xtalfuse.loaders.safe.guard import guarded
-from xtalfuse.loaders.tem import read as electron
+from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.tem import recognise, signals
 from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
 
@@ -106,7 +108,7 @@ def spectrum_axes(unit: str, scale: float) -> list[dict[str, Any]]:
 
 def test_an_eds_file_in_kev_comes_back_in_ev_with_its_instrument(tmp_path: Path) -> None:
     counts = np.random.default_rng(1).poisson(20.0, 2048)
-    m = electron.read(
+    m = registry.read(
         hspy(
             tmp_path / "eds.hspy",
             counts,
@@ -124,7 +126,7 @@ def test_an_eds_file_in_kev_comes_back_in_ev_with_its_instrument(tmp_path: Path)
 def test_no_energy_axis_no_eels_whatever_it_is_called(tmp_path: Path) -> None:
     counts = np.random.default_rng(1).poisson(20.0, 200)
     axes = [{"name": "channel", "units": "", "scale": 1.0}]
-    m = electron.read(hspy(tmp_path / "d.hspy", counts, axes, Signal__signal_type="EELS"))
+    m = registry.read(hspy(tmp_path / "d.hspy", counts, axes, Signal__signal_type="EELS"))
     assert (m.modality, m.calibration) == (Modality.OTHER, UNKNOWN)
     assert any("no energy" in w for w in m.provenance.warnings)
 
@@ -148,7 +150,7 @@ def test_a_spectrum_image_keeps_its_positions_and_ends_in_energy(tmp_path: Path)
         {"name": "y", "units": "um", "scale": 0.01, "navigate": True},
         {"name": "x", "units": "um", "scale": 0.01, "navigate": True},
     ]
-    m = electron.read(hspy(tmp_path / "map.hspy", data, axes))
+    m = registry.read(hspy(tmp_path / "map.hspy", data, axes))
     assert m.modality is EELS
     assert [(a.name, a.unit) for a in m.axes] == [("y", "nm"), ("x", "nm"), ("energy", "eV")]
     np.testing.assert_array_equal(m.values, np.moveaxis(data, 0, -1))
@@ -158,7 +160,7 @@ def test_a_spectrum_image_keeps_its_positions_and_ends_in_energy(tmp_path: Path)
 def test_reciprocal_units_make_a_diffraction_pattern(tmp_path: Path) -> None:
     axes = [{"name": n, "units": "1/nm", "scale": 0.2, "offset": -1.0} for n in ("y", "x")]
     data = np.random.default_rng(2).poisson(9.0, (10, 10))
-    m = electron.read(hspy(tmp_path / "d.hspy", data, axes))
+    m = registry.read(hspy(tmp_path / "d.hspy", data, axes))
     assert (m.modality, m.calibration) == (DIFFRACTION, KNOWN)
     np.testing.assert_allclose(m.axis("kx"), -0.1 + 0.02 * np.arange(10))
 
@@ -167,7 +169,7 @@ def test_reciprocal_units_make_a_diffraction_pattern(tmp_path: Path) -> None:
 def test_a_scale_without_unit_is_no_calibration(tmp_path: Path, scale: float) -> None:
     axes = [{"name": n, "units": "", "scale": scale} for n in ("y", "x")]
     data = np.random.default_rng(2).poisson(9.0, (10, 10))
-    m = electron.read(hspy(tmp_path / "d.hspy", data, axes))
+    m = registry.read(hspy(tmp_path / "d.hspy", data, axes))
     assert m.calibration is UNKNOWN
     assert [a.unit for a in m.axes] == ["px", "px"]
     np.testing.assert_array_equal(m.axes[0].values, np.arange(10))
@@ -177,13 +179,13 @@ def test_a_scale_without_unit_is_no_calibration(tmp_path: Path, scale: float) ->
 def test_an_impossible_pixel_size_is_not_used(tmp_path: Path) -> None:
     axes = [{"name": n, "units": "nm", "scale": 1e12} for n in ("y", "x")]
     data = np.random.default_rng(2).poisson(9.0, (10, 10))
-    assert electron.read(hspy(tmp_path / "d.hspy", data, axes)).calibration is UNKNOWN
+    assert registry.read(hspy(tmp_path / "d.hspy", data, axes)).calibration is UNKNOWN
 
 
 def test_signed_integers_that_are_all_negative_are_the_counts_they_were(tmp_path: Path) -> None:
     counts = np.random.default_rng(3).integers(150, 250, (12, 12)).astype(np.uint8)
     axes = [{"name": n, "units": "nm", "scale": 1.0} for n in ("y", "x")]
-    m = electron.read(hspy(tmp_path / "d.hspy", counts.view(np.int8), axes))
+    m = registry.read(hspy(tmp_path / "d.hspy", counts.view(np.int8), axes))
     np.testing.assert_array_equal(m.values, counts)
     assert any("negative" in w for w in m.provenance.warnings)
 
@@ -203,7 +205,7 @@ def test_what_no_measurement_can_be_is_refused(
 ) -> None:
     axes = [{"name": n, "units": "nm", "scale": 1.0} for n in ("y", "x")]
     with pytest.raises(UnreadableFileError, match=cause):
-        electron.read(hspy(tmp_path / "d.hspy", data, axes))
+        registry.read(hspy(tmp_path / "d.hspy", data, axes))
 
 
 def test_colour_pictures_become_luminance(tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ def test_colour_pictures_become_luminance(tmp_path: Path) -> None:
     data = np.zeros((8, 8), colours)
     data["G"] = np.arange(64).reshape(8, 8)
     axes = [{"name": n, "units": "nm", "scale": 1.0} for n in ("y", "x")]
-    m = electron.read(hspy(tmp_path / "d.hspy", data, axes))
+    m = registry.read(hspy(tmp_path / "d.hspy", data, axes))
     np.testing.assert_allclose(m.values, 0.587 * data["G"])  # ITU-R BT.601, green
     assert any("colour" in w for w in m.provenance.warnings)
 
@@ -222,7 +224,7 @@ def test_the_spectrum_is_chosen_over_the_images_of_the_same_file(tmp_path: Path)
     extra = hspy(tmp_path / "eds.hspy", spectra, spectrum_axes("keV", 0.02))
     with h5py.File(path, "a") as file, h5py.File(extra) as other:
         other.copy("Experiments/test", file["Experiments"], "zz_eds")
-    m = electron.read(path)
+    m = registry.read(path)
     assert m.modality is EDS
     assert [o["modality"] for o in m.provenance.metadata["other_signals"]] == ["image"]
 
@@ -232,7 +234,7 @@ def test_hdf5_that_nobody_knows_is_refused_not_returned_empty(tmp_path: Path) ->
         with h5py.File(tmp_path / "x.h5", "w") as file:
             file[f"{key}/raw"] = np.arange(10)
         with pytest.raises(UnreadableFileError, match=f"unknown layout.*{key}"):
-            electron.read(tmp_path / "x.h5")
+            registry.read(tmp_path / "x.h5")
 
 
 def test_hdf5_that_reaches_outside_itself_is_refused(tmp_path: Path) -> None:
@@ -240,7 +242,7 @@ def test_hdf5_that_reaches_outside_itself_is_refused(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file["Experiments/test/original_metadata/more"] = h5py.ExternalLink("/etc/hosts", "/")
     with pytest.raises(UnreadableFileError, match="link"):
-        electron.read(path)
+        registry.read(path)
 
 
 def block_file(path: Path, frames: int) -> Path:
@@ -254,7 +256,7 @@ def block_file(path: Path, frames: int) -> Path:
 
 
 def test_a_block_file_is_calibrated_by_its_nominal_camera_length(tmp_path: Path) -> None:
-    m = electron.read(block_file(tmp_path / "scan.blo", 4))
+    m = registry.read(block_file(tmp_path / "scan.blo", 4))
     assert (m.modality, m.calibration) == (DIFFRACTION, ASSUMED)
     assert m.values.shape == (2, 2, 16, 16)
     # 62.26 pixels per cm at a camera length of 20 cm, 200 kV
@@ -266,7 +268,7 @@ def test_a_short_block_file_is_refused_where_the_reader_fills_it_with_zeros(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(UnreadableFileError, match="declares 5148 bytes and 4624 are there"):
-        electron.read(block_file(tmp_path / "scan.blo", 2))
+        registry.read(block_file(tmp_path / "scan.blo", 2))
 
 
 @pytest.mark.parametrize(
@@ -284,28 +286,29 @@ def test_a_missing_companion_is_named(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert electron.sniff(path, content)
+    assert registry.certainties(FileHead(path, content))
     with pytest.raises(UnreadableFileError, match=re.escape(missing)):
-        electron.read(path)
+        registry.read(path)
 
 
 def test_raw_data_belong_to_their_header_and_not_to_a_diffractometer(tmp_path: Path) -> None:
     data = np.arange(1, 31, dtype="<u2")
     (tmp_path / "a.raw").write_bytes(data.tobytes())
-    assert not electron.sniff(tmp_path / "a.raw", data.tobytes())  # no .rpl: not ours
+    with pytest.raises(UnreadableFileError, match="no known"):  # no .rpl: not ours
+        registry.read(tmp_path / "a.raw")
     (tmp_path / "a.rpl").write_text(
         "key\tvalue\nwidth\t1\nheight\t1\ndepth\t30\ndata-length\t2\ndata-type\tunsigned\n"
         "byte-order\tlittle-endian\noffset\t0\nrecord-by\tvector\nsignal\tEDS_TEM\n"
         "depth-name\tEnergy\ndepth-units\teV\ndepth-scale\t10\ndepth-origin\t0\n"
     )
-    m = electron.read(tmp_path / "a.rpl")
+    m = registry.read(tmp_path / "a.rpl")
     np.testing.assert_array_equal(m.values.ravel(), data)
-    assert electron.companions(tmp_path / "a.rpl") == (tmp_path / "a.raw",)
+    assert registry.companions(tmp_path / "a.rpl") == [str(tmp_path / "a.raw")]
     with pytest.raises(UnreadableFileError, match=r"read a\.rpl"):
-        electron.read(tmp_path / "a.raw")
+        registry.read(tmp_path / "a.raw")
     (tmp_path / "a.raw").write_bytes(data.tobytes()[:-2])
     with pytest.raises(UnreadableFileError, match="declares 60 bytes and 58 are there"):
-        electron.read(tmp_path / "a.rpl")
+        registry.read(tmp_path / "a.rpl")
 
 
 def test_merlin_frames_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -318,12 +321,12 @@ def test_merlin_frames_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
     ]
     path = tmp_path / "a.mib"
     path.write_bytes(b"".join(frames))
-    m = electron.read(path)
+    m = registry.read(path)
     assert m.values.shape == counts.shape
     assert m.values.sum() == counts.sum()
     path.write_bytes(b"".join(frames)[:-1000])
     with pytest.raises(UnreadableFileError, match="last frame is cut"):
-        electron.read(path)
+        registry.read(path)
 
 
 @pytest.mark.parametrize(
@@ -361,8 +364,9 @@ def test_pictures_without_rings_are_images() -> None:
 def test_real_files_are_what_they_look_like(real: Path, name: str) -> None:
     modality, shape, unit, calibration = FACTS["measurement"][name]
     path = real / "tem" / name
-    assert electron.sniff(path, path.read_bytes()[:1024])
-    m = guarded(electron.read, path)
+    with FileHead.of(path) as head:
+        assert Modality.XRD not in registry.choose(head).modalities
+    m = guarded(registry.read, path)
     assert (m.modality, m.axes[-1].unit, m.calibration) == (modality, unit, calibration)
     assert list(m.values.shape) == shape == [a.values.size for a in m.axes]
 
@@ -370,32 +374,39 @@ def test_real_files_are_what_they_look_like(real: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FACTS["refused"])
 def test_real_files_that_hold_no_measurement_are_refused(real: Path, name: str) -> None:
     with pytest.raises(UnreadableFileError, match=re.escape(FACTS["refused"][name])):
-        guarded(electron.read, real / "tem" / name)
+        guarded(registry.read, real / "tem" / name)
+
+
+def _sure(path: Path) -> dict[str, Certainty]:
+    with FileHead.of(path) as head:
+        return registry.certainties(head)
 
 
 def test_no_file_of_a_diffractometer_is_claimed(real: Path) -> None:
     files = [p for p in (real / "xrd").rglob("*") if p.is_file()]
     assert len(files) > 50
-    assert not [p.name for p in files if electron.sniff(p, p.read_bytes()[:8192])]
+    microscopes = {n for n, r in registry.READERS.items() if Modality.DIFFRACTION in r.modalities}
+    microscopes |= {"emsa", "edax", "tofwerk", "delmic"}
+    assert not [p.name for p in files if microscopes & set(_sure(p))]
 
 
 def test_facts_of_real_instruments(real: Path) -> None:
     """Numbers that the files state or that follow from them by hand."""
     tem = real / "tem"
-    titanate = electron.read(tem / "sto/EELS_STO.dm3")
+    titanate = registry.read(tem / "sto/EELS_STO.dm3")
     np.testing.assert_allclose(titanate.axis("energy")[[0, -1]], [350.0, 861.75])
     assert titanate.provenance.metadata["collection_angle_mrad"] == 33.0
     assert titanate.provenance.metadata["beam_energy_keV"] == 200.0
     # 64 pixels of 0.10157 1/nm, centred: the reader left this offset in 1/m
-    rings = electron.read(tem / "readers/tia/old/64x64_diffraction_acquire.emi")
+    rings = registry.read(tem / "readers/tia/old/64x64_diffraction_acquire.emi")
     assert rings.axis("kx")[0] == pytest.approx(-0.32503, abs=1e-5)
-    stack = electron.read(tem / "readers/tia/old/16x16_STEM_BF_DF_acquire.emi")
+    stack = registry.read(tem / "readers/tia/old/16x16_STEM_BF_DF_acquire.emi")
     assert stack.axis("x")[0] == pytest.approx(-172.08, abs=0.01)
     assert stack.provenance.metadata["other_signals"]
-    sums = electron.read(tem / "sto/EDS-STO.emd")  # the sum of four detectors, not one of them
+    sums = registry.read(tem / "sto/EDS-STO.emd")  # the sum of four detectors, not one of them
     assert sums.values.sum() > 2 * 242 * 10
     assert sums.values.max() == 2126
-    bismuth = electron.read(tem / "diffraction/bismuth.dm3")
+    bismuth = registry.read(tem / "diffraction/bismuth.dm3")
     assert (bismuth.values.min(), bismuth.values.max()) == (156, 251)
 
 
@@ -405,7 +416,7 @@ def test_every_real_file_is_a_sane_measurement_or_refused_by_name(real: Path) ->
         if not path.is_file():
             continue
         try:
-            m = electron.read(path)
+            m = registry.read(path)
         except UnreadableFileError as error:
             refusals[path.stem] = str(error)
             continue
@@ -440,8 +451,8 @@ def test_damaged_copies_are_refused_or_whole(real: Path, tmp_path: Path) -> None
     chosen = [names[i] for i in rng.permutation(len(names))[:30]]
     for name in chosen:
         source = real / "tem" / name
-        whole, raw = guarded(electron.read, source), source.read_bytes()
-        for neighbour in electron.companions(source):
+        whole, raw = guarded(registry.read, source), source.read_bytes()
+        for neighbour in map(Path, registry.companions(source)):
             (tmp_path / neighbour.name).write_bytes(neighbour.read_bytes())
         bare = source.suffix == ".msa" and not raw.startswith(b"#")
         flipped = np.frombuffer(raw, np.uint8).copy()
@@ -452,7 +463,7 @@ def test_damaged_copies_are_refused_or_whole(real: Path, tmp_path: Path) -> None
             copy = tmp_path / source.name
             copy.write_bytes(content)
             try:
-                m = guarded(electron.read, copy, seconds=20.0)
+                m = guarded(registry.read, copy, seconds=20.0)
             except UnreadableFileError:
                 continue
             _assert_sane(m)

@@ -1,0 +1,118 @@
+"""``specimen.yaml``: what the instruments of a specimen could not know."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+)
+
+from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.physics.units import radiation
+
+DESCRIPTIONS = ("specimen.yaml", "specimen.yml")
+MOST_YAML_BYTES = 100_000
+
+
+def check_elements(symbols: Iterable[str]) -> tuple[str, ...]:
+    """Element symbols in their usual spelling, each once.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no element.
+    """
+    import gemmi
+
+    found = []
+    for symbol in symbols:
+        element = gemmi.Element(str(symbol).strip())
+        if element.atomic_number == 0:
+            raise ValueError(f"{symbol!r} is not a chemical element")
+        found.append(element.name)
+    return tuple(dict.fromkeys(found))
+
+
+def _as_list(value: Any) -> Any:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _as_symbols(value: Any) -> Any:
+    # YAML reads the symbols of nitrogen and yttrium, N and Y, as text but No and Yes not.
+    items = _as_list(value)
+    if isinstance(items, list) and any(isinstance(item, bool) for item in items):
+        raise ValueError("an element symbol was read as true or false: put it in quotes")
+    return items
+
+
+class Description(BaseModel):
+    """Content of ``specimen.yaml``: what the instruments could not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    wavelength: Annotated[str | FiniteFloat | None, Field(description="CuKa or 1.5406")] = None
+    elements: Annotated[tuple[str, ...] | None, BeforeValidator(_as_symbols)] = None
+    camera_length: Annotated[FiniteFloat, Field(gt=0)] | None = None  # mm
+    section_step: Annotated[FiniteFloat, Field(gt=0)] | None = None  # um, of serial sections
+    notes: str = ""
+    group: str | None = None
+
+    @field_validator("wavelength")
+    @classmethod
+    def _radiation(cls, value: str | float | None) -> str | float | None:
+        if value is not None:
+            radiation(value)
+        return value
+
+    @field_validator("elements")
+    @classmethod
+    def _elements(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if value is None else check_elements(value)
+
+
+def read_description(path: Path) -> Description:
+    """Content of a ``specimen.yaml``.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is no YAML mapping, or a key is unknown or has a wrong value; the message names
+        the key.
+    """
+    import yaml
+
+    if path.stat().st_size > MOST_YAML_BYTES:
+        raise UnreadableFileError(f"{path.name}: too long for a description; keep notes short")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8-sig")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        cause = " ".join(str(error).split())[:160]
+        raise UnreadableFileError(f"{path.name}: not YAML ({cause}); correct it") from None
+    if not isinstance(content, dict):
+        raise UnreadableFileError(f"{path.name}: not a list of 'key: value'; correct it")
+    try:
+        return Description.model_validate({str(key): value for key, value in content.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UnreadableFileError(_explained(path, first)) from None
+
+
+def _explained(path: Path, error: Any) -> str:
+    key = str(error["loc"][0]) if error["loc"] else "content"
+    known = list(Description.model_fields)
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}"
+        return f"{path.name}: unknown key {key!r}; {hint}"
+    cause = str(error["msg"]).removeprefix("Value error, ")
+    return f"{path.name}: {key}: {cause}; correct the value"

@@ -14,7 +14,7 @@ from xtalfuse.encoders.grains.size import grain_size
 from xtalfuse.encoders.volume.segment import VolumeSegmentation
 from xtalfuse.report.figures import map as of_map
 from xtalfuse.report.figures import volume as of_volume
-from xtalfuse.report.figures.poles import pole_figures
+from xtalfuse.report.figures.poles import inverse_pole_figures, pole_figures
 from xtalfuse.report.figures.stiffness import modulus_figure
 from xtalfuse.tasks.structure.result import Microstructure
 
@@ -76,14 +76,25 @@ def _of_map(source: Segmentation) -> list[Illustration]:
     if len(graph.phases) > 1:
         phases = Illustration("phases", "Phases.", partial(of_map.phase_figure, source))
         drawn.insert(1, phases)
-    return drawn + [
+    for number, phase in enumerate(graph.phases):
+        if phase.laue is not None and (graph.phase == number).any():
+            drawn += _of_texture(source, number, phase.name)
+    return drawn
+
+
+def _of_texture(source: Segmentation, number: int, name: str) -> list[Illustration]:
+    return [
         Illustration(
             f"poles_{number}",
-            f"Pole figures of {phase.name}: density of plane normals, upper half, equal area.",
+            f"Pole figures of {name}: density of plane normals, upper half, equal area.",
             partial(pole_figures, source, number),
-        )
-        for number, phase in enumerate(graph.phases)
-        if phase.laue is not None and (graph.phase == number).any()
+        ),
+        Illustration(
+            f"inverse_poles_{number}",
+            f"Inverse pole figures of {name}: density of the crystal directions along the axes of "
+            "the specimen.",
+            partial(inverse_pole_figures, source, number),
+        ),
     ]
 
 

@@ -69,11 +69,6 @@ def mandel_vector(tensor: Any) -> Tensor:
     return torch.einsum("aij,...ij->...a", _basis(torch.as_tensor(tensor)), torch.as_tensor(tensor))
 
 
-def mandel_tensor(vector: Any) -> Tensor:
-    """(..., 3, 3) symmetric tensor of a Mandel vector (..., 6)."""
-    return torch.einsum("aij,...a->...ij", _basis(torch.as_tensor(vector)), torch.as_tensor(vector))
-
-
 def _basis(like: Tensor) -> Tensor:
     """(6, 3, 3) orthonormal symmetric tensors that Mandel's components count."""
     basis = like.new_zeros(6, 3, 3)

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection
 from torch import Tensor
 
@@ -56,19 +55,6 @@ class YieldSurface:
     def needed(self) -> np.ndarray:
         """One of each pair of opposite corners; all corners where something twins."""
         return self.corners[self.corners @ ANYWHERE > 0.0] if self.symmetric else self.corners
-
-
-class SlipActivity(NamedTuple):
-    """Shears that give a grain its strain with the least work.
-
-    Parameters
-    ----------
-    factor : Taylor factor, as :func:`taylor_factor` gives it
-    shear : (m,) shear of each system per unit equivalent strain, negative against its direction
-    """
-
-    factor: float
-    shear: np.ndarray
 
 
 def axial_strain(direction: Any) -> np.ndarray:
@@ -209,52 +195,6 @@ def yield_surface(systems: SlipSystems) -> YieldSurface:
     )
 
 
-def slip_activity(
-    orientation: Any, strain: Any = "x", systems: str | SlipSystems = "fcc"
-) -> SlipActivity:
-    """Shears of one grain's systems that give the strain with the least work (Taylor 1938).
-
-    The linear programme that is dual to :func:`taylor_factor`; some ten thousand times slower.
-    Where more than one set of shears needs the least work (Taylor's ambiguity), one is given.
-
-    Parameters
-    ----------
-    orientation : (4,) unit quaternion, specimen -> crystal
-    strain, systems : as for :func:`taylor_factor`
-
-    Raises
-    ------
-    ValueError
-        If the systems cannot carry the strain, or the strain is not symmetric and deviatoric.
-    """
-    if isinstance(systems, str):
-        systems = slip_systems(systems)
-    if isinstance(strain, str):
-        strain = axial_strain(_axis(strain))
-    tensor = torch.as_tensor(np.asarray(strain, float))
-    size = equivalent_strain(tensor)
-    _check_strain(tensor, size)
-    quaternion = torch.as_tensor(np.asarray(orientation, float))
-    target = _strain_in_crystal(quaternion, tensor / size).numpy()
-    schmid = np.einsum("mij,kij->km", systems.schmid, _deviators())  # (5, m)
-    backward = np.flatnonzero(~systems.twin)
-    found = linprog(
-        np.concatenate([systems.critical_stress, systems.critical_stress[backward]]),
-        A_eq=np.concatenate([schmid, -schmid[:, backward]], axis=1),
-        b_eq=target,
-        method="highs",
-    )
-    if found.x is None:
-        modes = ", ".join(dict.fromkeys(systems.modes))
-        raise ValueError(
-            f"the modes {modes} cannot carry this strain; add one that can (for the c axis of a "
-            "hexagonal crystal pyramidal_ca or a twin)"
-        )
-    shear = found.x[: len(systems)].copy()
-    shear[backward] -= found.x[len(systems) :]
-    return SlipActivity(float(found.fun), shear)
-
-
 def schmid_factor(
     orientation: Any, direction: Any = "x", systems: str | SlipSystems = "fcc"
 ) -> Any:
@@ -270,7 +210,7 @@ def schmid_factor(
 
     Returns
     -------
-    (...); its inverse, averaged over grains, is Sachs's factor
+    (...); its inverse, averaged over grains, is Sachs's factor (Sachs 1928)
     """
     if isinstance(systems, str):
         systems = slip_systems(systems)
@@ -288,24 +228,6 @@ def _schmid(orientation: Tensor, direction: Tensor, systems: SlipSystems) -> Ten
     resolved = torch.where(twin, resolved, resolved.abs())
     ease = systems.critical_stress.min() / systems.critical_stress
     return (resolved * torch.as_tensor(ease).to(resolved)).amax(dim=-1).clamp(min=0.0)
-
-
-def sachs_factor(orientation: Any, direction: Any = "x", systems: str | SlipSystems = "fcc") -> Any:
-    """Inverse Schmid factor of grains: each slips on its best system alone (Sachs 1928).
-
-    A lower estimate of the stress, in units of the lowest critical stress; parameters as for
-    :func:`schmid_factor`. ``inf`` where no system is sheared.
-    """
-    return 1.0 / schmid_factor(orientation, direction, systems)
-
-
-def yield_by_taylor(taylor_factor: Any, critical_stress: Any) -> Any:
-    """Rate-independent yield stress of Taylor's model: M times the critical shear stress.
-
-    An upper bound for the critical stress given, in its unit; `taylor_factor` is the mean over
-    the volume of grains, of systems whose critical stress is 1.
-    """
-    return taylor_factor * critical_stress
 
 
 def hall_petch(grain_size_um: Any, friction_stress_mpa: float, slope_mpa_um05: float) -> Any:
@@ -347,8 +269,3 @@ def tabor_hardness(flow_stress: Any, constraint: float = 3.0) -> Any:
     Tabor, D. (1951). The Hardness of Metals. Oxford: Clarendon Press.
     """
     return constraint * flow_stress
-
-
-def vickers_number(hardness_mpa: Any) -> Any:
-    """Vickers hardness number, kgf/mm^2, of a hardness in MPa."""
-    return hardness_mpa / 9.80665

@@ -18,7 +18,6 @@ import numpy as np
 from xtalfuse.physics.orientation.laue import laue_operators
 from xtalfuse.physics.orientation.quaternion import to_matrix
 
-IDEAL_C_OVER_A = sqrt(8.0 / 3.0)
 SAME = 1e-9  # unit vectors nearer than this are one
 
 

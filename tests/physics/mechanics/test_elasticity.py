@@ -14,7 +14,6 @@ from xtalfuse.physics.mechanics.elasticity import (
     isotropic_stiffness,
     mandel_from_voigt,
     mandel_rotation,
-    mandel_tensor,
     mandel_vector,
     polycrystal_bounds,
     reuss,
@@ -81,7 +80,6 @@ def test_notations_invert_each_other_and_keep_the_energy() -> None:
     energy = torch.einsum("ij,ijkl,kl->", strain, fourth_rank(matrix), strain)
     vector = mandel_vector(strain)
     assert torch.allclose(vector @ mandel_from_voigt(matrix) @ vector, energy, rtol=1e-13)
-    assert torch.allclose(mandel_tensor(vector), strain, atol=1e-15)
 
 
 def test_rotation_is_that_of_the_fourth_rank_tensor() -> None:

@@ -1,7 +1,7 @@
 """Powder pattern -> the signal that phases are scored against.
 
 A pattern is put on a grid as fine as its peaks need, its noise is measured, its slowly varying
-background is estimated and its peaks are listed. `PhaseScreen` then ranks a whole library.
+background is estimated and its peaks are listed. `tasks.identify.powder` then scores a library.
 """
 
 from __future__ import annotations
@@ -74,12 +74,13 @@ def encode_pattern(measurement: Measurement, points_per_width: float = 5.0) -> P
 
     Parameters
     ----------
+    measurement : intensity against an axis "two_theta" in deg, with its radiation
     points_per_width : channels are merged while a peak keeps this many points in its full width
 
     Raises
     ------
     ValueError
-        If the measurement has no radiation or fewer than 100 points.
+        If the measurement has no radiation, fewer than 100 points, or a value that is no number.
     """
     if measurement.radiation is None:
         raise ValueError(f"{measurement.provenance.path}: no wavelength; pass --wavelength CuKa")
@@ -87,6 +88,11 @@ def encode_pattern(measurement: Measurement, points_per_width: float = 5.0) -> P
     intensity = np.asarray(measurement.values, float)
     if len(angle) < 100:
         raise ValueError(f"{measurement.provenance.path}: {len(angle)} points are too few to fit")
+    if bad := int((~np.isfinite(intensity)).sum()):
+        raise ValueError(
+            f"{measurement.provenance.path}: {bad} of {len(angle)} intensities are no numbers; "
+            "export the pattern again"
+        )
     variance = _noise(intensity, measurement.sigma)
     sine = min(1.0, measurement.radiation.primary_angstrom / (2.0 * D_MIN_ANGSTROM))
     longest = 2.0 * np.degrees(np.arcsin(sine))

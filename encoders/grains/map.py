@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xtalfuse.encoders.grains.map_cleanup import fill_holes, smoothed
+from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.grains.crystal_map import CrystalMap
 from xtalfuse.physics.grains.graph import GrainGraph, from_map
 
@@ -73,6 +74,23 @@ class Segmentation:
     threshold_deg: float
     twins_merged: bool
     clean_up: CleanUp
+
+
+def encode_map(measurement: Measurement) -> Segmentation:
+    """Grains of an orientation map as a file gave it; `segment` has the choices.
+
+    Raises
+    ------
+    ValueError
+        If it is no map, or holds no grain.
+    """
+    path = measurement.provenance.path
+    if measurement.crystal_map is None:
+        raise ValueError(f"{path}: {measurement.modality}, not an orientation map")
+    try:
+        return segment(measurement.crystal_map)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def segment(

@@ -159,7 +159,13 @@ def element_evidence(measurement: Measurement) -> ElementEvidence:
 
 
 def summed_spectrum(measurement: Measurement) -> tuple[np.ndarray, np.ndarray]:
-    """Energy (n,) in eV and intensity (n,), summed over every axis but energy; finite only."""
+    """Energy (n,) in eV and intensity (n,), summed over every axis but energy; finite only.
+
+    Raises
+    ------
+    ValueError
+        If the unit of the axis is neither eV nor keV.
+    """
     energy = np.asarray(measurement.axis("energy"), float)
     place = [axis.name for axis in measurement.axes].index("energy")
     unit = measurement.axes[place].unit
@@ -170,7 +176,7 @@ def summed_spectrum(measurement: Measurement) -> tuple[np.ndarray, np.ndarray]:
     if unit.lower() == "kev":
         energy = 1000.0 * energy
     values = np.moveaxis(np.asarray(measurement.values, float), place, -1)
-    intensity = values.reshape(-1, values.shape[-1]).sum(0)
+    intensity = values.reshape(-1, max(values.shape[-1], 1)).sum(0)[: energy.size]
     good = np.isfinite(energy) & np.isfinite(intensity)
     energy, intensity = energy[good], intensity[good]
     energy, first = np.unique(

@@ -102,6 +102,26 @@ class VolumeSegmentation:
         )
 
 
+def encode_volume(volume: Measurement) -> VolumeSegmentation:
+    """Phases and bodies of a volume as a file gave it; `segment_volume` has the choices.
+
+    Raises
+    ------
+    ValueError
+        If it is no CT volume, or holds no phases that can be told apart.
+    """
+    if not volume.values.size:
+        raise ValueError(f"{volume.provenance.path}: no voxel in it; export the volume again")
+    try:
+        return segment_volume(volume)
+    except ValueError as error:
+        if str(error).startswith(volume.provenance.path):
+            raise
+        raise ValueError(
+            f"{volume.provenance.path}: {error}; look at the volume, and export it again"
+        ) from None
+
+
 def segment_volume(
     volume: Measurement,
     *,

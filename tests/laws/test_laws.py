@@ -12,8 +12,11 @@ import pytest
 
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.datasets.library.sources import TypedPhase, typed_phases
+from xtalfuse.datasets.simulate.spectra import as_spectrum, eds_spectrum, eels_spectrum
 from xtalfuse.encoders.pattern import encode_pattern
-from xtalfuse.encoders.spectrum.elements import element_evidence
+from xtalfuse.encoders.spectrum.eels_templates import prior_probability
+from xtalfuse.encoders.spectrum.elements import ElementEvidence, element_evidence
+from xtalfuse.fusion.evidence import join_elements
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -28,13 +31,6 @@ from xtalfuse.physics.crystal.diffraction import reflections
 from xtalfuse.physics.crystal.electron import ring_intensities
 from xtalfuse.physics.crystal.powder import phase_model
 from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
-from xtalfuse.physics.spectroscopy import (
-    detector_fwhm_ev,
-    edge_profile,
-    edges,
-    power_law,
-    xray_lines,
-)
 from xtalfuse.physics.units import radiation
 from xtalfuse.tasks.identify.pipeline import identify
 from xtalfuse.tasks.identify.powder.phase import analyse_pattern
@@ -51,31 +47,6 @@ def picture(modality: Modality, values: np.ndarray, name: str) -> Measurement:
     axes = [Axis(n, "px", np.arange(float(k))) for n, k in zip("yx", values.shape, strict=True)]
     plain = measurement(modality, values, name, *axes)
     return replace(plain, calibration=Calibration.UNKNOWN)
-
-
-def spectrum(modality: Modality, energy: np.ndarray, mean: np.ndarray, name: str) -> Measurement:
-    counts = np.random.default_rng(3).poisson(mean).astype(float)
-    return measurement(modality, counts, name, Axis("energy", "eV", energy))
-
-
-def eels(atoms: dict[str, float], low: float, high: float) -> Measurement:
-    energy = np.arange(low, high, 0.5)
-    total = power_law(energy, 3.0, 3.0)
-    for edge in edges():
-        if edge.element in atoms and low - 30.0 < edge.onset_ev < high:
-            total += atoms[edge.element] * edge_profile(edge, energy)
-    return spectrum(Modality.EELS, energy, 3000.0 * total, "edge.msa")
-
-
-def eds(counts: dict[str, float]) -> Measurement:
-    energy = np.arange(0.0, 20_000.0, 10.0)
-    total = 40.0 * np.exp(-energy / 6000.0)
-    for line in xray_lines():
-        if line.element in counts and line.energy_ev < 20_000.0:
-            sigma = float(detector_fwhm_ev(np.array(line.energy_ev), 130.0)) / 2.3548
-            peak = np.exp(-0.5 * ((energy - line.energy_ev) / sigma) ** 2)
-            total += counts[line.element] * line.weight * peak / sigma
-    return spectrum(Modality.EDS, energy, total, "lines.msa")
 
 
 def rings(crystal) -> Measurement:
@@ -113,13 +84,14 @@ def pattern(powder) -> Measurement:
 @pytest.fixture(scope="module")
 def spectra() -> tuple[Measurement, ...]:
     counts = {"Al": 60_000, "O": 50_000, "Na": 9_000, "Cl": 15_000, "Zn": 20_000}
-    return eds(counts), eels({"O": 3.0}, 480.0, 640.0)
+    return eds_spectrum(counts), eels_spectrum({"O": 3.0}, 480.0, 640.0)
 
 
 def _plasmon() -> Measurement:
-    energy = np.arange(-5.0, 40.0, 0.1)
+    """Zero loss, plasmon and a weak tail to 120 eV: edges could be there and none is."""
+    energy = np.arange(-5.0, 120.0, 0.25)
     mean = 1e5 * np.exp(-0.5 * (energy / 0.5) ** 2) + 100.0 / (1.0 + ((energy - 15) / 2) ** 2)
-    return spectrum(Modality.EELS, energy, mean, "plasmon.msa")
+    return as_spectrum(Modality.EELS, energy, mean + 2.0, "plasmon.msa")
 
 
 def _noise(*shape: int) -> np.ndarray:
@@ -132,9 +104,7 @@ BLIND: dict[Modality, Callable[[Callable[..., Measurement]], Measurement]] = {
         TRUE, counts=60.0, two_theta=(22.0, 33.0, 0.03), name="short.xy"
     ),
     Modality.EELS: lambda powder: _plasmon(),
-    Modality.EDS: lambda powder: spectrum(
-        Modality.EDS, np.arange(0.0, 150.0, 10.0), np.full(15, 20.0), "few.msa"
-    ),
+    Modality.EDS: lambda powder: eds_spectrum({}),
     Modality.DIFFRACTION: lambda powder: picture(
         Modality.DIFFRACTION, _noise(128, 128), "nothing.dm3"
     ),
@@ -157,24 +127,54 @@ def test_law_1_every_modality_has_its_blind_record():
     assert set(BLIND) == set(Modality)
 
 
+def raised(elements: dict[str, Any]) -> set[str]:
+    """Elements that an answer holds for likelier than they were before anybody looked."""
+    rounding = 1e-4
+    return {
+        symbol
+        for symbol, said_of in elements.items()
+        if said_of["probability"] > prior_probability(symbol) + rounding
+    }
+
+
 @pytest.mark.parametrize("modality", BLIND)
 def test_law_1_a_record_that_sees_nothing_changes_nothing(modality, powder, pattern, references):
     blind = BLIND[modality](powder)
     alone = said(identify(record(pattern), references, refine=False))
-    both = identify(record(pattern, blind), references, refine=False)
-    assert said(both) == alone
+    both = said(identify(record(pattern, blind), references, refine=False))
+    # A spectrum tests elements: it must say so, and find none of them.
+    tested = both.pop("elements")
+    assert (len(tested) > 15) is (modality in (Modality.EELS, Modality.EDS))
+    assert raised(tested) == set()
+    assert alone.pop("elements") == {}
+    for phase in both["phases"]:  # which repeats what was tested of its elements
+        told = phase["evidence"].pop("elements", {})
+        assert told == {e: tested[e]["probability"] for e in told}
+    assert both == alone
     # nor does it count as evidence when it is all there is
     if modality is not Modality.XRD:
         only = identify(record(blind), references, refine=False)
-        assert (only.phases, only.unknown.probability, only.elements) == ((), 1.0, {})
+        assert (only.phases, only.unknown.probability) == ((), 1.0)
+        assert raised(only.to_dict()["elements"]) == set()
+
+
+def test_law_1_catches_half_a_posterior_that_lost_the_whole_prior():
+    elements = {}
+    for symbol, finding in element_evidence(_plasmon()).elements.items():
+        prior = np.log(prior_probability(symbol)) - np.log1p(-prior_probability(symbol))
+        posterior = 2.0 * finding.log_likelihood_ratio + prior
+        wrong = replace(finding, log_likelihood_ratio=0.5 * posterior - prior)
+        elements[symbol] = wrong
+    belief = join_elements([("a.msa", ElementEvidence(Modality.EELS, elements, 0.0, 1.0))])
+    assert len(raised(belief.to_dict())) > 5
 
 
 @pytest.mark.parametrize(
     ("seen", "absent"),
     [
-        (eels({"O": 1.0}, 500.0, 620.0), {"H", "He", "Fe", "Al", "C"}),
-        (eels({"Ti": 1.0}, 430.0, 520.0), {"H", "He", "Si", "Zn", "N"}),
-        (eds({"Fe": 50_000}), {"H", "He"}),
+        (eels_spectrum({"O": 1.0}, 500.0, 620.0), {"H", "He", "Fe", "Al", "C"}),
+        (eels_spectrum({"Ti": 1.0}, 430.0, 520.0), {"H", "He", "Si", "Zn", "N"}),
+        (eds_spectrum({"Fe": 50_000}), {"H", "He"}),
     ],
     ids=["EELS at O K", "EELS at Ti L", "EDS"],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xtalfuse.datasets.simulate.spectra import eds_spectrum, eels_spectrum
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.encoders.spectrum.elements import (
     ElementEvidence,
@@ -14,13 +15,6 @@ from xtalfuse.encoders.spectrum.elements import (
     summed_spectrum,
 )
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
-from xtalfuse.physics.spectroscopy import (
-    detector_fwhm_ev,
-    edge_profile,
-    edges,
-    power_law,
-    xray_lines,
-)
 
 
 def measurement(energy, values, modality=Modality.EELS, unit="eV", axes=None):
@@ -30,25 +24,13 @@ def measurement(energy, values, modality=Modality.EELS, unit="eV", axes=None):
 
 
 def eels(atoms: dict[str, float], low: float, high: float, offset: float = 0.0) -> Measurement:
-    energy = np.arange(low, high, 0.5)
-    total = power_law(energy, 3.0, 3.0)
-    for edge in edges():
-        if edge.element in atoms and low - 30.0 < edge.onset_ev < high:
-            total += atoms[edge.element] * edge_profile(edge, energy)
-    counts = np.random.default_rng(7).poisson(3000.0 * total).astype(float)
-    return measurement(energy + offset, counts)
+    made = eels_spectrum(atoms, low, high, seed=7)
+    return measurement(made.axis("energy") + offset, made.values)
 
 
 def eds(counts: dict[str, float], offset: float = 0.0) -> Measurement:
-    energy = np.arange(0.0, 20_000.0, 10.0)
-    total = 40.0 * np.exp(-energy / 6000.0)
-    for line in xray_lines():
-        if line.element in counts and line.energy_ev < 20_000.0:
-            sigma = float(detector_fwhm_ev(np.array(line.energy_ev), 130.0)) / 2.3548
-            peak = np.exp(-0.5 * ((energy - line.energy_ev) / sigma) ** 2)
-            total += counts[line.element] * line.weight * peak / sigma
-    noisy = np.random.default_rng(3).poisson(total).astype(float)
-    return measurement(energy + offset, noisy, Modality.EDS)
+    made = eds_spectrum(counts)
+    return measurement(made.axis("energy") + offset, made.values, Modality.EDS)
 
 
 @pytest.mark.parametrize("offset", [-10.0, 0.0, 10.0])

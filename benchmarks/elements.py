@@ -22,7 +22,8 @@ import numpy as np
 
 from benchmarks.synthetic_spectra import COMPOUNDS, elements_in_range, parse, simulate
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
-from xtalfuse.encoders.spectrum.elements import conflict, element_evidence, summed_spectrum
+from xtalfuse.encoders.spectrum.elements import element_evidence, summed_spectrum
+from xtalfuse.fusion.conflict import conflict
 from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
 from xtalfuse.physics.spectroscopy import edges
 

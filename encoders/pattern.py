@@ -13,6 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, uniform_filter1d
 from scipy.signal import find_peaks, peak_widths
 
+from xtalfuse.encoders.background import Ends, clipped, flattened, restored
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.units import Radiation, d_spacing
 
@@ -154,26 +155,39 @@ def _typical_width(angle: np.ndarray, intensity: np.ndarray, variance: np.ndarra
 
 
 def snip_background(angle: np.ndarray, intensity: np.ndarray, width_deg: float) -> np.ndarray:
-    """Background by peak clipping (Ryan et al., 1988, Nucl. Instrum. Methods B 34, 396)."""
+    """Background of a powder pattern by peak clipping, see `encoders.background`.
+
+    Parameters
+    ----------
+    angle, intensity : (n,) angles, deg, uniform, and intensities
+    width_deg : full width of a peak, deg
+
+    Returns
+    -------
+    (n,) in the unit of the intensity
+    """
     step = float(np.median(np.diff(angle)))
     smooth = gaussian_filter1d(intensity, max(1.0, 0.25 * width_deg / step))
     scale = max(float(np.median(np.abs(smooth))), 1e-12)
-    # the log of the log flattens strong peaks; shifted so that its argument stays positive
-    low = min(float(smooth.min()), 0.0)
-    curve = np.log(np.log((smooth - low) / scale + 1.0) + 1.0)
+    low = min(float(smooth.min()), 0.0)  # no value below it has a logarithm
+    level = flattened((smooth - low) / scale, root=False)
     reach = max(3, int(min(12.0 * width_deg, 4.0) / step))
-    for half in range(reach, 0, -max(1, reach // 24)):
-        mean = 0.5 * (np.roll(curve, half) + np.roll(curve, -half))
-        mean[:half], mean[-half:] = curve[:half], curve[-half:]
-        curve = np.minimum(curve, mean)
-    floor = (np.exp(np.exp(curve) - 1.0) - 1.0) * scale + low
+    level = clipped(level, range(reach, 0, -max(1, reach // 24)), Ends.KEEP)
+    floor = restored(level, root=False) * scale + low
     return gaussian_filter1d(np.minimum(floor, smooth), max(1.0, reach / 4.0))
 
 
 def find_peaks_of(
     angle: np.ndarray, net: np.ndarray, variance: np.ndarray, width_deg: float
 ) -> ObservedPeaks:
-    """Peaks of a background-free curve that stand 4 standard uncertainties above it."""
+    """Peaks of a background-free curve that stand 4 standard uncertainties above it.
+
+    Parameters
+    ----------
+    angle, net, variance : (n,) angles, deg, uniform; intensities above background, and their
+        variance
+    width_deg : full width of a peak, deg; shapes are looked for on this scale
+    """
     step = float(np.median(np.diff(angle)))
     sigma = max(0.425 * width_deg / step, 0.7)
     smooth = gaussian_filter1d(net, sigma)

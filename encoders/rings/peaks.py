@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize, signal
 
+from xtalfuse.encoders.background import Ends, clipped, flattened, restored
 from xtalfuse.encoders.rings.sectors import Polar
 
 DETECTION_SIGMA = 5.0
@@ -54,18 +55,10 @@ def radial_profile(sectors: Polar) -> tuple[Curve, Peaks]:
 
 
 def snip(values: np.ndarray, reach: int) -> np.ndarray:
-    """(n,) background under peaks narrower than 2 * `reach` samples.
-
-    Statistics-sensitive non-linear iterative peak clipping on a log-log-square-root scale:
-    Ryan et al. (1988) Nucl. Instrum. Methods B 34, 396; Morhac et al. (1997) Nucl. Instrum.
-    Methods A 401, 113 (decreasing window).
-    """
+    """(n,) background under peaks narrower than 2 * `reach` samples, see `encoders.background`."""
     low = float(values.min())
-    level = np.log(np.log(np.sqrt(values - low + 1.0) + 1.0) + 1.0)
-    for half in range(reach, 0, -1):
-        padded = np.pad(level, half, mode="reflect", reflect_type="odd")
-        level = np.minimum(level, 0.5 * (padded[: len(level)] + padded[2 * half :]))
-    return (np.exp(np.exp(level) - 1.0) - 1.0) ** 2 - 1.0 + low
+    level = clipped(flattened(values - low, root=True), range(reach, 0, -1), Ends.MIRROR)
+    return restored(level, root=True) + low
 
 
 def _fit_peaks(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares, nnls
 
+from xtalfuse.encoders.background import Ends, clipped, flattened, restored
 from xtalfuse.physics.spectroscopy import XrayLine, detector_fwhm_ev, xray_lines
 
 LOWEST_LINE_EV = 180.0
@@ -57,7 +58,7 @@ class EdsFit:
 
 
 def peak_stripped(counts: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
-    """Background under peaks by iterative clipping (SNIP, Ryan et al. (1988) NIM B 34, 396).
+    """Background under lines by peak clipping, see `encoders.background`.
 
     Parameters
     ----------
@@ -65,13 +66,9 @@ def peak_stripped(counts: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
     half_widths : (n,) half width of the widest structure to be stripped, in channels
     """
     smooth = np.convolve(np.pad(counts, 3, mode="edge"), np.ones(7) / 7.0, mode="valid")
-    level = np.log(np.log(np.sqrt(np.maximum(smooth, 0.0) + 1.0) + 1.0) + 1.0)
-    index = np.arange(level.size)
-    for width in range(int(half_widths.max()), 0, -1):
-        left, right = np.maximum(index - width, 0), np.minimum(index + width, level.size - 1)
-        clipped = np.minimum(level, 0.5 * (level[left] + level[right]))
-        level = np.where(width <= half_widths, clipped, level)
-    return (np.exp(np.exp(level) - 1.0) - 1.0) ** 2 - 1.0
+    level = flattened(np.maximum(smooth, 0.0), root=True)
+    distances = range(int(half_widths.max()), 0, -1)
+    return restored(clipped(level, distances, Ends.REPEAT, half_widths), root=True)
 
 
 def _families(
@@ -120,7 +117,7 @@ def _columns(families: dict[str, list[XrayLine]], energy: np.ndarray, axis: EdsA
     return np.stack(columns, axis=-1)
 
 
-class _Problem:
+class _LineEquations:
     """Weighted normal equations of all candidate columns, reused for every subset."""
 
     def __init__(self, columns: dict[str, np.ndarray], fixed: np.ndarray, counts: np.ndarray):
@@ -159,7 +156,7 @@ class _Problem:
         return self.design[:, index] @ coefficients
 
 
-def _greedy(problem: _Problem, cost: float) -> list[str]:
+def _greedy(problem: _LineEquations, cost: float) -> list[str]:
     """Add the element that helps most while it pays its cost; then drop those that do not."""
     chosen: list[str] = []
     current = problem.solve(chosen)[0]
@@ -257,7 +254,7 @@ def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: floa
         extra = [*_nuisance(energy, strong, axis), *misplaced]
         fixed = np.stack([background + 1e-3, tail, *extra], axis=-1)
         columns = {e: _columns(f, energy, axis) for e, f in families.items()}
-        problem = _Problem(columns, fixed, counts)
+        problem = _LineEquations(columns, fixed, counts)
         chosen = _greedy(problem, cost)
         if attempt < 2 and chosen:
             net = counts - background
@@ -270,7 +267,7 @@ def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: floa
     return _summary(problem, chosen, families, axis, energy, background)
 
 
-def _amounts(problem: _Problem, chosen: list[str]) -> dict[str, float]:
+def _amounts(problem: _LineEquations, chosen: list[str]) -> dict[str, float]:
     _, coefficients, index = problem.solve(chosen)
     places = {column: k for k, column in enumerate(index)}
     return {
@@ -284,7 +281,7 @@ def _amounts(problem: _Problem, chosen: list[str]) -> dict[str, float]:
     }
 
 
-def _hard_counts(problem: _Problem, chosen: list[str], element: str) -> float:
+def _hard_counts(problem: _LineEquations, chosen: list[str], element: str) -> float:
     """Counts in the hardest family of an element."""
     _, coefficients, index = problem.solve(chosen)
     places = {column: k for k, column in enumerate(index)}
@@ -295,7 +292,7 @@ def _hard_counts(problem: _Problem, chosen: list[str], element: str) -> float:
 
 
 def _overlaps(
-    problem: _Problem,
+    problem: _LineEquations,
     chosen: list[str],
     families: dict[str, dict[str, list[XrayLine]]],
     axis: EdsAxis,
@@ -324,7 +321,7 @@ def _overlaps(
 
 
 def _summary(
-    problem: _Problem,
+    problem: _LineEquations,
     chosen: list[str],
     families: dict[str, dict[str, list[XrayLine]]],
     axis: EdsAxis,

@@ -46,7 +46,7 @@ class Binned:
 
 
 @dataclass
-class Hypothesis:
+class ElementSet:
     """A set of elements with the place and height of each."""
 
     members: dict[str, tuple[int, int]]  # symbol -> index into OFFSETS, into HEIGHTS
@@ -122,7 +122,7 @@ def background_columns(spectrum: Binned) -> np.ndarray:
     return np.stack(columns, axis=-1)
 
 
-class Search:
+class EdgeSearch:
     """Search over element sets for one spectrum.
 
     Parameters
@@ -157,10 +157,10 @@ class Search:
         columns = background_columns(spectrum)
         self._bare = np.diag(spectrum.variance) + columns @ columns.T
 
-    def run(self) -> list[Hypothesis]:
+    def run(self) -> list[ElementSet]:
         """All hypotheses met, the most probable first; that one with its state of the fit."""
         null = self.assemble({})
-        seen: dict[frozenset[str], Hypothesis] = {frozenset(): null}
+        seen: dict[frozenset[str], ElementSet] = {frozenset(): null}
         beam = [null]
         while beam:
             before = max(h.log_posterior for h in seen.values())
@@ -183,10 +183,10 @@ class Search:
         return ranked
 
     def _expand(
-        self, parents: list[Hypothesis], seen: dict[frozenset[str], Hypothesis]
-    ) -> list[Hypothesis]:
+        self, parents: list[ElementSet], seen: dict[frozenset[str], ElementSet]
+    ) -> list[ElementSet]:
         """Add every element to every parent; the new or better hypotheses, also into `seen`."""
-        better: dict[frozenset[str], Hypothesis] = {}
+        better: dict[frozenset[str], ElementSet] = {}
         for parent in parents:
             for child in self._children(parent):
                 key = frozenset(child.members)
@@ -195,13 +195,13 @@ class Search:
         return list(better.values())
 
     def _reduced(
-        self, best: Hypothesis, seen: dict[frozenset[str], Hypothesis]
-    ) -> list[Hypothesis]:
+        self, best: ElementSet, seen: dict[frozenset[str], ElementSet]
+    ) -> list[ElementSet]:
         """Sets with one member of the best taken out, scored so that adding it leads back."""
         reduced = []
         for symbol in best.members if len(best.members) > 1 else ():
             rest = self._refine(
-                Hypothesis({s: p for s, p in best.members.items() if s != symbol}, float("nan"))
+                ElementSet({s: p for s, p in best.members.items() if s != symbol}, float("nan"))
             )
             rest.log_posterior = best.log_posterior - self._join(rest, symbol)[0]
             key = frozenset(rest.members)
@@ -220,7 +220,7 @@ class Search:
         step = np.log(HEIGHTS[1] / HEIGHTS[0])
         return weights + np.log(step / (CONCENTRATION_SPREAD * np.sqrt(2.0 * np.pi)))
 
-    def gains(self, parent: Hypothesis, symbol: str, places: np.ndarray) -> np.ndarray:
+    def gains(self, parent: ElementSet, symbol: str, places: np.ndarray) -> np.ndarray:
         """(place, height) gain of log-likelihood when an element joins at OFFSETS[places]."""
         template = self.templates[symbol]
         mean = template.mean[places]  # [s, n]
@@ -259,7 +259,7 @@ class Search:
         mean = float(weight @ OFFSETS)
         return mean, float(np.sqrt(weight @ (OFFSETS - mean) ** 2))
 
-    def _join(self, parent: Hypothesis, symbol: str) -> tuple[float, tuple[int, int]]:
+    def _join(self, parent: ElementSet, symbol: str) -> tuple[float, tuple[int, int]]:
         """Log posterior odds that an element joins a set, and its best place and height."""
         prior = self.place_weights(parent.members)
         places = np.flatnonzero(prior > prior.max() - 12.0)
@@ -270,17 +270,17 @@ class Search:
         best = np.unravel_index(np.argmax(weight), weight.shape)
         return odds, (int(places[best[0]]), int(best[1]))
 
-    def _children(self, parent: Hypothesis) -> list[Hypothesis]:
+    def _children(self, parent: ElementSet) -> list[ElementSet]:
         found = []
         for symbol in self.templates:
             if symbol not in parent.members:
                 odds, place = self._join(parent, symbol)
-                child = Hypothesis({**parent.members, symbol: place}, float("nan"))
+                child = ElementSet({**parent.members, symbol: place}, float("nan"))
                 child.log_posterior = parent.log_posterior + odds
                 found.append(child)
         return found
 
-    def _refine(self, child: Hypothesis) -> Hypothesis:
+    def _refine(self, child: ElementSet) -> ElementSet:
         """Let every member move once, given the others; then score the set as a whole."""
         members = dict(child.members)
         score = child.log_posterior
@@ -292,7 +292,7 @@ class Search:
         refined.log_posterior = score
         return refined
 
-    def assemble(self, members: dict[str, tuple[int, int]]) -> Hypothesis:
+    def assemble(self, members: dict[str, tuple[int, int]]) -> ElementSet:
         """State of the fit with these members at these places and heights."""
         covariance = self._bare.copy()
         residual = self.spectrum.intensity.copy()
@@ -304,7 +304,7 @@ class Search:
         factor = cho_factor(covariance, lower=True)
         precision = cho_solve(factor, np.eye(residual.size))
         fit = -0.5 * residual @ precision @ residual - np.log(np.diag(factor[0])).sum()
-        return Hypothesis(members, float(fit), precision=precision, residual=residual)
+        return ElementSet(members, float(fit), precision=precision, residual=residual)
 
     def curves(self, members: dict[str, tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         """Model and background of a hypothesis on the binned axis: posterior means, (n,)."""

@@ -7,7 +7,6 @@ from its detection limit, which is weaker evidence than a line or an edge that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,12 @@ import numpy as np
 from scipy.special import expit, logsumexp
 
 from xtalfuse.encoders.spectrum.eds import EdsFit, fit_lines
-from xtalfuse.encoders.spectrum.eels import HEIGHTS, OFFSETS, Search, bin_spectrum
+from xtalfuse.encoders.spectrum.eels import (
+    HEIGHTS,
+    OFFSETS,
+    EdgeSearch,
+    bin_spectrum,
+)
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.spectroscopy import GRID_ARTEFACTS, WEAK_ARTEFACTS, xray_lines
@@ -23,7 +27,7 @@ from xtalfuse.physics.spectroscopy import GRID_ARTEFACTS, WEAK_ARTEFACTS, xray_l
 LOWEST_CORE_LOSS_EV = 50.0  # plasmons and their multiples below
 LOG_ODDS_LIMIT = 7.0  # no single spectrum makes anyone surer than 1 in 1,000
 ARTEFACT_PROBABILITY = 0.4  # a peak that the holder may have made
-_PRESENT = 0.5
+PRESENT = 0.5
 _SPEAKS = 0.5  # log-likelihood ratio below which a spectrum has said nothing
 
 
@@ -83,7 +87,7 @@ class ElementEvidence:
     warnings: tuple[str, ...] = ()
     curve: SpectrumCurve | None = None
 
-    def present(self, threshold: float = _PRESENT) -> frozenset[str]:
+    def present(self, threshold: float = PRESENT) -> frozenset[str]:
         """Elements more probable than a threshold, and made so by this spectrum.
 
         A common element that the spectrum could neither show nor exclude keeps its prior
@@ -109,26 +113,6 @@ class ElementEvidence:
         unit = "atoms" if self.modality is Modality.EELS else "counts"
         limit = f"{100.0 * found.detection_limit:.2g} % of the {unit} of the strongest element"
         return f"{element}: not seen; below {limit}"
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Whether a spectrum can be of a material with given elements.
-
-    Parameters
-    ----------
-    log_odds : natural log of p(spectrum | another material) / p(spectrum | this material)
-    unexpected : element -> share of `log_odds` from being seen though not in the material
-    missing : element -> share from not being seen though in the material
-    flagged : the spectrum contradicts the elements
-    message : one sentence for the report; "" without a conflict
-    """
-
-    log_odds: float
-    unexpected: dict[str, float]
-    missing: dict[str, float]
-    flagged: bool
-    message: str
 
 
 def element_evidence(measurement: Measurement) -> ElementEvidence:
@@ -213,7 +197,7 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
     low_loss = bool(warnings)
     weight = 0.5 if low_loss else 1.0  # of what the spectrum says against the prior
     spectrum = bin_spectrum(energy[keep], intensity[keep])
-    search = Search(spectrum, zero_loss=zero_loss)
+    search = EdgeSearch(spectrum, zero_loss=zero_loss)
     hypotheses = search.run()
     weights = np.array([h.log_posterior for h in hypotheses])
     weights = np.exp(weights - logsumexp(weights))
@@ -229,7 +213,7 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
             for edge in template.edges
             if first + 2.0 <= edge.onset_ev + offset <= last - 8.0 and (edge.major or edge.white)
         ]
-        if not any(edge.major for edge in inside) and probability <= _PRESENT:
+        if not any(edge.major for edge in inside) and probability <= PRESENT:
             continue
         prior_odds = _log_odds(prior_probability(symbol))
         log_odds = weight * _bounded(_log_odds(probability), prior_odds)
@@ -284,14 +268,14 @@ def _bounded(log_odds: float, prior_odds: float) -> float:
     return float(np.clip(log_odds, low, high))
 
 
-def _gain(search: Search, members: dict[str, tuple[int, int]], symbol: str) -> float:
+def _gain(search: EdgeSearch, members: dict[str, tuple[int, int]], symbol: str) -> float:
     """Log-likelihood that a member brings, over the best fit without it."""
     place, height = members[symbol]
     rest = search.assemble({s: p for s, p in members.items() if s != symbol})
     return float(search.gains(rest, symbol, np.array([place]))[0, height])
 
 
-def _detection_limit(search: Search, best: Any, symbol: str) -> float | None:
+def _detection_limit(search: EdgeSearch, best: Any, symbol: str) -> float | None:
     """Atoms relative to the strongest element above which an edge would have been seen."""
     if not best.members:
         return None
@@ -350,7 +334,7 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
             artefact,
         )
     axis = fit.axis
-    present = [e for e in fit.counts if findings[e].probability > _PRESENT or findings[e].artefact]
+    present = [e for e in fit.counts if findings[e].probability > PRESENT or findings[e].artefact]
     markers = {
         symbol: tuple(
             (f"{symbol} {line.name}", line.energy_ev * (1.0 + axis.gain) + axis.offset_ev)
@@ -399,54 +383,3 @@ def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool
     if transmission and symbol in GRID_ARTEFACTS and fit.counts[symbol] < 0.03 * strongest:
         return "the support grid or holder"
     return ""
-
-
-# A spectrum sees a small region and its surface, XRD the bulk: how often an element that is
-# not in the phases still shows, and how often one that is in them is locally missing.
-_CONTAMINATION = {"C": 0.3, "O": 0.12, "Si": 0.05}
-_CONTAMINATION_DEFAULT = 0.003
-_LOCALLY_MISSING = 0.03
-_FLAG_LOG_ODDS = 1.0
-
-
-def conflict(evidence: ElementEvidence, elements: Iterable[str]) -> Conflict:
-    """Log-odds that a spectrum belongs to another material than one of these elements.
-
-    Elements count independently: p(spectrum | material) is the product over testable elements
-    of what their likelihood ratios say, with a share for contamination and for elements that
-    are missing in the small volume that a spectrum sees. Elements that may be artefacts, and
-    those that the range cannot show, say nothing.
-    """
-    material = set(elements)
-    seen = evidence.present()
-    unexpected, missing = {}, {}
-    total = 0.0
-    for symbol, finding in evidence.elements.items():
-        if finding.artefact:
-            continue
-        ratio = float(np.clip(finding.log_likelihood_ratio, -10.0, 10.0))
-        prior = prior_probability(symbol)
-        here = 1.0 - _LOCALLY_MISSING
-        if symbol not in material:
-            here = _CONTAMINATION.get(symbol, _CONTAMINATION_DEFAULT)
-        other = np.logaddexp(np.log(prior) + ratio, np.log1p(-prior))
-        same = np.logaddexp(np.log(here) + ratio, np.log1p(-here))
-        # Elements in neither say how rich materials are on average, not which one this is.
-        share = float(other - same) if symbol in material | seen else 0.0
-        total += share
-        if symbol not in material and symbol in seen:
-            unexpected[symbol] = float(-same + max(ratio, 0.0))
-        elif symbol in material and finding.probability < _PRESENT and share > 0.3:
-            missing[symbol] = share
-    # A spectrum that shows nothing at all may be of a hole: it contradicts nobody.
-    flagged = bool(seen and total > _FLAG_LOG_ODDS and (unexpected or missing))
-    message = ""
-    if flagged:
-        parts = []
-        if unexpected:
-            parts.append(f"shows {', '.join(sorted(unexpected))}, which no phase holds")
-        if missing:
-            parts.append(f"does not show {', '.join(sorted(missing))}, which the phases hold")
-        kind = evidence.modality.value.upper()
-        message = f"the {kind} spectrum contradicts the phases: it {'; it '.join(parts)}"
-    return Conflict(total, unexpected, missing, flagged, message)

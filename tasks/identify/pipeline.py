@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xtalfuse.datasets.library.build import Library, builtin
-from xtalfuse.encoders.spectrum.elements import conflict
+from xtalfuse.fusion.conflict import conflict
 from xtalfuse.loaders.record import FileReport, Measurement, Modality, Record
 from xtalfuse.tasks.base import package_version
 from xtalfuse.tasks.identify.answer import Answer, Unknown

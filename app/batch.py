@@ -17,7 +17,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from xtalfuse import log
 from xtalfuse.options import UsageError, open_library
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from xtalfuse.loaders.record import FileReport, Record
     from xtalfuse.tasks.identify.answer import Answer
 
+J = TypeVar("J")
+R = TypeVar("R")
 logger = logging.getLogger(__name__)
 DIED = "the process that worked on this specimen died; is there enough memory?"
 
@@ -251,9 +253,23 @@ def exit_code(statuses: Iterable[Status]) -> int:
 def work_on_all(
     jobs: list[Job], processes: int, task: Callable[[Job], Outcome] = work
 ) -> Iterator[Outcome]:
-    """Outcomes of all jobs, each as soon as it is there.
+    """Outcomes of all jobs, each as soon as it is there; see `in_processes`."""
+    return in_processes(jobs, processes, task, lambda job: Outcome(job, Status.CRASHED, error=DIED))
+
+
+def in_processes(
+    jobs: list[J], processes: int, task: Callable[[J], R], died: Callable[[J], R]
+) -> Iterator[R]:
+    """What a task makes of all jobs, each as soon as it is there.
 
     A job whose process dies is told as our fault and costs no other job.
+
+    Parameters
+    ----------
+    jobs : what is worked on
+    processes : at once; with one, nothing leaves this process
+    task : must be found by its name in another process
+    died : what to say of a job whose process died
     """
     if processes <= 1 or len(jobs) <= 1:
         yield from map(task, jobs)
@@ -262,18 +278,18 @@ def work_on_all(
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, threads)
-    unfinished: list[Job] = []
+    unfinished: list[J] = []
     yield from _in_pool(jobs, processes, task, unfinished)
     for job in unfinished:  # one of them killed the pool: alone, it costs only itself
-        still: list[Job] = []
+        still: list[J] = []
         yield from _in_pool([job], 1, task, still)
         if still:
-            yield Outcome(job, Status.CRASHED, error=DIED)
+            yield died(job)
 
 
 def _in_pool(
-    jobs: list[Job], processes: int, task: Callable[[Job], Outcome], unfinished: list[Job]
-) -> Iterator[Outcome]:
+    jobs: list[J], processes: int, task: Callable[[J], R], unfinished: list[J]
+) -> Iterator[R]:
     """Outcomes from a pool of processes; jobs that it died under are put into `unfinished`."""
     context = multiprocessing.get_context("spawn")  # fork copies locks of threads that are not
     pool = ProcessPoolExecutor(

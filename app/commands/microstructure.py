@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +30,49 @@ if TYPE_CHECKING:
     from xtalfuse.tasks.structure.result import Microstructure
 
 LEFT_OUT = ("stiffness_voigt",)  # too wide for a terminal; the report and the JSON have it
+OF_MAPS = "Grains of maps"
+
+PathsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="MAP_OR_VOLUME",
+        help="Orientation map, folder of maps of serial sections, volume, folder of slices.",
+    ),
+]
+PhasesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Materials in the order of the phases (of a volume from dark to bright), such "
+        "as pore,gold; or by name: 'Ni-superalloy=nickel'. Also pore, unknown."
+    ),
+]
+ThresholdOption = Annotated[
+    float,
+    typer.Option(
+        help="Least disorientation of a grain boundary, degrees.", rich_help_panel=OF_MAPS
+    ),
+]
+MinimumPointsOption = Annotated[
+    int,
+    typer.Option(min=1, help="Grains of fewer points are dissolved.", rich_help_panel=OF_MAPS),
+]
+SmoothOption = Annotated[
+    int,
+    typer.Option(
+        min=0, help="How often noisy orientations are averaged first.", rich_help_panel=OF_MAPS
+    ),
+]
+TwinsOption = Annotated[
+    bool,
+    typer.Option(
+        "--merge-twins",
+        help="Count grains across Sigma 3 boundaries as one.",
+        rich_help_panel=OF_MAPS,
+    ),
+]
+JobsOption = Annotated[
+    int, typer.Option(min=1, help="Worked on at once; a large volume takes gigabytes.")
+]
 
 
 @dataclass(frozen=True)
@@ -42,36 +85,52 @@ class Settings:
     section_step_um: float | None
 
 
+@dataclass(frozen=True)
+class Job:
+    """One map or volume and the folder for its results."""
+
+    path: Path
+    folder: Path
+    settings: Settings
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a terminal shows of a microstructure: small enough to come from another process."""
+
+    specimen: str
+    headline: str
+    rows: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to: its summary and document, or the error."""
+
+    job: Job
+    status: Status
+    error: str = ""
+    summary: Summary | None = None
+    document: dict[str, Any] | None = None
+
+
 def microstructure(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="MAP_OR_VOLUME",
-            help="Orientation map, folder of maps of serial sections, volume, folder of slices.",
-        ),
-    ],
-    phases: Annotated[
-        str | None,
-        typer.Option(
-            help="Materials in the order of the phases (of a volume from dark to bright), such "
-            "as pore,gold; or by name: 'Ni-superalloy=nickel'. Also pore, unknown."
-        ),
-    ] = None,
+    paths: PathsArgument,
+    phases: PhasesOption = None,
     out: OutOption = Path("xtalfuse-results"),
-    threshold: Annotated[
-        float, typer.Option(help="Least disorientation of a grain boundary, degrees.")
-    ] = 5.0,
-    minimum_points: Annotated[
-        int, typer.Option(min=1, help="Grains of fewer points are dissolved.")
-    ] = 10,
-    smooth: Annotated[
-        int, typer.Option(min=0, help="How often noisy orientations are averaged first.")
-    ] = 0,
-    twins: Annotated[
-        bool, typer.Option("--merge-twins", help="Count grains across Sigma 3 boundaries as one.")
-    ] = False,
+    threshold: ThresholdOption = 5.0,
+    minimum_points: MinimumPointsOption = 10,
+    smooth: SmoothOption = 0,
+    twins: TwinsOption = False,
     voxel_size: VoxelSizeOption = None,
     section_step: SectionStepOption = None,
+    jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Grains, boundaries, pores and mechanical properties of maps and volumes.
@@ -81,6 +140,8 @@ def microstructure(
     xtalfuse microstructure map.ang
 
     xtalfuse microstructure map.crc --phases nickel --merge-twins
+
+    xtalfuse microstructure a.ang b.ang c.ang --jobs 3
 
     xtalfuse microstructure sections/ --section-step 0.5   (a stack of maps)
 
@@ -111,37 +172,58 @@ def microstructure(
         )
         folders = _folders(paths, out)
         make_folder(out)
-    raise typer.Exit(_work_on_all(folders, settings, out, as_json))
+    planned = [Job(path, folder, settings) for path, folder in folders.items()]
+    raise typer.Exit(_work_on_all(planned, jobs, out, as_json))
 
 
-def _work_on_all(folders: dict[Path, Path], settings: Settings, out: Path, as_json: bool) -> int:
+def _work_on_all(planned: list[Job], processes: int, out: Path, as_json: bool) -> int:
     """Work on each path and show it as soon as it is done; the exit code."""
     from xtalfuse.batch import exit_code
-    from xtalfuse.display import consoles
 
-    statuses: list[Status] = []
-    documents: list[dict[str, Any]] = []
+    outcomes: list[Outcome] = []
     interrupted = False
     try:
-        for path, folder in folders.items():
-            with progress_bar(path.name) as tell:
-                found, status, error = _work(path, folder, settings, tell)
-            if found is None:
-                complain(error)
-            elif log.is_quiet() and not as_json:
-                say_path(folder / "report.html")
-            elif not as_json:
-                consoles()[0].print(_view(found, folder))
-            documents.append(_document(found, path, folder, error) if as_json else {})
-            statuses.append(status)
+        for outcome in _outcomes(planned, processes):
+            outcomes.append(outcome)
+            _show(outcome, as_json)
     except KeyboardInterrupt:
         interrupted = True
     if as_json:
-        print_json(documents[0] if len(folders) == 1 and documents else documents)
+        outcomes.sort(key=lambda outcome: planned.index(outcome.job))
+        documents = [_document(outcome) for outcome in outcomes]
+        print_json(documents[0] if len(planned) == 1 and documents else documents)
     if interrupted:
-        complain(f"stopped; {len(statuses)} of {len(folders)} are done, see {out}")
+        complain(f"stopped; {len(outcomes)} of {len(planned)} are done, see {out}")
         return INTERRUPTED
-    return exit_code(statuses)
+    return exit_code(outcome.status for outcome in outcomes)
+
+
+def _outcomes(planned: list[Job], processes: int) -> Iterator[Outcome]:
+    """One after the other, each with a bar of its own; or in as many processes."""
+    from xtalfuse.batch import DIED, Status, in_processes
+
+    if processes <= 1 or len(planned) <= 1:
+        for job in planned:
+            with progress_bar(job.path.name) as tell:
+                outcome = _work(job, tell)
+            yield outcome
+        return
+
+    def died(job: Job) -> Outcome:
+        return Outcome(job, Status.CRASHED, f"{job.path.name}: {DIED}")
+
+    yield from in_processes(planned, processes, _work, died)
+
+
+def _show(outcome: Outcome, as_json: bool) -> None:
+    from xtalfuse.display import consoles
+
+    if outcome.summary is None:
+        complain(outcome.error)
+    elif log.is_quiet() and not as_json:
+        say_path(outcome.job.report)
+    elif not as_json:
+        consoles()[0].print(_view(outcome.summary, outcome.job.report))
 
 
 def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
@@ -164,16 +246,19 @@ def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
     return folders
 
 
-def _work(
-    path: Path, folder: Path, settings: Settings, tell: Callable[[int, int, str], None]
-) -> tuple[Microstructure | None, Status, str]:
-    """What a path shows, written to its folder; or None and why not. Never raises."""
+def _nothing(done: int, total: int, what: str) -> None:
+    """Nobody listens."""
+
+
+def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome:
+    """What a path shows, written to its folder; or why not. Never raises."""
     from xtalfuse.batch import Status, keep_traceback
     from xtalfuse.loaders import load
     from xtalfuse.loaders.record import UnreadableFileError
     from xtalfuse.report.structure import write_microstructure
     from xtalfuse.tasks.structure.analyse import analyse
 
+    path, folder, settings = job.path, job.folder, job.settings
     try:
         tell(0, 3, "reading")
         measurement = load(
@@ -188,46 +273,53 @@ def _work(
     except (UnreadableFileError, ValueError) as error:
         text = str(error)
         told = text if path.name in text else f"{path.name}: {text}"
-        return None, Status.UNUSABLE, told
+        return Outcome(job, Status.UNUSABLE, told)
     except OSError as error:
         told = f"{folder}: cannot be written ({error.strerror or error})"
-        return None, Status.UNUSABLE, told
+        return Outcome(job, Status.UNUSABLE, told)
     except MemoryError:
-        return None, Status.UNUSABLE, f"{path.name}: not enough memory; cut a part out of it"
+        return Outcome(
+            job, Status.UNUSABLE, f"{path.name}: not enough memory; cut a part out of it"
+        )
     except Exception as error:
         place = keep_traceback(folder / "crash.txt")
         told = f"{path.name}: {type(error).__name__}: {error}; our fault, see {place}"
-        return None, Status.CRASHED, told
+        return Outcome(job, Status.CRASHED, told)
     (folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
-    return found, Status.ANSWERED, ""
+    return Outcome(job, Status.ANSWERED, summary=_summary(found), document=found.to_dict())
 
 
-def _document(found: Microstructure | None, path: Path, folder: Path, error: str) -> dict[str, Any]:
+def _document(outcome: Outcome) -> dict[str, Any]:
     """``properties.json`` with where the report is, or what went wrong."""
-    if found is None:
-        return {"specimen": str(path), "error": error}
-    return {**found.to_dict(), "report": str(folder / "report.html")}
+    if outcome.document is None:
+        return {"specimen": str(outcome.job.path), "error": outcome.error}
+    return {**outcome.document, "report": str(outcome.job.report)}
 
 
-def _view(found: Microstructure, folder: Path) -> RenderableType:
+def _summary(found: Microstructure) -> Summary:
+    from xtalfuse.report.structure import headline, in_words, title
+
+    rows = ((title(item), in_words(item)) for item in found.properties if item.name not in LEFT_OUT)
+    return Summary(found.specimen, headline(found), tuple(rows), found.warnings)
+
+
+def _view(found: Summary, report: Path) -> RenderableType:
     """What a terminal shows of a microstructure."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     from xtalfuse.display import shown
-    from xtalfuse.report.structure import headline, in_words, title
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column()
     table.add_column(justify="right", no_wrap=True)
-    for item in found.properties:
-        if item.name not in LEFT_OUT:
-            table.add_row(Text(shown(title(item))), Text(in_words(item)))
+    for name, value in found.rows:
+        table.add_row(Text(shown(name)), Text(value))
     return Group(
         Text(f"\n{shown(found.specimen)}", style="bold", no_wrap=True, overflow="ignore"),
-        Text(shown(headline(found))),
+        Text(shown(found.headline)),
         table,
         *(Text(f"warning: {shown(text)}", style="yellow") for text in found.warnings),
-        Text(f"report: {folder / 'report.html'}", style="dim", no_wrap=True, overflow="ignore"),
+        Text(f"report: {report}", style="dim", no_wrap=True, overflow="ignore"),
     )

@@ -75,6 +75,19 @@ def test_one_bad_file_never_costs_the_others(ang, tmp_path):
     assert "bad.ang" in json.loads(result.stdout)["error"]
 
 
+def test_maps_are_worked_on_at_once_and_told_in_order(ang, tmp_path):
+    other, bad = tmp_path / "a.ang", tmp_path / "bad.ang"
+    other.write_bytes(ang.read_bytes())
+    bad.write_text(HEAD.format(name="Copper") + "not numbers\n")
+    options = ["--json", "--jobs", "2", "--out", str(tmp_path / "out")]
+    result = run.invoke(cli.app, ["microstructure", str(bad), str(ang), str(other), *options])
+    assert result.exit_code == 3, result.output
+    documents = json.loads(result.stdout)
+    assert ["error" in found for found in documents] == [True, False, False]
+    assert [found["specimen"] for found in documents[1:]] == ["map.ang", "a.ang"]
+    assert (tmp_path / "out" / "a.ang" / "report.html").is_file()
+
+
 def test_our_fault_is_told_and_costs_no_other_map(ang, tmp_path, monkeypatch):
     other = tmp_path / "other.ang"
     other.write_bytes(ang.read_bytes())

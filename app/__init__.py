@@ -12,24 +12,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from xtalfuse.physics import moved
+from xtalfuse.physics.registry import RENDERERS
 
 if TYPE_CHECKING:
     from xtalfuse.datasets.library.build import Library
     from xtalfuse.loaders import load, load_specimen
+    from xtalfuse.loaders.record import Measurement, Record, UnreadableFileError
     from xtalfuse.report.phases import write_report
     from xtalfuse.report.structure import write_microstructure
+    from xtalfuse.tasks import TASKS
+    from xtalfuse.tasks.identify.answer import Answer
     from xtalfuse.tasks.identify.pipeline import identify
     from xtalfuse.tasks.structure.analyse import analyse
+    from xtalfuse.tasks.structure.result import Microstructure
+    from xtalfuse.terminal import progress_bar
 
     __version__: str
 
 __all__ = [
+    "TASKS",
+    "Answer",
     "Library",
+    "Measurement",
+    "Microstructure",
+    "Record",
+    "UnreadableFileError",
     "__version__",
     "analyse",
     "identify",
     "load",
     "load_specimen",
+    "progress_bar",
     "write_microstructure",
     "write_report",
 ]
@@ -37,17 +50,26 @@ __all__ = [
 # Public name -> module that holds it. Each is imported when it is first asked for, so that
 # `import xtalfuse` and `xtalfuse --help` do not wait for torch, HyperSpy or matplotlib.
 _HOMES = {
+    "TASKS": "xtalfuse.tasks",
+    "Answer": "xtalfuse.tasks.identify.answer",
     "Library": "xtalfuse.datasets.library.build",
+    "Measurement": "xtalfuse.loaders.record",
+    "Microstructure": "xtalfuse.tasks.structure.result",
+    "Record": "xtalfuse.loaders.record",
+    "UnreadableFileError": "xtalfuse.loaders.record",
     "analyse": "xtalfuse.tasks.structure.analyse",
     "identify": "xtalfuse.tasks.identify.pipeline",
     "load": "xtalfuse.loaders",
     "load_specimen": "xtalfuse.loaders",
+    "progress_bar": "xtalfuse.terminal",
     "write_microstructure": "xtalfuse.report.structure",
     "write_report": "xtalfuse.report.phases",
 }
 
 
 moved.install()
+RENDERERS.add("html", "xtalfuse.report.notebook:html_of")
+RENDERERS.add("plot", "xtalfuse.report.notebook:plot")
 
 
 def __getattr__(name: str) -> Any:

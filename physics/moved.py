@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.util
 import sys
 import warnings
@@ -10,6 +9,12 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import InspectLoader
+else:  # importing importlib.abc takes a fifth of the time of `import xtalfuse`
+    InspectLoader = object
 
 # Old module -> the modules that hold its names now; the first is what `python -m` runs.
 MOVED: dict[str, tuple[str, ...]] = {
@@ -51,13 +56,16 @@ def names_of(old: str) -> Callable[[str], object]:
     return find
 
 
-class OldPlaces(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+class OldPlaces(InspectLoader):
     """Finds a module that has moved; it stands last, so that it is asked only for what is gone."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         return ModuleSpec(name, self, origin=name) if name in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None  # a module as always
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__["__getattr__"] = names_of(module.__name__)
@@ -71,8 +79,7 @@ class OldPlaces(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         warnings.warn(f"python -m {name} is now python -m {home}", FutureWarning, stacklevel=2)
         spec = importlib.util.find_spec(home)
         assert spec is not None
-        assert isinstance(spec.loader, importlib.abc.InspectLoader)
-        return spec.loader.get_code(home)
+        return cast("InspectLoader", spec.loader).get_code(home)
 
 
 def install() -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import logging
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
-from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
 class UnknownNameError(KeyError):
@@ -96,6 +91,8 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self._items)
 
     def _suggestion(self, name: str) -> str:
+        import difflib
+
         near = difflib.get_close_matches(name, self._items, n=1)
         if near:
             return f"; did you mean {near[0]!r}?"
@@ -105,6 +102,9 @@ class Registry(Mapping[str, T], Generic[T]):
         """Find what modules of the rooms and other packages declare, once."""
         if self._complete:
             return
+        from importlib.metadata import entry_points
+        from pkgutil import iter_modules
+
         for room in self.rooms:
             for module in iter_modules(import_module(room).__path__, f"{room}."):
                 self._declare(getattr(import_module(module.name), self.attribute, ()))
@@ -113,7 +113,9 @@ class Registry(Mapping[str, T], Generic[T]):
                 try:
                     self._declare(entry.load())
                 except Exception as error:  # another package's fault must not cost our own things
-                    _log.warning(
+                    import logging
+
+                    logging.getLogger(__name__).warning(
                         "%s %s of %s cannot be used (%s: %s); update or remove that package",
                         self.kind, entry.name, entry.value, type(error).__name__, error,
                     )  # fmt: skip
@@ -123,3 +125,8 @@ class Registry(Mapping[str, T], Generic[T]):
         items: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
         for item in items:
             self.add(item.name, item)
+
+
+# What shows a result, by kind ("html", "plot"). The front door fills it, for results, which
+# know no figure, to look up; it stands here because `import xtalfuse` loads nothing heavier.
+RENDERERS: Registry[Any] = Registry("renderer")

@@ -67,18 +67,32 @@
     pen.stroke();
   };
 
+  // A label that is wider than the canvas goes on in the next row, so that it stays whole.
+  const labelLines = (label) => {
+    const lines = [""];
+    for (const word of label.split(" ")) {
+      const longer = `${lines.at(-1)} ${word}`.trim();
+      const fits = LEFT + 20 + pen.measureText(longer).width <= width;
+      if (fits || !lines.at(-1)) lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    return lines;
+  };
+
   const drawLegend = () => {
     let left = LEFT, row = 0;
     pen.font = "14px system-ui, sans-serif";
     pen.textAlign = "left";
     for (const phase of phases) {
-      const wide = 34 + pen.measureText(phase.label).width;
-      if (left > LEFT && left + wide > width) { left = LEFT; row += 1; }
+      const lines = labelLines(phase.label);
+      const wide = 34 + Math.max(...lines.map((text) => pen.measureText(text).width));
+      if (left > LEFT && (left + wide > width || lines.length > 1)) { left = LEFT; row += 1; }
       pen.fillStyle = phase.colour;
       pen.fillRect(left, 6 + 20 * row, 14, 10);
       pen.fillStyle = colour("--ink");
-      pen.fillText(phase.label, left + 20, 15 + 20 * row);
-      left += wide;
+      for (const text of lines) pen.fillText(text, left + 20, 15 + 20 * row++);
+      row -= 1;
+      left = lines.length > 1 ? width : left + wide;
     }
     return row + 1;
   };

@@ -10,8 +10,10 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, cast, get_type_hints
 
 from xtalfuse.loaders.record import FileReport
+from xtalfuse.physics.registry import RENDERERS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
@@ -32,8 +34,28 @@ class _Beside:
 Beside: TypeAlias = Annotated[T, _Beside]
 
 
+class Shown:
+    """What shows itself: in a notebook as HTML, and as a figure.
+
+    How is not known here; it is looked up among the renderers when it is asked for.
+    """
+
+    def _repr_html_(self) -> str:
+        return cast(str, RENDERERS["html"](self))
+
+    def plot(self) -> Figure:
+        """The most telling figure, as a figure of matplotlib.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw.
+        """
+        return cast("Figure", RENDERERS["plot"](self))
+
+
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(Shown):
     """What a task says about one specimen.
 
     A result is frozen, can be pickled and knows no figure: what draws it stands in

@@ -8,7 +8,7 @@ import typer
 
 from xtalfuse import log
 from xtalfuse.commands.identify import run
-from xtalfuse.terminal import INTERRUPTED, OutOption, RefineOption, say_path, telling
+from xtalfuse.terminal import INTERRUPTED, OutOption, RefineOption, opened, say_path, telling
 
 
 def demo(
@@ -26,6 +26,7 @@ def demo(
     with telling():
         known = dict(demo_jobs(out / "demo", refine))
         make_folder(out)
+        opened(None)  # making it takes a while, the first time
     outcomes, interrupted = run(list(known), 1)
     console = consoles()[0]
     if not log.is_quiet():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NotRequired
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, NotRequired
 
 import numpy as np
 
@@ -11,7 +11,11 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from xtalfuse.fusion.evidence import ElementReport
+from xtalfuse.loaders.record import FileReport
 from xtalfuse.tasks.base import Beside, Result
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,12 @@ class PhaseAnswer:
     confidence: float  # calibrated probability that this class is present
     evidence: EvidenceReport
 
+    def __repr__(self) -> str:
+        share, su = self.weight_fraction, self.weight_fraction_su
+        text = "" if share is None else f" {100 * share:.1f}"
+        text += f" ± {100 * su:.1f}" if text and su else ""
+        return f"{self.name}{text and text + ' wt%'}, confidence {self.confidence:.0%}"
+
 
 @dataclass(frozen=True)
 class UnexplainedPeak:
@@ -151,3 +161,38 @@ class Answer(Result):
     panels: Beside[tuple[Panel, ...]] = ()
     notes: str = ""
     group: str = ""
+
+    def __repr__(self) -> str:
+        lines = [repr(phase) for phase in self.phases]
+        lines.append(f"unknown: {self.unknown.probability:.0%}")
+        return "\n  ".join([f"Answer for {self.specimen!r}:", *lines])
+
+    def to_pandas(self, table: Literal["phases", "unexplained", "files"] = "phases") -> DataFrame:
+        """A table of pandas: the phases, the unexplained peaks, or the files.
+
+        A cell parameter ``a`` stands in column ``a`` and its standard uncertainty in ``a_su``,
+        angstrom and degrees.
+        """
+        import pandas as pd
+
+        if table == "unexplained":
+            kind, rows = UnexplainedPeak, [vars(peak) for peak in self.unknown.unexplained_peaks]
+        elif table == "files":
+            kind, rows = FileReport, [vars(file) for file in self.files]
+        elif table == "phases":
+            return pd.DataFrame([_row(phase) for phase in self.phases])
+        else:
+            raise ValueError(f"no table {table!r}; there are phases, unexplained and files")
+        return pd.DataFrame(rows, columns=[field.name for field in fields(kind)])
+
+
+def _row(phase: PhaseAnswer) -> dict[str, Any]:
+    """A phase without its evidence, its cell in columns."""
+    row = {name: value for name, value in vars(phase).items() if name not in _IN_COLUMNS}
+    for field_of_cell in fields(Cell):
+        row[field_of_cell.name] = getattr(phase.cell, field_of_cell.name)
+        row[f"{field_of_cell.name}_su"] = getattr(phase.cell_su, field_of_cell.name)
+    return row
+
+
+_IN_COLUMNS = ("cell", "cell_su", "evidence")

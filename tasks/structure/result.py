@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from xtalfuse.tasks.structure.properties import properties_of
 from xtalfuse.tasks.structure.properties.base import Structure
 
 Numbers: TypeAlias = float | list[list[float]]
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,36 @@ class Microstructure(Result):
     def property_named(self, name: str) -> Estimate | None:
         """The property of this name in ``properties.json``, if there is one."""
         return next((found for found in self.properties if found.name == name), None)
+
+    def __repr__(self) -> str:
+        graph = self.graph
+        names = ", ".join(phase.name for phase in graph.phases)
+        lines = [
+            f"Microstructure of {self.specimen!r}: {len(graph)} grains or bodies, "
+            f"{graph.edges.shape[1]} boundaries ({names})"
+        ]
+        for item in self.properties:
+            if isinstance(item.value, (int, float)):
+                su = "" if item.uncertainty is None else f" ± {item.uncertainty:.2g}"
+                lines.append(f"{item.name} {item.value:.4g}{su} {item.unit}".rstrip())
+        return "\n  ".join(lines)
+
+    def to_pandas(
+        self, table: Literal["grains", "boundaries", "properties"] = "properties"
+    ) -> DataFrame:
+        """A table of pandas: the grains, the boundaries between them, or the properties."""
+        import pandas as pd
+
+        from xtalfuse.datasets.sets.graphs import boundary_table, grain_table
+
+        if table == "grains":
+            return grain_table(self.graph, self.grain_columns)
+        if table == "boundaries":
+            return boundary_table(self.graph, self.boundary_columns)
+        if table == "properties":
+            rows = [{"name": item.name, **vars(_entry(item))} for item in self.properties]
+            return pd.DataFrame(rows)
+        raise ValueError(f"no table {table!r}; there are grains, boundaries and properties")
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``properties.json``."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xtalfuse.datasets.constants.elastic import elastic_constants
-from xtalfuse.datasets.sets.mechanics_sample import Material, MechanicsSample, Variety
+from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, SingleCrystal, Variety
 from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate
 
 FIT_SEED, TEST_SEED = 501, 502  # of volumes that ridges are fitted to, and of test volumes
@@ -24,7 +24,7 @@ def samples_of(
     for metal in metals:
         record = elastic_constants(metal)
         rows = tuple(tuple(float(value) for value in row) for row in record.stiffness)
-        materials.append(Material(metal, record.laue, rows, record.citation))
+        materials.append(SingleCrystal(metal, record.laue, rows, record.citation))
     generate(place, materials, count, variety, shard_size=10)
     samples = MechanicsSet(place)
     found: dict[str, list[MechanicsSample]] = {metal: [] for metal in metals}

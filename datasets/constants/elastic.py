@@ -29,7 +29,7 @@ MIRROR = {145: 144, 153: 151, 154: 152, 170: 169, 172: 171, 179: 178, 181: 180, 
           96: 92, 213: 212}  # fmt: skip
 
 
-class Entry(Protocol):
+class LibraryPhase(Protocol):
     """What a phase library keeps of a phase, as far as it is needed here."""
 
     id: str
@@ -38,7 +38,7 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True)
-class Polycrystal:
+class MeasuredModuli:
     """Moduli that were measured on polycrystals, or under pressure; None where not."""
 
     bulk: float | None  # GPa
@@ -82,7 +82,7 @@ class ElasticRecord:
     entries: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     note: str = ""
-    polycrystal: Polycrystal | None = None
+    polycrystal: MeasuredModuli | None = None
 
 
 @lru_cache(maxsize=4)
@@ -132,7 +132,8 @@ def _record(row: Mapping[str, Any]) -> ElasticRecord:
         entries=tuple(row.get("entries", (row["id"],))),
         aliases=tuple(row.get("aliases", ())),
         note=row.get("note", ""),
-        polycrystal=other and Polycrystal(other.get("bulk"), other.get("shear"), other["citation"]),
+        polycrystal=other
+        and MeasuredModuli(other.get("bulk"), other.get("shear"), other["citation"]),
     )
 
 
@@ -232,7 +233,7 @@ def _x_along_a(stiffness: np.ndarray, beta_deg: float) -> np.ndarray:
 
 
 def elastic_constants(
-    query: str | Entry, *, laue: str | None = None, space_group: int | None = None
+    query: str | LibraryPhase, *, laue: str | None = None, space_group: int | None = None
 ) -> ElasticRecord:
     """The elastic constants of a phase.
 
@@ -260,7 +261,7 @@ def elastic_constants(
     raise ValueError(_why_not(query, named, found, laue, space_group))
 
 
-def _of_entry(entry: Entry) -> ElasticRecord:
+def _of_entry(entry: LibraryPhase) -> ElasticRecord:
     for record in elastic_records():
         if entry.id in record.entries:
             return record

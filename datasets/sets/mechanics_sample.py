@@ -37,7 +37,7 @@ ARRAYS = (*_GRAINS, *_BOUNDARIES, *_SAMPLES, *_STRESSES, *_PLACES)
 
 
 @dataclass(frozen=True)
-class Material:
+class SingleCrystal:
     """A single crystal.
 
     Parameters
@@ -103,7 +103,7 @@ class MechanicsSample:
     coarse_voxels: np.ndarray
 
 
-def draw_spec(material: Material, variety: Variety, index: int) -> PolycrystalSpec:
+def draw_spec(material: SingleCrystal, variety: Variety, index: int) -> PolycrystalSpec:
     """The specification of a sample."""
     rng = stream(_series(material, variety), index, VARIETY)
     grains, cv, aspect = (
@@ -120,7 +120,7 @@ def draw_spec(material: Material, variety: Variety, index: int) -> PolycrystalSp
     )
 
 
-def _series(material: Material, variety: Variety) -> int:
+def _series(material: SingleCrystal, variety: Variety) -> int:
     """Seed of one material: no two materials share their grains."""
     return (zlib.crc32(material.name.encode()) << 32) + variety.seed
 
@@ -142,7 +142,7 @@ def _draw_texture(kind: str, laue: str, rng: np.random.Generator) -> Texture:
     return sheet(dict(zip(names, weights.tolist(), strict=True)), width, random=0.2)
 
 
-def simulate(material: Material, variety: Variety, index: int) -> MechanicsSample:
+def simulate(material: SingleCrystal, variety: Variety, index: int) -> MechanicsSample:
     """Make and solve one polycrystal.
 
     Raises
@@ -203,7 +203,7 @@ def _narrow(name: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if single else array
 
 
-def unpack(arrays: dict[str, np.ndarray], number: int, material: Material) -> MechanicsSample:
+def unpack(arrays: dict[str, np.ndarray], number: int, material: SingleCrystal) -> MechanicsSample:
     """Sample `number` of a shard, in arrays of its own."""
     grains = slice(*arrays["grain_start"][number : number + 2])
     edges = slice(*arrays["edge_start"][number : number + 2])

@@ -24,8 +24,8 @@ from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.mechanics_sample import (
     ARRAYS,
     TEXTURES,
-    Material,
     MechanicsSample,
+    SingleCrystal,
     Variety,
     pack,
     simulate,
@@ -35,7 +35,7 @@ from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 
 MANIFEST = "manifest.json"
 SHARDS_OPEN = 256  # per process
-Entry = dict[str, Any]  # sha256, material, start, stop of one shard
+ShardEntry = dict[str, Any]  # sha256, material, start, stop of one shard
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Shard:
     size : samples of a full shard; the last of a material may be shorter
     """
 
-    material: Material
+    material: SingleCrystal
     variety: Variety
     start: int
     stop: int
@@ -64,7 +64,7 @@ class Shard:
         """What the samples are made from, as it stands in the file."""
         return json.loads(json.dumps({"version": 1, **asdict(self)}))
 
-    def entry(self, sha256: str) -> Entry:
+    def entry(self, sha256: str) -> ShardEntry:
         """What the manifest says of it."""
         names = {"material": self.material.name, "start": self.start, "stop": self.stop}
         return {"sha256": sha256, **names}
@@ -86,7 +86,7 @@ class MechanicsSet(Sequence[MechanicsSample]):
     """
 
     def __init__(self, *folders: str | Path) -> None:
-        self._shards: list[tuple[Path, Entry]] = []
+        self._shards: list[tuple[Path, ShardEntry]] = []
         for folder in map(Path, folders):
             if not (folder / MANIFEST).is_file():
                 raise StoreError(f"{folder}: no {MANIFEST}; generate the set, or check the path")
@@ -98,7 +98,7 @@ class MechanicsSet(Sequence[MechanicsSample]):
             for (_, entry), count in zip(self._shards, counts, strict=True)
             for _ in range(count)
         )
-        self._open: OrderedDict[int, tuple[dict[str, np.ndarray], Material]] = OrderedDict()
+        self._open: OrderedDict[int, tuple[dict[str, np.ndarray], SingleCrystal]] = OrderedDict()
         self._checked: set[int] = set()
 
     def __len__(self) -> int:
@@ -115,7 +115,7 @@ class MechanicsSet(Sequence[MechanicsSample]):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict()}
 
-    def _arrays(self, shard: int) -> tuple[dict[str, np.ndarray], Material]:
+    def _arrays(self, shard: int) -> tuple[dict[str, np.ndarray], SingleCrystal]:
         if shard in self._open:
             self._open.move_to_end(shard)
             return self._open[shard]
@@ -125,7 +125,7 @@ class MechanicsSet(Sequence[MechanicsSample]):
         if sha256 != entry["sha256"]:
             raise StoreError(f"{path}: not the shard of the manifest; generate the set again")
         rows = tuple(tuple(row) for row in attributes["material"]["stiffness"])
-        material = Material(**{**attributes["material"], "stiffness": rows})
+        material = SingleCrystal(**{**attributes["material"], "stiffness": rows})
         self._checked.add(shard)
         self._open[shard] = arrays, material
         if len(self._open) > SHARDS_OPEN:
@@ -148,7 +148,7 @@ def _one_thread() -> None:
 
 def generate(
     folder: str | Path,
-    materials: Iterable[Material],
+    materials: Iterable[SingleCrystal],
     count: int,
     variety: Variety | None = None,
     *,
@@ -210,7 +210,7 @@ def _made(folder: Path, shards: list[Shard], jobs: int) -> Iterator[tuple[Shard,
             yield running[done], done.result()
 
 
-def _found(folder: Path, shard: Shard) -> Entry | None:
+def _found(folder: Path, shard: Shard) -> ShardEntry | None:
     """Entry of a shard that is there with at least the samples wanted; None if it must be made."""
     path = folder / shard.name
     if not path.exists():
@@ -224,7 +224,7 @@ def _found(folder: Path, shard: Shard) -> Entry | None:
     return {**shard.entry(sha256), "stop": stop} if stop >= shard.stop else None
 
 
-def _manifest(folder: Path) -> dict[str, Entry]:
+def _manifest(folder: Path) -> dict[str, ShardEntry]:
     path = folder / MANIFEST
     if not path.exists():
         return {}
@@ -245,7 +245,7 @@ def _manifest(folder: Path) -> dict[str, Entry]:
         ) from None
 
 
-def _write_manifest(folder: Path, entries: dict[str, Entry]) -> None:
+def _write_manifest(folder: Path, entries: dict[str, ShardEntry]) -> None:
     """Replace the manifest; a killed program leaves the old one or the new one."""
     text = json.dumps({"version": 1, "shards": dict(sorted(entries.items()))}, indent=1) + "\n"
     with replacing(folder / MANIFEST) as temporary:
@@ -264,14 +264,14 @@ def _spread(text: str) -> tuple[float, float] | None:
     return None if text == "voronoi" else _range(float)(text)
 
 
-def _materials(names: str) -> list[Material]:
+def _materials(names: str) -> list[SingleCrystal]:
     from xtalfuse.datasets.constants.elastic import elastic_constants
 
     found = []
     for name in names.split(","):
         record = elastic_constants(name)
         rows = tuple(tuple(float(value) for value in row) for row in record.stiffness)
-        found.append(Material(name, record.laue, rows, record.citation))
+        found.append(SingleCrystal(name, record.laue, rows, record.citation))
     return found
 
 

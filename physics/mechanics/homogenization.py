@@ -107,7 +107,7 @@ def homogenize(
     _check(labels, stiffness, scheme)
     mean = torch.eye(6) if loads is None else torch.as_tensor(loads)
     space = _CompatibleStrains(labels, stiffness.detach(), step, scheme)
-    problem = _Problem(space, labels, mean.to(stiffness).T, tolerance, max_iterations)
+    problem = _Balance(space, labels, mean.to(stiffness).T, tolerance, max_iterations)
     effective, mean_stress, numbers, iterations, residual = _Solve.apply(stiffness, problem)
     strain = stress = None
     if fields:
@@ -145,7 +145,7 @@ def _fractions(labels: Tensor, stiffness: Tensor) -> Tensor:
     return counts.to(stiffness.dtype) / labels.numel()
 
 
-class _Problem:
+class _Balance:
     """What is to be solved: strains of mean `mean` (6, loads) in equilibrium."""
 
     def __init__(
@@ -215,7 +215,7 @@ class _Solve(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, stiffness: Tensor, problem: _Problem) -> tuple:
+    def forward(ctx: Any, stiffness: Tensor, problem: _Balance) -> tuple:
         moduli = _spread(stiffness, problem.labels)
         numbers, rest, iterations, residual = _conjugate_gradients(problem, moduli)
         voxels, mean = problem.labels.numel(), problem.mean
@@ -356,7 +356,7 @@ def frequency_directions(shape: tuple[int, ...], step: Any, scheme: Scheme, halv
     return torch.nn.functional.normalize(direction, dim=0)
 
 
-def _conjugate_gradients(problem: _Problem, moduli: Fields) -> tuple[Tensor, Tensor, int, float]:
+def _conjugate_gradients(problem: _Balance, moduli: Fields) -> tuple[Tensor, Tensor, int, float]:
     """Numbers of the strain fluctuation, the imbalance left, steps taken, largest left."""
     residual = problem.imbalance(moduli, None).neg_()
     numbers, search = torch.zeros_like(residual), residual.clone()

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from xtalfuse.datasets.sets.mechanics_sample import Material
+from xtalfuse.datasets.sets.mechanics_sample import SingleCrystal
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainStrain
 from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data
 from xtalfuse.physics.estimate import NORMAL_QUANTILE
@@ -33,7 +33,7 @@ MARGIN = 4  # voxels cut from each side of a periodic volume to make an open one
 
 
 def open_example(
-    material: Material, index: int, *, grid: int = 32, grains: int = 200, seed: int = 0
+    material: SingleCrystal, index: int, *, grid: int = 32, grains: int = 200, seed: int = 0
 ) -> Data:
     """A volume cut from a larger one: its outer grains are cut, what lies beyond is not known.
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import scatter
 
-from xtalfuse.datasets.sets.mechanics_sample import Material, MechanicsSample
+from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, SingleCrystal
 from xtalfuse.datasets.sets.mechanics_set import MechanicsSet
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainNetworkConfig
 from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data
@@ -81,13 +81,13 @@ def _single(data: Data) -> Data:
     return data.apply(lambda each: each.float() if each.is_floating_point() else each)
 
 
-def crystal_of(sample: MechanicsSample) -> Material:
+def crystal_of(sample: MechanicsSample) -> SingleCrystal:
     """The single crystal of a sample of one phase."""
     rows = tuple(tuple(row) for row in sample.crystal_stiffness.tolist())
-    return Material(sample.material, str(sample.graph.phases[0].laue), rows)
+    return SingleCrystal(sample.material, str(sample.graph.phases[0].laue), rows)
 
 
-def _opened(crystals: dict[str, Material], each: int, seed: int) -> list[Data]:
+def _opened(crystals: dict[str, SingleCrystal], each: int, seed: int) -> list[Data]:
     """Open volumes of the crystals in turn."""
     order = [crystals[name] for name in sorted(crystals)]
     return [open_example(order[k % len(order)], k, seed=seed) for k in range(each * len(order))]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from xtalfuse.datasets.sets import mechanics_set
-from xtalfuse.datasets.sets.mechanics_sample import Material, Variety, draw_spec, simulate
+from xtalfuse.datasets.sets.mechanics_sample import SingleCrystal, Variety, draw_spec, simulate
 from xtalfuse.datasets.sets.mechanics_set import MANIFEST, MechanicsSet, generate
 from xtalfuse.datasets.sets.store import StoreError
 from xtalfuse.physics.mechanics.elasticity import mandel_from_voigt, reuss, rotate_stiffness, voigt
@@ -22,12 +22,12 @@ from xtalfuse.physics.mechanics.elasticity import mandel_from_voigt, reuss, rota
 SMALL = Variety(grid=8, grains=(6, 12), cv=(0.2, 0.4), aspect=(0.7, 1.5), texture="any", seed=4)
 
 
-def material(name: str, laue: str, c11, c12, c13, c33, c44, c66) -> Material:
+def material(name: str, laue: str, c11, c12, c13, c33, c44, c66) -> SingleCrystal:
     rows = np.zeros((6, 6))
     rows[:3, :3] = [[c11, c12, c13], [c12, c11, c13], [c13, c13, c33]]
     rows[3:, 3:] = np.diag([c44, c44, c66])
     stiffness = mandel_from_voigt(rows)
-    return Material(name, laue, tuple(tuple(float(c) for c in row) for row in stiffness))
+    return SingleCrystal(name, laue, tuple(tuple(float(c) for c in row) for row in stiffness))
 
 
 # GPa; Simmons & Wang (1971), Single Crystal Elastic Constants, rounded

@@ -11,7 +11,7 @@ import torch
 from torch_geometric.data import Batch
 
 from xtalfuse.datasets.constants.elastic import elastic_constants
-from xtalfuse.datasets.sets.mechanics_sample import Material, Variety
+from xtalfuse.datasets.sets.mechanics_sample import SingleCrystal, Variety
 from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainNetworkConfig
 from xtalfuse.encoders.networks.weights import load_weights
@@ -20,10 +20,10 @@ from xtalfuse.tasks.mechanics.grains import NETWORK, predict_stress
 from xtalfuse.tasks.mechanics.train_grains import example, main, stress_loss
 
 
-def material(name: str) -> Material:
+def material(name: str) -> SingleCrystal:
     record = elastic_constants(name)
     rows = tuple(tuple(float(value) for value in row) for row in record.stiffness)
-    return Material(name, record.laue, rows)
+    return SingleCrystal(name, record.laue, rows)
 
 
 @pytest.fixture(scope="module")

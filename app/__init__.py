@@ -16,20 +16,26 @@ from xtalfuse.physics.registry import RENDERERS
 
 if TYPE_CHECKING:
     from xtalfuse.datasets.library.build import Library
+    from xtalfuse.encoders import ENCODERS
     from xtalfuse.loaders import load, load_specimen
     from xtalfuse.loaders.record import Measurement, Record, UnreadableFileError
+    from xtalfuse.loaders.registry import READERS
     from xtalfuse.report.phases import write_report
     from xtalfuse.report.structure import write_microstructure
     from xtalfuse.tasks import TASKS
     from xtalfuse.tasks.identify.answer import Answer
     from xtalfuse.tasks.identify.pipeline import identify
     from xtalfuse.tasks.structure.analyse import analyse
+    from xtalfuse.tasks.structure.properties import PROPERTIES
     from xtalfuse.tasks.structure.result import Microstructure
     from xtalfuse.terminal import progress_bar
 
     __version__: str
 
 __all__ = [
+    "ENCODERS",
+    "PROPERTIES",
+    "READERS",
     "TASKS",
     "Answer",
     "Library",
@@ -50,6 +56,9 @@ __all__ = [
 # Public name -> module that holds it. Each is imported when it is first asked for, so that
 # `import xtalfuse` and `xtalfuse --help` do not wait for torch, HyperSpy or matplotlib.
 _HOMES = {
+    "ENCODERS": "xtalfuse.encoders",
+    "PROPERTIES": "xtalfuse.tasks.structure.properties",
+    "READERS": "xtalfuse.loaders.registry",
     "TASKS": "xtalfuse.tasks",
     "Answer": "xtalfuse.tasks.identify.answer",
     "Library": "xtalfuse.datasets.library.build",

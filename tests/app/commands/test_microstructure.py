@@ -52,6 +52,13 @@ def test_a_map_becomes_a_report(ang, tmp_path):
     assert (tmp_path / "out" / "map.ang" / "report.html").is_file()
 
 
+def test_quiet_prints_where_the_report_is_and_nothing_else(ang, tmp_path):
+    out = tmp_path / "out"
+    result = run.invoke(cli.app, ["microstructure", str(ang), "--quiet", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{out / 'map.ang' / 'report.html'}\n"
+
+
 def test_json_is_one_document(ang, tmp_path):
     options = ["--json", "--phases", "nickel", "--out", str(tmp_path / "out")]
     result = run.invoke(cli.app, ["microstructure", str(ang), *options])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,11 @@ def _html_of_microstructure(result: Microstructure) -> str:
 
 
 def _page(
-    headline: str, head: Row, rows: list[Row], cautions: tuple[str, ...], picture: Picture | None
+    headline: str,
+    head: Row,
+    rows: Sequence[Row],
+    cautions: tuple[str, ...],
+    picture: Picture | None,
 ) -> str:
     return render_page(
         "notebook.html.j2",

@@ -11,7 +11,6 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from xtalfuse.fusion.evidence import ElementReport
-from xtalfuse.loaders.record import FileReport
 from xtalfuse.tasks.base import Beside, Result
 
 if TYPE_CHECKING:
@@ -175,15 +174,15 @@ class Answer(Result):
         """
         import pandas as pd
 
-        if table == "unexplained":
-            kind, rows = UnexplainedPeak, [vars(peak) for peak in self.unknown.unexplained_peaks]
-        elif table == "files":
-            kind, rows = FileReport, [vars(file) for file in self.files]
-        elif table == "phases":
+        if table == "phases":
             return pd.DataFrame([_row(phase) for phase in self.phases])
-        else:
-            raise ValueError(f"no table {table!r}; there are phases, unexplained and files")
-        return pd.DataFrame(rows, columns=[field.name for field in fields(kind)])
+        if table == "unexplained":
+            names = [peak_field.name for peak_field in fields(UnexplainedPeak)]
+            peaks = self.unknown.unexplained_peaks
+            return pd.DataFrame([vars(peak) for peak in peaks], columns=names)
+        if table == "files":
+            return pd.DataFrame([vars(file) for file in self.files])
+        raise ValueError(f"no table {table!r}; there are phases, unexplained and files")
 
 
 def _row(phase: PhaseAnswer) -> dict[str, Any]:

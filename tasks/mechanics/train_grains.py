@@ -6,10 +6,10 @@ Runs on any device, alone or under ``torchrun``; goes on from its checkpoint whe
 The weights that come with the package say in ``encoders/weights/grains.json`` how they were
 trained, on these sets:
 
-    python -m xtalfuse.datasets.sets.mechanics_set --out sets/varied --metals Cu,Ti,Li,Ni,Mg \\
+    python -m xtalfuse.datasets.sets mechanics --out sets/varied --metals Cu,Ti,Li,Ni,Mg \\
         --count 48 --grains 20:150 --cv 0.15:0.6 --aspect 0.4:2.5 --texture any --seed 11
-    python -m xtalfuse.datasets.sets.mechanics_set --out sets/random100 --metals Cu,Ti --count 48
-    python -m xtalfuse.datasets.sets.mechanics_set --out sets/random20 --count 48 --grains 20 \\
+    python -m xtalfuse.datasets.sets mechanics --out sets/random100 --metals Cu,Ti --count 48
+    python -m xtalfuse.datasets.sets mechanics --out sets/random20 --count 48 --grains 20 \\
         --seed 1 --metals Cu,Ti,Al,Ni,Ag,Au,Fe,Nb,Mg,Zr,Co,Pd,W,Mo,Cd
 
 Zinc and lead are in none of them, so that they can show what the network does not know.

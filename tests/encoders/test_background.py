@@ -24,9 +24,9 @@ def test_a_peak_goes_and_a_slope_stays(ends):
     level = flattened(SLOPE + PEAK, root=True)
     floor = restored(clipped(level, range(30, 0, -1), ends), root=True)
     assert np.all(floor <= SLOPE + PEAK + 1e-9)
-    inside = slice(60, 340)
-    # a straight line is a little hollow on the scale of clipping
-    assert floor[inside] == pytest.approx(SLOPE[inside], rel=0.03)
+    inside = slice(100, 300)  # where the ends have no influence, one distance after another
+    # the line is hollow on the scale of clipping, and bridged over the peak
+    assert floor[inside] == pytest.approx(SLOPE[inside], rel=0.05)
 
 
 def test_distances_shorter_than_the_peak_leave_it():

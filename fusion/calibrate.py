@@ -47,7 +47,7 @@ def logistic_from(content: dict) -> Logistic:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ConfidenceModel:
     """Probability that a phase is present, and that the library lacks one."""
 
     phase: Logistic
@@ -55,7 +55,7 @@ class Calibration:
 
 
 @lru_cache(maxsize=4)
-def load_calibration(path: Path) -> Calibration:
+def load_calibration(path: Path) -> ConfidenceModel:
     """Calibration from a JSON file.
 
     Raises
@@ -65,14 +65,14 @@ def load_calibration(path: Path) -> Calibration:
     """
     content = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return Calibration(logistic_from(content["phase"]), logistic_from(content["unknown"]))
+        return ConfidenceModel(logistic_from(content["phase"]), logistic_from(content["unknown"]))
     except KeyError as error:
         raise ValueError(
             f"{path}: no model {error}; make it with benchmarks/calibrate.py"
         ) from None
 
 
-def default_calibration() -> Calibration:
+def default_calibration() -> ConfidenceModel:
     """The calibration that ships with the package."""
     return load_calibration(SHIPPED)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NotRequired
 
 import numpy as np
@@ -11,10 +11,14 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from xtalfuse.fusion.evidence import ElementReport
+from xtalfuse.physics.crystal.cell import Crystal
 from xtalfuse.tasks.base import Beside, Result
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from pymatgen.core import Structure
+
+CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,38 @@ class PhaseAnswer:
     cell_su: Cell
     confidence: float  # calibrated probability that this class is present
     evidence: EvidenceReport
+    crystal: Beside[Crystal | None] = None  # of the library entry, with its atoms
+
+    def structure(self) -> Structure:
+        """The phase as a pymatgen structure: atoms of the reference in the measured cell.
+
+        A cell parameter that the data cannot show, or that symmetry fixes, is that of the
+        reference. `structure.properties` says which: ``cell_measured`` and ``cell_of_reference``
+        list the parameters, ``entry`` names the reference.
+
+        Raises
+        ------
+        ValueError
+            If the phase was made without the crystal of its reference, as from JSON.
+        """
+        if self.crystal is None:
+            raise ValueError(
+                f"{self.name}: no atoms are known of it; ask the answer of identify itself, a "
+                "result.json holds none"
+            )
+        from xtalfuse.datasets.library.pymatgen import structure_of
+
+        measured = [getattr(self.cell, name) for name in CELL_NAMES]
+        pairs = zip(measured, self.crystal.cell, strict=True)
+        cell = tuple(own if seen is None else seen for seen, own in pairs)
+        structure = structure_of(replace(self.crystal, cell=cell))
+        seen = [name for name in CELL_NAMES if getattr(self.cell, name) is not None]
+        structure.properties.update(
+            entry=self.entry,
+            cell_measured=seen,
+            cell_of_reference=[name for name in CELL_NAMES if name not in seen],
+        )
+        return structure
 
     def __repr__(self) -> str:
         share, su = self.weight_fraction, self.weight_fraction_su
@@ -186,7 +222,7 @@ class Answer(Result):
 
 
 def _row(phase: PhaseAnswer) -> dict[str, Any]:
-    """A phase without its evidence, its cell in columns."""
+    """A phase without its evidence and atoms, its cell in columns."""
     row = {name: value for name, value in vars(phase).items() if name not in _IN_COLUMNS}
     for field_of_cell in fields(Cell):
         row[field_of_cell.name] = getattr(phase.cell, field_of_cell.name)
@@ -194,4 +230,4 @@ def _row(phase: PhaseAnswer) -> dict[str, Any]:
     return row
 
 
-_IN_COLUMNS = ("cell", "cell_su", "evidence")
+_IN_COLUMNS = ("cell", "cell_su", "evidence", "crystal")

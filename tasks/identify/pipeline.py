@@ -18,10 +18,10 @@ from xtalfuse.tasks.identify.panels import likely_elements, panels_of
 from xtalfuse.tasks.identify.powder.answer import conclude_from_pattern, search_pattern
 from xtalfuse.tasks.identify.powder.phase import PatternAnswer
 from xtalfuse.tasks.identify.rings.answer import conclude_from_rings, read_rings
+from xtalfuse.tasks.identify.rings.settings import DEFAULT as RING_DEFAULT
 from xtalfuse.tasks.identify.spectra import read_spectra
 from xtalfuse.tasks.identify.stages import Conclusion, RingsSaid, SpectraSaid
 
-RINGS_DIFFER = 15.0  # log-likelihood by which other references fit the rings better
 # In measurements of the microstructure no phase is looked for.
 _STRUCTURE = {Modality.EBSD: "an orientation map", Modality.CT: "a volume"}
 
@@ -131,7 +131,7 @@ def _contradictions(
         if len(ring.profile.sharp) < 3 or not tied or ids & set(tied):
             continue
         here = max((likelihoods.get(entry, -np.inf) for entry in ids), default=-np.inf)
-        if here < max(likelihoods.values()) - RINGS_DIFFER:
+        if here < max(likelihoods.values()) - RING_DEFAULT.rings_differ:
             said.append(
                 f"conflict: {ring.name}: its rings are not those of the phases of the pattern"
             )

@@ -172,6 +172,7 @@ def _phase_answer(
         formula=entry.formula,
         space_group_number=entry.crystal.space_group_number,
         entry=entry.id,
+        crystal=entry.crystal,
         equivalents=library.equivalents(phase.entry),
         weight_fraction=round(float(numbers.fractions[index]), 6),
         weight_fraction_su=round(su, 6),

@@ -9,7 +9,7 @@ import numpy as np
 
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import ObservedPeaks, PatternSignal, encode_pattern, find_peaks_of
-from xtalfuse.fusion.calibrate import Calibration, default_calibration
+from xtalfuse.fusion.calibrate import ConfidenceModel, default_calibration
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.crystal.powder import NoReflectionError, PhaseModel, phase_model
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
@@ -84,7 +84,7 @@ def analyse_pattern(
     library: Library,
     entries: Sequence[int] | np.ndarray | None = None,
     *,
-    calibration: Calibration | None = None,
+    calibration: ConfidenceModel | None = None,
     settings: SearchSettings = DEFAULT,
 ) -> PatternAnswer:
     """Find the phases of a powder pattern among library entries.
@@ -126,7 +126,7 @@ def _conclude(
     result: SearchResult,
     found: list[FoundPhase],
     signal: PatternSignal,
-    calibration: Calibration,
+    calibration: ConfidenceModel,
     threshold: float,
 ) -> PatternAnswer:
     """The answer with the phases that are more probable than a threshold."""

@@ -11,19 +11,17 @@ from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, ring_profile
 from xtalfuse.fusion.evidence import ElementBelief
 from xtalfuse.loaders.record import Modality, Record
-from xtalfuse.tasks.identify.answer import Cell, PhaseAnswer, Unknown
+from xtalfuse.tasks.identify.answer import CELL_NAMES, Cell, PhaseAnswer, Unknown
 from xtalfuse.tasks.identify.rings.match import (
     CandidateEvidence,
     RingEvidence,
     library_candidates,
     ring_evidence,
 )
+from xtalfuse.tasks.identify.rings.settings import DEFAULT, RingSettings
 from xtalfuse.tasks.identify.stages import Conclusion, RingReading, RingsSaid
 
-CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 NO_CELL = Cell(None, None, None, None, None, None)
-LIBRARY_HOLDS_IT = 0.95  # rings alone never make it more certain than this
-EVIDENCE_NEEDED = 3.0  # natural log; chance agreement of a few ratios
 
 
 def read_rings(record: Record, library: Library, belief: ElementBelief) -> RingsSaid:
@@ -66,9 +64,19 @@ def conclude_from_rings(rings: RingsSaid, library: Library) -> Conclusion:
 
 
 def ring_answer(
-    profile: RingProfile, evidence: RingEvidence, library: Library
+    profile: RingProfile,
+    evidence: RingEvidence,
+    library: Library,
+    settings: RingSettings = DEFAULT,
 ) -> tuple[PhaseAnswer | None, float]:
     """The class of candidates that rings cannot tell apart, as one phase with equivalents.
+
+    Parameters
+    ----------
+    profile : of the rings
+    evidence : of the library against it
+    library : that the candidates are of
+    settings : numbers that decide
 
     Returns
     -------
@@ -76,8 +84,8 @@ def ring_answer(
     belongs : probability that the specimen is one of the class
     """
     gain = max(evidence.log_likelihoods.values(), default=0.0)
-    belongs = 1.0 / (1.0 + np.exp(-np.clip(gain - EVIDENCE_NEEDED, -30.0, 30.0)))
-    belongs = min(float(belongs), LIBRARY_HOLDS_IT)
+    belongs = 1.0 / (1.0 + np.exp(-np.clip(gain - settings.evidence_needed, -30.0, 30.0)))
+    belongs = min(float(belongs), settings.library_holds_it)
     if not evidence.tied:
         return None, 0.0
     best = evidence.of(evidence.tied[0])
@@ -88,6 +96,7 @@ def ring_answer(
         formula=entry.formula,
         space_group_number=entry.crystal.space_group_number,
         entry=entry.id,
+        crystal=entry.crystal,
         equivalents=tuple(evidence.tied[1:]),
         weight_fraction=None,
         weight_fraction_su=None,

@@ -11,18 +11,8 @@ from xtalfuse.physics.crystal.cell import Crystal, laue_rotations
 from xtalfuse.physics.crystal.diffraction import Reflections
 from xtalfuse.physics.crystal.diffraction import reflections as compute_reflections
 from xtalfuse.physics.crystal.electron import ring_intensities
+from xtalfuse.tasks.identify.rings.settings import DEFAULT, RingSettings
 
-CELL_SU = 0.004  # relative: strain, temperature and composition move one ring against another
-SEEN_AT_MOST = 0.85  # probability that even the strongest expected ring is seen (texture)
-CLUTTER = 0.3  # expected rings of anything else, per unit of log |g|
-D_OF_STRONGEST = (0.9, 12.0)  # angstrom, where the strongest ring may lie when uncalibrated
-LOG_SCALE_RANGE = float(np.log(D_OF_STRONGEST[1] / D_OF_STRONGEST[0]))
-P_RANDOM = 0.6  # prior probability that the grains are not textured
-MOST_REFLECTIONS = 600  # families of a candidate that are tried when the scale is unknown
-PAIRED_GROUPS = 60  # expected rings that a strong ring is taken for when looking for the scale
-SMALLEST_D = 0.35  # angstrom; form factors and patience end there
-BEYOND = 0.3  # probability given to a ring where no reflections were computed
-MATCH_SIGMA = 4.0
 ZONES = np.array(
     [
         [0, 0, 1], [1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0], [1, 0, 1], [1, 0, -1],
@@ -44,10 +34,11 @@ class Rings:
     missing_weight: float  # 1: a missing ring counts; 0: it says nothing (spots)
     scale: float | None
     scale_relative_su: float | None
-    doubt: float = BEYOND
+    doubt: float  # probability given to a ring where no reflections were computed
+    settings: RingSettings = DEFAULT
 
     @classmethod
-    def of(cls, profile: RingProfile) -> Rings:
+    def of(cls, profile: RingProfile, settings: RingSettings = DEFAULT) -> Rings:
         """The part of a profile that candidates are compared with."""
         sharp = profile.sharp
         radius = np.array([ring.radius_px for ring in sharp])
@@ -66,6 +57,8 @@ class Rings:
             missing_weight=weights[profile.pattern],
             scale=profile.scale,
             scale_relative_su=profile.scale_relative_su,
+            doubt=settings.beyond,
+            settings=settings,
         )
 
     @property
@@ -76,7 +69,7 @@ class Rings:
     @property
     def error(self) -> np.ndarray:
         """(n,) standard deviation of log radius about the candidate's ring."""
-        return np.hypot(self.relative_su, CELL_SU)
+        return np.hypot(self.relative_su, self.settings.cell_su)
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ class Groups:
 
 
 @dataclass(frozen=True)
-class Hypothesis:
+class RingHypothesis:
     """One candidate at its best scale and texture."""
 
     log_likelihood: float
@@ -120,7 +113,7 @@ class Hypothesis:
 
 def null_likelihood(rings: Rings) -> float:
     """Log-likelihood when every ring belongs to something else."""
-    return float(len(rings.radius) * np.log(CLUTTER))
+    return float(len(rings.radius) * np.log(rings.settings.clutter))
 
 
 def group_reflections(
@@ -142,7 +135,7 @@ def group_reflections(
 
 def best_hypothesis(
     rings: Rings, cell: tuple[float, ...], known: Reflections, crystal: Crystal
-) -> Hypothesis | None:
+) -> RingHypothesis | None:
     """Best scale and texture of one candidate; None if it has no reflection in reach.
 
     Rings beyond the last of the `known` reflections are first given the benefit of the doubt;
@@ -152,20 +145,21 @@ def best_hypothesis(
     if best is None or not best.beyond:
         return best
     outermost = best.scale * float(rings.radius[-1]) * 1.02
-    further = compute_reflections(crystal, d_min=max(1.0 / outermost, SMALLEST_D))
+    further = compute_reflections(crystal, d_min=max(1.0 / outermost, rings.settings.smallest_d))
     return _best_of(replace(rings, doubt=0.0), cell, further, crystal)
 
 
 def _best_of(
     rings: Rings, cell: tuple[float, ...], reflections: Reflections, crystal: Crystal
-) -> Hypothesis | None:
+) -> RingHypothesis | None:
+    settings = rings.settings
     g = 1.0 / reflections.d_spacings(cell)
     intensity = ring_intensities(reflections, cell)
     if rings.scale is not None and rings.scale_relative_su is not None:
         reach = rings.visible[1] * rings.scale * (1.0 + 5.0 * rings.scale_relative_su)
         near = g < reach
     else:
-        near = np.argsort(np.argsort(g)) < MOST_REFLECTIONS
+        near = np.argsort(np.argsort(g)) < settings.most_reflections
     g, intensity, hkl = g[near], intensity[near], reflections.hkl[near].astype(int)
     if not len(g):
         return None
@@ -175,7 +169,7 @@ def _best_of(
     zones = [k for k in np.sort(first) if (in_zone[:, k] > 0).sum() >= 2]
     best = _at_best_scale(rings, group_reflections(hkl, g, intensity, rings.resolution))
     if best is not None:
-        best = replace(best, log_likelihood=best.log_likelihood + float(np.log(P_RANDOM)))
+        best = replace(best, log_likelihood=best.log_likelihood + float(np.log(settings.p_random)))
     for k in zones:
         kept = in_zone[:, k] > 0
         strength = intensity[kept] * in_zone[kept, k] * g[kept]
@@ -184,14 +178,14 @@ def _best_of(
         )
         if found is None:
             continue
-        odds = float(np.log((1.0 - P_RANDOM) / len(zones)))
+        odds = float(np.log((1.0 - settings.p_random) / len(zones)))
         if best is None or found.log_likelihood + odds > best.log_likelihood:
             u, v, w = (int(i) for i in ZONES[k])
             best = replace(
                 found,
                 log_likelihood=found.log_likelihood + odds,
                 zone=(u, v, w),
-                texture_log_odds=odds - float(np.log(P_RANDOM)),
+                texture_log_odds=odds - float(np.log(settings.p_random)),
             )
     if best is None or best.zone is None:
         return best
@@ -207,12 +201,12 @@ def _in_zone(hkl: np.ndarray, space_group: str, zone: np.ndarray) -> np.ndarray:
     return images[np.arange(len(hkl)), rank.argmax(axis=1)]
 
 
-def _at_best_scale(rings: Rings, groups: Groups) -> Hypothesis | None:
+def _at_best_scale(rings: Rings, groups: Groups) -> RingHypothesis | None:
     """Try every pairing of a strong ring with an expected ring as the scale; keep the best."""
     log_r = np.log(rings.radius)
     strong_rings = np.argsort(-rings.intensity)[:3]
     unknown = rings.scale is None
-    keep = groups.log_g[:PAIRED_GROUPS] if unknown else groups.log_g
+    keep = groups.log_g[: rings.settings.paired_groups] if unknown else groups.log_g
     scales = (keep[:, None] - log_r[strong_rings][None, :]).ravel()
     if rings.scale is not None and rings.scale_relative_su is not None:
         known = np.log(rings.scale)
@@ -220,7 +214,7 @@ def _at_best_scale(rings: Rings, groups: Groups) -> Hypothesis | None:
         scales = np.append(scales, known)
     else:
         strongest = log_r[strong_rings[0]]
-        low, high = (-np.log(d) - strongest for d in reversed(D_OF_STRONGEST))
+        low, high = (-np.log(d) - strongest for d in reversed(rings.settings.d_of_strongest))
         scales = scales[(scales > low) & (scales < high)]
     if not len(scales):
         return None
@@ -233,7 +227,7 @@ def _at_best_scale(rings: Rings, groups: Groups) -> Hypothesis | None:
     view = _in_view(rings, groups, scales[k : k + 1])[0]
     matched = assigned[k][assigned[k] >= 0]
     strongest_intensity = groups.intensity[matched].max() if len(matched) else 1.0
-    return Hypothesis(
+    return RingHypothesis(
         float(likelihood[k]),
         float(scales[k]),
         float(width[k]),
@@ -241,7 +235,10 @@ def _at_best_scale(rings: Rings, groups: Groups) -> Hypothesis | None:
         np.flatnonzero(view),
         float(strongest_intensity),
         groups,
-        bool(log_r.max() + scales[k] > groups.log_g[-1] + MATCH_SIGMA * CELL_SU),
+        bool(
+            log_r.max() + scales[k]
+            > groups.log_g[-1] + rings.settings.match_sigma * rings.settings.cell_su
+        ),
     )
 
 
@@ -268,6 +265,8 @@ def _likelihood(
     rings: Rings, groups: Groups, scales: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log evidence (s,), assignment (s, rings) and posterior width of log scale (s,)."""
+    settings = rings.settings
+    clutter = np.log(settings.clutter)
     place = np.log(rings.radius)[None, :] + scales[:, None]  # [s, rings]
     right = np.clip(np.searchsorted(groups.log_g, place), 1, max(1, len(groups.log_g) - 1))
     right = np.minimum(right, len(groups.log_g) - 1)
@@ -276,21 +275,21 @@ def _likelihood(
     nearest = np.where(nearer, right, left)
     error = np.sqrt(rings.error**2 + groups.spread[nearest] ** 2)
     off = (place - groups.log_g[nearest]) / error
-    close = np.abs(off) < MATCH_SIGMA
+    close = np.abs(off) < settings.match_sigma
     matched_intensity = np.where(close, groups.intensity[nearest], 0.0)
     strongest = np.maximum(matched_intensity.max(1), 1e-300)  # [s]
     half = float(np.clip(2.0 * rings.floor, 0.05, 0.4))
     relative = groups.intensity[None, :] / strongest[:, None]  # [s, groups]
-    seen = SEEN_AT_MOST * relative / (relative + half)
+    seen = settings.seen_at_most * relative / (relative + half)
     gain = np.log(np.take_along_axis(seen, nearest, 1) + 1e-12)
     gain += -0.5 * off**2 - np.log(np.sqrt(2.0 * np.pi) * error)
-    use = close & (gain > np.log(CLUTTER))
+    use = close & (gain > clutter)
     absent = rings.missing_weight * np.log1p(-seen) * _in_view(rings, groups, scales)
     cost = absent.sum(1) - (np.take_along_axis(absent, nearest, 1) * use).sum(1)
-    beyond = ~use & (place > groups.log_g[-1] + MATCH_SIGMA * CELL_SU)
+    beyond = ~use & (place > groups.log_g[-1] + settings.match_sigma * settings.cell_su)
     beyond &= 2 * beyond.sum(1, keepdims=True) <= len(rings.radius)
     doubt = np.log(rings.doubt + 1e-12) - np.log(np.sqrt(2.0 * np.pi) * rings.error)
-    other = np.where(beyond, np.maximum(doubt, np.log(CLUTTER)), np.log(CLUTTER))
+    other = np.where(beyond, np.maximum(doubt, clutter), clutter)
     total = np.where(use, gain, other).sum(1) + cost
     information = np.where(use, 1.0 / error**2, 0.0).sum(1)
     if rings.scale is not None and rings.scale_relative_su is not None:
@@ -298,7 +297,7 @@ def _likelihood(
         total -= 0.5 * ((scales - np.log(rings.scale)) / prior) ** 2 + np.log(prior)
         information = information + 1.0 / prior**2
     else:
-        total += 0.5 * np.log(2.0 * np.pi) - np.log(LOG_SCALE_RANGE)
-        information = np.maximum(information, 1.0 / LOG_SCALE_RANGE**2)
+        total += 0.5 * np.log(2.0 * np.pi) - np.log(settings.log_scale_range)
+        information = np.maximum(information, 1.0 / settings.log_scale_range**2)
     width = 1.0 / np.sqrt(information)
     return total + np.log(width), np.where(use, nearest, -1), width

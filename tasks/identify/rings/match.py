@@ -14,19 +14,15 @@ from xtalfuse.encoders.rings.profile import RingProfile
 from xtalfuse.physics.crystal.cell import Crystal
 from xtalfuse.physics.crystal.diffraction import Reflections
 from xtalfuse.tasks.identify.rings.candidates import (
-    Hypothesis,
+    RingHypothesis,
     Rings,
     best_hypothesis,
     null_likelihood,
 )
 from xtalfuse.tasks.identify.rings.lattice import forbidden_match, lattice_families, observability
+from xtalfuse.tasks.identify.rings.settings import DEFAULT, RingSettings
 
 logger = logging.getLogger(__name__)
-
-TIE = 3.0  # difference of log-likelihood (odds of 20) under which candidates are not told apart
-LEAST_GAIN = 6.0  # over "these rings belong to nothing in the library"
-LEAST_EXPLAINED = 0.8  # share of the ring intensity that an explanation must account for
-STRONG = 0.25  # of the strongest expected ring: worth a remark when it is missing
 
 
 class Candidate(NamedTuple):
@@ -124,6 +120,7 @@ class RingEvidence:
 def ring_evidence(
     profile: RingProfile,
     candidates: Iterable[Candidate | tuple[str, tuple[float, ...], Reflections, Crystal]],
+    settings: RingSettings = DEFAULT,
 ) -> RingEvidence:
     """Likelihood of each candidate given the rings.
 
@@ -136,6 +133,7 @@ def ring_evidence(
     ----------
     profile : from `encoders.rings.ring_profile`
     candidates : (id, cell, reflections, crystal) of each
+    settings : numbers that decide
 
     Raises
     ------
@@ -145,7 +143,7 @@ def ring_evidence(
     given = [Candidate(*candidate) for candidate in candidates]
     if not given:
         raise ValueError("no candidates: give at least one library entry")
-    rings = Rings.of(profile)
+    rings = Rings.of(profile, settings)
     if not rings.informative:
         return _uninformative(given, rings)
     null = null_likelihood(rings)
@@ -155,7 +153,7 @@ def ring_evidence(
             rings, candidate.cell, candidate.reflections, candidate.crystal
         )
         if hypothesis is None:
-            found.append(_nothing(candidate.id, null - TIE, rings))
+            found.append(_nothing(candidate.id, null - settings.tie, rings))
         else:
             found.append(_evidence(candidate, hypothesis, rings))
     found.sort(key=lambda one: -one.log_likelihood)
@@ -164,17 +162,17 @@ def ring_evidence(
         one.id
         for one in found
         if one.log_likelihood - one.texture_log_odds
-        > max(best.log_likelihood - TIE, null + LEAST_GAIN)
-        and one.explained >= LEAST_EXPLAINED * best.explained
+        > max(best.log_likelihood - settings.tie, null + settings.least_gain)
+        and one.explained >= settings.least_explained * best.explained
     )
-    if best.explained < LEAST_EXPLAINED:
+    if best.explained < settings.least_explained:
         tied = ()
     families = lattice_families(rings.radius, rings.relative_su)
     statement = _statement(found, tied, rings.scale is not None, families)
     return RingEvidence(tuple(found), tied, null, rings.scale is not None, families, statement)
 
 
-def _evidence(candidate: Candidate, best: Hypothesis, rings: Rings) -> CandidateEvidence:
+def _evidence(candidate: Candidate, best: RingHypothesis, rings: Rings) -> CandidateEvidence:
     groups = best.groups
     matches, unexplained = [], []
     for k, group in enumerate(best.assigned):
@@ -193,7 +191,7 @@ def _evidence(candidate: Candidate, best: Hypothesis, rings: Rings) -> Candidate
             float(groups.intensity[k] / best.strongest),
         )
         for k in best.in_view
-        if k not in used and groups.intensity[k] > STRONG * best.strongest
+        if k not in used and groups.intensity[k] > rings.settings.strong * best.strongest
     )
     doubled = tuple(
         radius

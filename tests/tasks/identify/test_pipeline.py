@@ -123,6 +123,17 @@ def test_a_powder_pattern_alone(alone, references):
     assert 0.0 < alone.fit["r_wp"] < 0.2
 
 
+def test_a_phase_is_a_pymatgen_structure_with_its_measured_cell(alone):
+    phase = next(p for p in alone.phases if p.entry == "corundum")
+    structure = phase.structure()
+    assert structure.composition.reduced_formula == "Al2O3"
+    assert structure.lattice.a == pytest.approx(phase.cell.a, rel=1e-9)
+    assert structure.lattice.c == pytest.approx(phase.cell.c, rel=1e-9)
+    assert structure.properties["cell_of_reference"] == []
+    with pytest.raises(ValueError, match=r"result\.json holds none"):
+        from_json(alone.to_dict()).phases[0].structure()
+
+
 def test_curves_show_what_the_fit_is_made_of(alone):
     curves = alone.curves
     assert set(curves.contributions) == set(TRUE) == set(curves.ticks_deg)
@@ -244,6 +255,9 @@ def test_rings_without_a_camera_constant_give_no_cell(gold, references):
     (phase,) = answer.phases
     assert phase.weight_fraction is None
     assert phase.cell == Cell(None, None, None, None, None, None)
+    structure = phase.structure()  # nothing was measured: the cell of the reference
+    assert structure.lattice.a == pytest.approx(phase.crystal.cell[0])
+    assert structure.properties["cell_measured"] == []
     # face-centred cubic metals differ only by their scale
     class_ = {phase.entry, *phase.equivalents}
     assert {"gold", "silver", "copper"} <= class_
@@ -284,8 +298,9 @@ def test_a_specimen_that_the_library_lacks_is_unknown(powder, references):
     answer = identify(record(powder({"quartz": 1.0})), library, refine=False)
     assert answer.unknown.probability > 0.5
     peaks = answer.unknown.unexplained_peaks
-    if not answer.phases:  # quartz 101 is the strongest line: 3.343 angstrom
-        assert peaks[0].d_angstrom == pytest.approx(3.343, rel=0.002)
+    assert answer.phases == ()
+    # quartz 101 is the strongest line: 3.343 angstrom
+    assert peaks[0].d_angstrom == pytest.approx(3.343, rel=0.002)
     assert all(0.0 < p.relative_intensity <= 1.2 for p in peaks)
 
 

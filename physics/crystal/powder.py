@@ -6,7 +6,7 @@ derivative to each of its parameters and to the shared instrument parameters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csc_array
@@ -19,6 +19,12 @@ from xtalfuse.physics.crystal.diffraction import (
     quadratic_form,
     reciprocal_metric,
 )
+from xtalfuse.physics.crystal.powder_state import (
+    MIN_WIDTH_DEG,
+    SHARED,
+    InstrumentState,
+    PhaseState,
+)
 from xtalfuse.physics.crystal.profile import (
     Shape,
     Stamps,
@@ -29,94 +35,23 @@ from xtalfuse.physics.crystal.profile import (
 )
 from xtalfuse.physics.units import Radiation
 
-SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b", "spill")
-MIN_WIDTH_DEG = 1e-3
+__all__ = [
+    "SHARED",
+    "InstrumentState",
+    "NoReflectionError",
+    "PhaseColumns",
+    "PhaseModel",
+    "PhaseState",
+    "beam_on_specimen",
+    "phase_model",
+    "strain_basis",
+]
+
 BEAM_EDGE = 6
-ISOTROPIC_LIMIT = 0.02  # a cell that differs more is another compound
-DEVIATORIC_LIMIT = 0.010
 
 
 class NoReflectionError(ValueError):
     """A crystal has no reflection in the range of a pattern: nothing of it could be seen."""
-
-
-@dataclass(frozen=True)
-class InstrumentState:
-    """Parameters that every phase of a pattern shares.
-
-    Parameters
-    ----------
-    zero : zero shift of 2-theta, deg
-    displacement : coefficient of cos(theta) in 2-theta, deg (specimen displacement)
-    gauss_tan, gauss : Gaussian FWHM = ``gauss + gauss_tan * tan(theta)``, deg
-    asymmetry : coefficient of the skewness that goes as cot(theta) (axial divergence)
-    skew : coefficient of the skewness that goes as cos(theta) (uneven or transparent specimen)
-    extra_b : displacement parameter B added to every atom, angstrom^2
-    spill : sin(theta) below which the beam is longer than the specimen, so that part of it
-        misses: intensity falls as ``sin(theta) / spill`` (Fischer, 1996, Powder Diffr. 11, 17)
-    stretch : every d appears longer by this fraction (angle axis or wavelength off); not refined
-    """
-
-    zero: float = 0.0
-    displacement: float = 0.0
-    gauss_tan: float = 0.02
-    gauss: float = 0.06
-    asymmetry: float = 0.0
-    skew: float = 0.0
-    extra_b: float = 0.0
-    spill: float = 0.05
-    stretch: float = 0.0
-
-    def moved(self, step: np.ndarray) -> InstrumentState:
-        """State after adding a (8,) step in the order of `SHARED`."""
-        values = np.array([getattr(self, name) for name in SHARED]) + step
-        values[2] = max(values[2], 0.0)
-        values[3] = max(values[3], MIN_WIDTH_DEG)
-        values[4] = np.clip(values[4], -0.3, 0.3)
-        values[5] = np.clip(values[5], -0.8, 0.8)
-        values[6] = np.clip(values[6], -1.0, 3.0)
-        values[7] = np.clip(values[7], 0.01, 0.6)
-        changed = {name: float(v) for name, v in zip(SHARED, values, strict=True)}
-        return replace(self, **changed)
-
-
-@dataclass(frozen=True)
-class PhaseState:
-    """Parameters of one phase.
-
-    Parameters
-    ----------
-    strain : (p,) symmetry-allowed strain of the cell; the first component is isotropic
-    size : Lorentzian FWHM that goes as 1/cos(theta), deg (small crystallites)
-    microstrain : Lorentzian FWHM that goes as tan(theta), deg
-    texture : March-Dollase r; 1 is random
-    axis : preferred plane normal, None for a random powder
-    adjust : (n,) observed over calculated intensity of each reflection where graininess makes
-        them differ; None for a good powder average
-    """
-
-    strain: np.ndarray
-    size: float = 0.05
-    microstrain: float = 0.05
-    texture: float = 1.0
-    axis: tuple[int, int, int] | None = None
-    adjust: np.ndarray | None = None
-
-    def moved(self, step: np.ndarray) -> PhaseState:
-        """State after adding a step in the order strain, size, microstrain[, texture]."""
-        p = len(self.strain)
-        limit = np.full(p, DEVIATORIC_LIMIT)
-        limit[0] = ISOTROPIC_LIMIT * np.sqrt(3.0)
-        texture = self.texture
-        if self.axis is not None:
-            texture = float(np.clip(self.texture + step[p + 2], 0.2, 3.0))
-        return replace(
-            self,
-            strain=np.clip(self.strain + step[:p], -limit, limit),
-            size=float(np.clip(self.size + step[p], MIN_WIDTH_DEG, 3.0)),
-            microstrain=float(np.clip(self.microstrain + step[p + 1], MIN_WIDTH_DEG, 3.0)),
-            texture=texture,
-        )
 
 
 @dataclass(frozen=True)
@@ -219,15 +154,15 @@ class PhaseModel:
     def columns(
         self, grid_deg: np.ndarray, state: PhaseState, instrument: InstrumentState
     ) -> PhaseColumns:
-        """Unit-scale profile and derivatives of this phase on a grid of 2-theta."""
+        """Unit-scale profile and derivatives of this phase.
+
+        Parameters
+        ----------
+        grid_deg : (n,) 2-theta, deg
+        state, instrument : where to draw
+        """
         drawn = self._draw(grid_deg, state, instrument)
-        theta, area, factor, shape, stamps = (
-            drawn.theta,
-            drawn.area,
-            drawn.factor,
-            drawn.shape,
-            drawn.stamps,
-        )
+        theta, area, shape, stamps = drawn.theta, drawn.area, drawn.shape, drawn.stamps
         lines = len(self.radiation.weights)
         tangent, secant, cosine = np.tan(theta), 1.0 / np.cos(theta), np.cos(theta)
         inverse_d = self.inverse_d(state)
@@ -251,22 +186,18 @@ class PhaseModel:
         # what each reflection's broadenings do: two of the instrument, two of the phase
         gauss = np.column_stack([area * tangent, area])
         lorentz = np.column_stack([area * secant, area * tangent])
-        width_columns = draw(
-            stamps.by_fwhm,
-            np.hstack(
-                [gauss * shape.fwhm_by_gauss[:, None], lorentz * shape.fwhm_by_lorentz[:, None]]
-            ),
-        ) + draw(
-            stamps.by_eta,
-            np.hstack(
-                [gauss * shape.eta_by_gauss[:, None], lorentz * shape.eta_by_lorentz[:, None]]
-            ),
-        )
+
+        def widths(by_gauss: np.ndarray, by_lorentz: np.ndarray) -> np.ndarray:
+            return np.hstack([gauss * by_gauss[:, None], lorentz * by_lorentz[:, None]])
+
+        by_fwhm = widths(shape.fwhm_by_gauss, shape.fwhm_by_lorentz)
+        by_eta = widths(shape.eta_by_gauss, shape.eta_by_lorentz)
+        width_columns = draw(stamps.by_fwhm, by_fwhm) + draw(stamps.by_eta, by_eta)
         gauss_columns, lorentz_columns = width_columns[:, :2], width_columns[:, 2:]
         sine = 0.5 * self.radiation.mean_angstrom * np.tile(inverse_d, lines)
         amounts = [area, -2.0 * s2_lines * area, beam_on_specimen(sine, instrument.spill)[1] * area]
         if state.axis is not None:
-            amounts.append(factor * np.tile(drawn.by_texture, lines))
+            amounts.append(drawn.factor * np.tile(drawn.by_texture, lines))
         value_columns = draw(stamps.value, np.column_stack(amounts))
         skew_columns = draw(stamps.by_skewness, np.column_stack([area / tangent, area * cosine]))
         p = self.n_strain
@@ -288,7 +219,15 @@ class PhaseModel:
         group: np.ndarray,
         n_groups: int,
     ) -> np.ndarray:
-        """(n, n_groups) unit-scale profiles of groups of reflections; group -1 is left out."""
+        """(n, n_groups) unit-scale profiles of groups of reflections.
+
+        Parameters
+        ----------
+        grid_deg : (n,) 2-theta, deg
+        state, instrument : where to draw
+        group : (r,) group of each reflection; -1 leaves it out
+        n_groups : number of groups
+        """
         drawn = self._draw(grid_deg, state, instrument)
         lines = np.tile(group, len(self.radiation.weights))
         chosen = np.flatnonzero(lines >= 0)
@@ -321,7 +260,14 @@ class PhaseModel:
         return _Drawn(theta, factor, factor * np.tile(strength, lines), by_texture, shape, stamps)
 
     def texture_factor(self, state: PhaseState, axis: tuple[int, int, int], r: float) -> np.ndarray:
-        """(n,) March-Dollase factor of each reflection for an axis and r."""
+        """(n,) March-Dollase factor of each reflection.
+
+        Parameters
+        ----------
+        state : whose cell is used
+        axis : preferred plane normal, hkl
+        r : 1 is random; below 1 the plane lies in the surface
+        """
         return self._march(state, axis, r)[0]
 
     def _march(
@@ -396,7 +342,11 @@ def phase_model(
 
     Parameters
     ----------
+    crystal : the structure
+    reflections : of it, to the smallest d that the range may reach
+    radiation : of the pattern
     two_theta_range : first and last angle, deg; a 3 % margin in d is kept for cells that move
+    monochromator : cos^2 of twice its Bragg angle; 1 without one
     smallest : reflections weaker than this fraction of the strongest one are left out
 
     Raises

@@ -30,6 +30,7 @@ SECTIONS = {
     "grain_stress": "stress of each grain: network, ridge, shuffled neighbours",
     "stiffness": "stiffness of unseen metals: network against Hill",
     "porous": "stiffness of nanoporous gold",
+    "fast_foam": "the foam surrogate on foams unlike those it was fitted to",
 }
 
 

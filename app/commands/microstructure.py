@@ -70,6 +70,14 @@ TwinsOption = Annotated[
         rich_help_panel=OF_MAPS,
     ),
 ]
+FastOption = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help="Foams in milliseconds by the surrogate: longitudinal moduli only, to some 20 %.",
+        rich_help_panel="Volumes",
+    ),
+]
 JobsOption = Annotated[
     int, typer.Option(min=1, help="Worked on at once; a large volume takes gigabytes.")
 ]
@@ -80,7 +88,7 @@ class Settings:
     """How every map and volume of one run is treated."""
 
     phases: tuple[str, ...] | dict[str, str]
-    map_options: dict[str, Any]
+    options: dict[str, Any]
     voxel_size_um: float | tuple[float, float, float] | None
     section_step_um: float | None
 
@@ -130,6 +138,7 @@ def microstructure(
     twins: TwinsOption = False,
     voxel_size: VoxelSizeOption = None,
     section_step: SectionStepOption = None,
+    fast: FastOption = False,
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -166,6 +175,7 @@ def microstructure(
                 "minimum_points": minimum_points,
                 "smooth": smooth,
                 "twins": twins,
+                "fast": fast,
             },
             parse_voxel_size(voxel_size),
             section_step,
@@ -267,7 +277,7 @@ def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome
             section_step_um=settings.section_step_um,
         )
         tell(1, 3, "grains and properties")
-        found = analyse(measurement, settings.phases, **settings.map_options)
+        found = analyse(measurement, settings.phases, **settings.options)
         tell(2, 3, "report")
         write_microstructure(found, folder)
     except (UnreadableFileError, ValueError) as error:

@@ -20,6 +20,7 @@ def analyse(
     smooth: int = 0,
     twins: bool = False,
     periodic: bool = False,
+    fast: bool = False,
 ) -> Microstructure:
     """Grains and properties of an orientation map or a volume.
 
@@ -30,7 +31,7 @@ def analyse(
         the darkest), or by the name of a phase; ``"pore"`` is empty space
     threshold_deg, minimum_points, smooth, twins : of a map, as for
         :func:`xtalfuse.encoders.grains.map.segment`
-    periodic : of a volume, whether opposite faces meet
+    periodic, fast : of a volume, as for :func:`xtalfuse.tasks.structure.volume.analyse_volume`
 
     Raises
     ------
@@ -48,7 +49,7 @@ def analyse(
             twins=twins,
         )
     if measurement.modality is Modality.CT:
-        return analyse_volume(measurement, phases, periodic=periodic)
+        return analyse_volume(measurement, phases, periodic=periodic, fast=fast)
     raise ValueError(
         f"{measurement.provenance.path}: a {measurement.modality} record shows no grains; give "
         "an orientation map (EBSD) or a volume (CT)"

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from xtalfuse.encoders.volume.segment import VolumeSegmentation, segment_volume
 from xtalfuse.loaders.record import Measurement
+from xtalfuse.tasks.structure.fast_foam import fast_moduli
 from xtalfuse.tasks.structure.materials import PORE, distinct, materials_of
 from xtalfuse.tasks.structure.properties.base import Structure
 from xtalfuse.tasks.structure.result import Microstructure
@@ -19,6 +20,7 @@ def analyse_volume(
     phases: Sequence[str] | Mapping[str, str] = (),
     *,
     periodic: bool = False,
+    fast: bool = False,
 ) -> Microstructure:
     """Phases, bodies and properties of a CT volume.
 
@@ -29,6 +31,8 @@ def analyse_volume(
         are; or by name of a phase (``"phase 1"``); ``"pore"`` is empty space. If nothing is
         given, the histogram tells how many there are and the darkest of several is empty
     periodic : whether opposite faces meet
+    fast : whether the surrogate for porous metals tells the longitudinal moduli, in place of the
+        FFT and all moduli; where it does not hold, the FFT is used
 
     Raises
     ------
@@ -50,10 +54,16 @@ def analyse_volume(
     segmentation = replace(segmentation, phases=tuple(found.phase for found in materials))
     graph = segmentation.graph()
     segmented = time.perf_counter()
-    stiffness, missing = volume_stiffness(segmentation, materials)
+    found = fast_moduli(segmentation, materials) if fast else ""
+    if isinstance(found, str):
+        stiffness, missing = volume_stiffness(segmentation, materials)
+        structure = Structure(segmentation, graph, materials, stiffness)
+        missing = [*([f"--fast: the FFT was used: {found}"] if found else []), *missing]
+    else:
+        structure, missing = Structure(segmentation, graph, materials, moduli=found), []
     return Microstructure.of(
         measurement,
-        Structure(segmentation, graph, materials, stiffness),
+        structure,
         warnings=(*missing, *_cautions(segmentation)),
         times=(started, segmented),
     )

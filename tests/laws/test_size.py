@@ -28,7 +28,6 @@ KNOWN: tuple[str, ...] = (
     "benchmarks",
     "datasets/library/build.py: build",
     "encoders/grains/map.py: segment",
-    "encoders/spectrum/elements.py",
     "encoders/spectrum/elements.py: _from_eels",
     "loaders/xrd/scan.py: stated_radiation",
     "physics/crystal/powder.py",

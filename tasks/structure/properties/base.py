@@ -33,6 +33,7 @@ class Structure:
     stiffness : (6, 6) effective stiffness, Mandel, GPa, with samples; None where not known
     stress : (n,) stress along x of each grain under tension along x, relative to its mean; None
         where not known
+    moduli : longitudinal moduli that were told without a stiffness
     """
 
     source: Segmentation | VolumeSegmentation
@@ -40,6 +41,7 @@ class Structure:
     materials: tuple[Material, ...]
     stiffness: Estimate | None = None
     stress: Estimate | None = None
+    moduli: tuple[Estimate, ...] = ()
 
     @property
     def kind(self) -> Kind:

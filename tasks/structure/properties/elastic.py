@@ -13,7 +13,7 @@ from xtalfuse.physics.mechanics.elasticity import (
     voigt_from_mandel,
     youngs_modulus,
 )
-from xtalfuse.tasks.structure.properties.base import ALL, MAPS, PropertyRule, Structure
+from xtalfuse.tasks.structure.properties.base import ALL, MAPS, VOLUMES, PropertyRule, Structure
 
 # isotropic moduli and their units
 MODULI = {
@@ -59,6 +59,21 @@ def _stress_spread(structure: Structure) -> list[Estimate]:
     ]  # fmt: skip
 
 
+def _longitudinal(structure: Structure) -> list[Estimate]:
+    """Stress over strain along an axis, without strain across."""
+    stiffness = structure.stiffness
+    if stiffness is None:
+        return list(structure.moduli)
+    return [
+        stiffness.derived("longitudinal_modulus", partial(_diagonal, i), "GPa", axis)
+        for i, axis in enumerate(AXES)
+    ]
+
+
+def _diagonal(place: int, stiffness: np.ndarray) -> float:
+    return float(stiffness[place, place])
+
+
 RULES = (
     PropertyRule(
         "elastic",
@@ -73,6 +88,12 @@ RULES = (
         ALL,
         _elastic,
         frozenset(("stiffness",)),
+    ),
+    PropertyRule(
+        "longitudinal_modulus",
+        {"longitudinal_modulus": "Longitudinal modulus"},
+        VOLUMES,
+        _longitudinal,
     ),
     PropertyRule(
         "grain_stress_spread",

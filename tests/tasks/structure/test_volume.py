@@ -171,3 +171,25 @@ def test_a_coarser_volume_is_as_stiff_within_its_uncertainty(monkeypatch):
     assert abs(coarse.value - fine.value) < 2.0 * coarse.uncertainty
     assert coarse.uncertainty > 0.1 * coarse.value
     assert any("coarser volume" in text for text in found.warnings)
+
+
+def test_a_foam_is_told_fast_within_its_uncertainty():
+    from xtalfuse.datasets.simulate.ct import foam
+
+    solid = foam(3, 1, (32, 32, 32), 0.4, 11.0).astype(float)
+    slow = analyse(volume(solid), ("pore", "aluminium"))
+    fast = analyse(volume(solid), ("pore", "aluminium"), fast=True)
+    assert fast.stiffness is None
+    for axis in "xyz":
+        known = slow.property_named(f"longitudinal_modulus_{axis}").value
+        told = fast.property_named(f"longitudinal_modulus_{axis}")
+        # two and a half standard uncertainties: 99 of 100
+        assert abs(told.value - known) < 2.5 * told.uncertainty
+        assert told.uncertainty > 0.15 * told.value
+        assert "surrogate" in told.method
+
+
+def test_where_the_surrogate_does_not_hold_the_fft_is_used(holes):
+    found = analyse(holes, ("pore", "aluminium"), fast=True)
+    assert found.stiffness is not None
+    assert any("--fast: the FFT was used: 78% is solid" in text for text in found.warnings)

@@ -9,8 +9,10 @@ relative to the FFT.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -54,11 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--foams", type=int, default=4, help="of each kind")
     parser.add_argument("--only", default="", help="kinds whose name holds this")
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     count = arguments.foams
     torch.set_num_threads(1)
     surrogate = load_porous_surrogate()
     print(f"{count} foams of {EDGE}^3 of each kind; difference to the FFT: mean, root mean square")
+    figures: dict[str, dict[str, float]] = {}
     for name, volume, untextured in cases():
         if arguments.only not in name:
             continue
@@ -83,11 +87,21 @@ def main() -> None:
             spent += (middle - start, time.process_time() - middle)
             differences.append(told * scale / known - 1.0)
         off = np.array(differences)
+        found = {
+            "share_of_metal": float(np.mean(share)),
+            "mean_difference": float(off.mean()),
+            "rms_difference": float(np.sqrt(np.mean(off**2))),
+            "fft_s": spent[0] / count,
+            "surrogate_s": spent[1] / count,
+        }
+        figures[name] = found
         print(
-            f"{name:40s} metal {np.mean(share):.2f}  {off.mean():+7.1%} "
-            f"{np.sqrt(np.mean(off**2)):7.1%}  FFT {spent[0] / count:6.2f} s, "
-            f"surrogate {1e3 * spent[1] / count:6.1f} ms"
+            f"{name:40s} metal {found['share_of_metal']:.2f}  {found['mean_difference']:+7.1%} "
+            f"{found['rms_difference']:7.1%}  FFT {found['fft_s']:6.2f} s, "
+            f"surrogate {1e3 * found['surrogate_s']:6.1f} ms"
         )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

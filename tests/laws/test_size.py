@@ -30,8 +30,6 @@ KNOWN: tuple[str, ...] = (
     "encoders/grains/map.py: segment",
     "encoders/spectrum/elements.py: _from_eels",
     "loaders/xrd/scan.py: stated_radiation",
-    "physics/crystal/powder.py",
-    "physics/crystal/powder.py: columns",
     "tasks/identify/powder/refine.py: refine",
     "tests/loaders/ct/test_read.py",
     "tests/loaders/tem/test_read.py",

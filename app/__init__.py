@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xtalfuse.loaders import load, load_specimen
     from xtalfuse.loaders.record import Measurement, Record, UnreadableFileError
     from xtalfuse.loaders.registry import READERS
+    from xtalfuse.loaders.signal import from_hyperspy
     from xtalfuse.report.phases import write_report
     from xtalfuse.report.structure import write_microstructure
     from xtalfuse.tasks import TASKS
@@ -45,6 +46,7 @@ __all__ = [
     "UnreadableFileError",
     "__version__",
     "analyse",
+    "from_hyperspy",
     "identify",
     "load",
     "load_specimen",
@@ -67,6 +69,7 @@ _HOMES = {
     "Record": "xtalfuse.loaders.record",
     "UnreadableFileError": "xtalfuse.loaders.record",
     "analyse": "xtalfuse.tasks.structure.analyse",
+    "from_hyperspy": "xtalfuse.loaders.signal",
     "identify": "xtalfuse.tasks.identify.pipeline",
     "load": "xtalfuse.loaders",
     "load_specimen": "xtalfuse.loaders",

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.real import real_folder
 from xtalfuse.datasets.simulate.ct import ScanSpec, as_measurement, balls, foam, scan
 from xtalfuse.encoders.volume.segment import VolumeSegmentation, segment_volume
 from xtalfuse.loaders import UnreadableFileError, load
@@ -298,9 +299,7 @@ def main() -> None:
     parser.add_argument(
         "--real",
         type=Path,
-        default=os.environ.get(
-            "XTALFUSE_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"
-        ),
+        default=real_folder(),
         help="folder of real instrument files",
     )
     parser.add_argument("--large", choices=LARGE, help=argparse.SUPPRESS)

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.real import real_folder
 from benchmarks.synthetic_spectra import COMPOUNDS, elements_in_range, parse, simulate
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.encoders.spectrum.elements import element_evidence, summed_spectrum
 from xtalfuse.fusion.conflict import conflict
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.physics.spectroscopy import edges
 
 OFFSETS = (-10.0, -5.0, 0.0, 5.0, 10.0)
@@ -73,7 +73,6 @@ def as_measurement(energy: np.ndarray, intensity: np.ndarray, name: str) -> Meas
         intensity,
         (Axis("energy", "eV", energy),),
         "counts",
-        Calibration.KNOWN,
         Provenance(name, "", "simulated"),
     )
 
@@ -177,9 +176,7 @@ def run_synthetic(number: int, seed: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Run and print; exit quietly where there are no measured files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "real"
-    default = Path(os.environ.get("XTALFUSE_REAL", beside))
-    parser.add_argument("--real", type=Path, default=default, help="folder of measured files")
+    parser.add_argument("--real", type=Path, default=real_folder(), help="folder of measured files")
     parser.add_argument("--synthetic", type=int, default=0, help="number of simulated spectra")
     parser.add_argument("--seed", type=int, default=1000, help="of the simulated spectra")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores here too")

@@ -22,6 +22,7 @@ from statistics import median
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.mixtures import Judge, benchmark_library, specimens
+from benchmarks.real import real_folder
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.tasks.identify.powder.cautions import absorption_per_cm
 from xtalfuse.tasks.identify.powder.phase import analyse_pattern
@@ -56,9 +57,7 @@ def constants(real: Path, library: Library) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "real"
-    default = Path(os.environ.get("XTALFUSE_REAL", beside))
-    parser.add_argument("--real", type=Path, default=default, help="folder of real files")
+    parser.add_argument("--real", type=Path, default=real_folder(), help="folder of real files")
     real = parser.parse_args().real
     found = constants(real, Library.load(benchmark_library(real)))
     names = sorted({name for row in found.values() for name in row})

@@ -26,7 +26,6 @@ from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders import load
 from xtalfuse.loaders.record import (
     Axis,
-    Calibration,
     Measurement,
     Modality,
     Provenance,
@@ -50,7 +49,6 @@ def spectrum_of(formula: str, seed: int) -> Measurement:
         made.intensity,
         (Axis("energy", "eV", made.energy),),
         "counts",
-        Calibration.KNOWN,
         Provenance(f"simulated {formula}", "", "simulated"),
     )
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import random
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.real import real_folder
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
 from xtalfuse.loaders.registry import companions
 from xtalfuse.loaders.safe.guard import guarded
@@ -312,8 +312,7 @@ def show(rows: list[Row]) -> None:
 def main() -> None:
     """Measure the sections asked for and print, or also write, what came of each file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    default = os.environ.get("XTALFUSE_REAL", str(ROOT.parent / "shared" / "real"))
-    parser.add_argument("--real", type=Path, default=Path(default), help="folder of real files")
+    parser.add_argument("--real", type=Path, default=real_folder(), help="folder of real files")
     parser.add_argument("--section", choices=sorted(SECTIONS), action="append", default=None)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
     chosen = parser.parse_args()

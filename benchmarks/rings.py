@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
+from benchmarks.real import real_folder
 from xtalfuse.datasets.library.build import builtin
 from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, calibrated, ring_profile
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.physics.crystal.electron import electron_strengths, ring_intensities
 from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
 from xtalfuse.tasks.identify.rings.match import Candidate, library_candidates, ring_evidence
@@ -47,7 +47,7 @@ def measurement(image: np.ndarray) -> Measurement:
         for axis, n in zip("yx", image.shape, strict=True)
     )
     provenance = Provenance("simulated", "", "simulation")
-    return Measurement(Modality.DIFFRACTION, image, axes, "counts", Calibration.UNKNOWN, provenance)
+    return Measurement(Modality.DIFFRACTION, image, axes, "counts", provenance)
 
 
 def expected(candidate: Candidate) -> tuple[np.ndarray, np.ndarray]:
@@ -171,9 +171,7 @@ def main() -> None:
     parser.add_argument(
         "--real",
         type=Path,
-        default=Path(
-            os.environ.get("XTALFUSE_REAL", Path(__file__).resolve().parents[2] / "shared" / "real")
-        ),
+        default=real_folder(),
         help="folder of real instrument files (default: $XTALFUSE_REAL)",
     )
     parser.add_argument(

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from benchmarks.real import real_folder
 from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
 from xtalfuse.datasets.simulate.polycrystal import PolycrystalSpec
 from xtalfuse.encoders.grains.map import segment
@@ -35,9 +36,7 @@ from xtalfuse.physics.grains.crystal_map import CrystalMap, GridKind, MapPhase
 from xtalfuse.physics.grains.graph import GrainGraph, from_labels
 from xtalfuse.physics.orientation.quaternion import random
 
-REAL = Path(
-    os.environ.get("XTALFUSE_REAL", Path(__file__).resolve().parents[2] / "shared" / "real")
-)
+REAL = real_folder()
 DEFDAP_SECONDS = 35.0  # of the same nickel map, measured elsewhere
 SEED = 900  # no map of this series was looked at while the method was made
 LEAST = 10  # points of a grain that counts

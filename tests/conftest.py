@@ -13,7 +13,7 @@ import pytest
 
 from xtalfuse.loaders.record import (
     Axis,
-    Calibration,
+    Beam,
     FileReport,
     Measurement,
     Modality,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def real() -> Path:
     """Folder of real instrument files; tests that need it skip where it is absent."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "real"
-    folder = Path(os.environ.get("XTALFUSE_REAL", beside))
+    folder = Path(os.environ.get("XTALFUSE_REAL") or beside)  # empty is unset, not "."
     if not folder.is_dir():
         pytest.skip(f"no real instrument files in {folder}; set XTALFUSE_REAL to their folder")
     return folder
@@ -136,9 +136,8 @@ def _powder(
         values,
         (Axis("two_theta", "deg", grid),),
         "counts",
-        Calibration.KNOWN,
         Provenance(name, "00" * 32, "simulation"),
-        radiation=source,
+        beam=Beam("x-ray", source),
     )
 
 

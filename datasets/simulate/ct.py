@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 
 _SCAN, _BALLS, _FOAM = 11, 12, 13  # purposes of random numbers
 
@@ -195,7 +195,6 @@ def as_measurement(
         Axis(axis, unit, np.arange(n) * (step_um or 1.0))
         for axis, n in zip("zyx", values.shape, strict=True)
     )
-    calibration = Calibration.UNKNOWN if step_um is None else Calibration.KNOWN
     sha256 = hashlib.sha256(values.tobytes()).hexdigest()
     source = Provenance(name, sha256, "simulation")
-    return Measurement(Modality.CT, values, axes, "arbitrary", calibration, source)
+    return Measurement(Modality.CT, values, axes, "arbitrary", source, sampled="bulk")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.physics.spectroscopy import (
     detector_fwhm_ev,
     edge_profile,
@@ -71,4 +71,4 @@ def as_spectrum(
     counts = np.random.default_rng(seed).poisson(mean).astype(float)
     provenance = Provenance(name, "00" * 32, "simulation")
     axes = (Axis("energy", "eV", energy_ev),)
-    return Measurement(modality, counts, axes, "counts", Calibration.KNOWN, provenance)
+    return Measurement(modality, counts, axes, "counts", provenance)

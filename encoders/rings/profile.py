@@ -254,7 +254,7 @@ def _scale(measurement: Measurement) -> tuple[float | None, float | None]:
         if factor is None or measurement.calibration is Calibration.UNKNOWN:
             return None, None
         steps.append(abs(float(np.mean(np.diff(axis.values)))) * factor)
-    stated = measurement.provenance.metadata.get("scale_relative_su")
+    stated = measurement.instrument.scale_relative_su
     relative = float(stated) if stated is not None else CALIBRATION_SU
     if measurement.calibration is Calibration.ASSUMED:
         relative = max(relative, 0.05)

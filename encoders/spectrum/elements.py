@@ -289,17 +289,10 @@ def _detection_limit(search: EdgeSearch, best: Any, symbol: str) -> float | None
 
 
 def _beam_energy_ev(measurement: Measurement, energy: np.ndarray, intensity: np.ndarray) -> float:
-    """Beam energy from metadata; else from the axis, which rarely ends below the beam."""
-    stack: list[Any] = [measurement.provenance.metadata]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            for key, value in item.items():
-                named = str(key).lower().replace(" ", "_")
-                is_energy = named in ("beam_energy", "beam_energy_kev")
-                if is_energy and isinstance(value, (int, float)) and 1.0 <= value <= 1500.0:
-                    return 1000.0 * float(value)
-                stack.append(value)
+    """Beam energy of the file; else from the axis, which rarely ends below the beam."""
+    stated = None if measurement.beam is None else measurement.beam.energy_kev
+    if stated is not None and 1.0 <= stated <= 1500.0:
+        return 1000.0 * stated
     return 200_000.0 if energy[-1] > 12_000.0 else float(energy[-1])
 
 

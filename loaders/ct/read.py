@@ -66,7 +66,7 @@ def measured(
     -------
     Measurement of modality CT: values (z, y, x) of the number type of the file, with axes
     ``z``, ``y``, ``x`` in um, or in px where the voxel size is not known; ``value_unit`` is
-    ``"label"`` or ``"arbitrary"``.
+    ``"label"`` or ``"arbitrary"``. It stands for the bulk: X-rays go through all of it.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def measured(
         calibration = Calibration.ASSUMED if source.assumed else Calibration.KNOWN
     unit = "px" if step is None else "um"
     axes = tuple(
-        Axis(name, unit, np.arange(n) * s)
+        Axis(name, unit, np.arange(n) * s, calibration)
         for name, n, s in zip("zyx", source.shape, step or (1.0, 1.0, 1.0), strict=True)
     )
     measurement = Measurement(
@@ -103,8 +103,8 @@ def measured(
         np.empty(0) if found.values is None else found.values,
         axes,
         "label" if found.label else "arbitrary",
-        calibration,
         Provenance(str(path), sha256, source.reader, source.metadata, tuple(warnings)),
+        sampled="bulk",
     )
     return Spooled(measurement) if found.values is None else measurement
 

@@ -14,6 +14,7 @@ from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap, MapPhase
+from xtalfuse.physics.orientation.arrays import from_euler, multiply
 
 _FULL_TURN = 2.0 * np.pi
 _ROUNDED = 0.02  # rad: printed angles may exceed a full turn by this much
@@ -107,23 +108,6 @@ def _is_row(line: str, width: int) -> bool:
         return False
 
 
-def from_bunge(euler: np.ndarray) -> np.ndarray:
-    """(..., 4) unit quaternions, specimen -> crystal, of Bunge's angles (..., 3) in rad.
-
-    References
-    ----------
-    Rowenhorst, D. et al. (2015). Modelling Simul. Mater. Sci. Eng. 23, 083501, appendix A.1.
-    """
-    half = 0.5 * np.asarray(euler, dtype=float)
-    together, apart = half[..., 0] + half[..., 2], half[..., 0] - half[..., 2]
-    c, s = np.cos(half[..., 1]), np.sin(half[..., 1])
-    q = np.stack(
-        [c * np.cos(together), -s * np.cos(apart), -s * np.sin(apart), -c * np.sin(together)],
-        axis=-1,
-    )
-    return np.where(q[..., :1] < 0, -q, q)
-
-
 def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
     """(the map, warnings) of what a file holds.
 
@@ -140,7 +124,7 @@ def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
     phase, phases, notes = _phases(raw)
     orientation = np.zeros((count, 4))
     orientation[:, 0] = 1.0
-    orientation[raw.indexed] = from_bunge(raw.euler[raw.indexed])
+    orientation[raw.indexed] = from_euler(raw.euler[raw.indexed])
     if raw.frame is CrystalFrame.OXFORD:
         orientation = _in_own_frame(orientation, phase, phases)
     places = [np.tile(part, raw.sections) for part in (placed.row, placed.column)]
@@ -234,13 +218,5 @@ def _in_own_frame(
         turn = ebsd_symmetry.from_oxford_frame(described.cell)
         if turn[0] < 1.0 - 1e-12:
             own = phase == number
-            turned[own] = _product(turn, orientation[own])
+            turned[own] = multiply(turn, orientation[own])
     return turned
-
-
-def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(n, 4) Hamilton products of one quaternion with many."""
-    w, v = left[0], left[1:]
-    scalar = w * right[:, 0] - right[:, 1:] @ v
-    vector = w * right[:, 1:] + right[:, :1] * v + np.cross(v, right[:, 1:])
-    return np.concatenate([scalar[:, None], vector], axis=1)

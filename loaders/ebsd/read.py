@@ -58,6 +58,9 @@ def map_reader(
 def measured(path: Path, raw: RawMap) -> Measurement:
     """The orientation map of a file: its `crystal_map` has the points, checked.
 
+    The calibration of the lengths of the map stands at the axis of its points. It stands for the
+    surface: the electrons that make the patterns leave its uppermost tens of nanometres.
+
     Raises
     ------
     UnreadableFileError
@@ -74,13 +77,13 @@ def measured(path: Path, raw: RawMap) -> Measurement:
         modality=Modality.EBSD,
         values=found.orientation,
         axes=(
-            Axis("point", "", np.arange(len(found.orientation), dtype=float)),
+            Axis("point", "", np.arange(len(found.orientation), dtype=float), raw.calibration),
             Axis("component", "", np.arange(4, dtype=float)),
         ),
         value_unit="unit quaternion",
-        calibration=raw.calibration,
         provenance=Provenance(str(path), sha256_of(path), raw.reader, metadata, warnings),
         crystal_map=found,
+        sampled="surface",
     )
 
 

@@ -124,12 +124,16 @@ def stacked(
         "sections": len(listed),
         "section_step": "given by hand" if section_step_um else "assumed",
     }
+    calibration = _calibration(first.calibration, section_step_um)
+    points = np.arange(len(whole.phase), dtype=float)
     return Measurement(
         modality=Modality.EBSD,
         values=whole.orientation,
-        axes=(Axis("point", "", np.arange(len(whole.phase), dtype=float)), first.axes[1]),
+        axes=(
+            Axis("point", "", points, calibration),
+            first.axes[1],
+        ),
         value_unit=first.value_unit,
-        calibration=_calibration(first.calibration, section_step_um),
         provenance=Provenance(
             str(folder),
             sha256_of_all(path for _, path in listed),
@@ -138,6 +142,7 @@ def stacked(
             warnings,
         ),
         crystal_map=whole,
+        sampled="bulk",  # the sections go through the specimen
     )
 
 

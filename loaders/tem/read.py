@@ -18,19 +18,23 @@ import numpy as np
 from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions, no_files
 from xtalfuse.loaders.record import (
     Axis,
+    Beam,
     Calibration,
+    Instrument,
     Measurement,
     Modality,
     Provenance,
     UnreadableFileError,
+    calibrated,
 )
 from xtalfuse.loaders.safe.checks import check_array
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, sha256_of
 from xtalfuse.loaders.tem import recognise
-from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture, with_camera_length
+from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture
 from xtalfuse.loaders.tem.signals import (
     RawAxis,
     RawSignal,
+    number,
     standard_unit,
     tidy,
 )
@@ -109,9 +113,8 @@ def measured(
         ) from None
     except Exception as error:  # a damaged file makes readers raise anything
         raise _worded(path, error) from error
-    if options.camera_length_mm is not None:
-        found = [with_camera_length(raw, options.camera_length_mm) for raw in found]
-    return _most_informative(found, Provenance(str(path), sha256, reader), path.name)
+    provenance = Provenance(str(path), sha256, reader)
+    return most_informative(found, provenance, path.name, options.camera_length_mm)
 
 
 def _worded(path: Path, error: Exception) -> UnreadableFileError:
@@ -127,12 +130,31 @@ def _worded(path: Path, error: Exception) -> UnreadableFileError:
     return damaged(path.name, error)
 
 
-def _most_informative(signals: list[RawSignal], provenance: Provenance, name: str) -> Measurement:
+def most_informative(
+    signals: list[RawSignal],
+    provenance: Provenance,
+    name: str,
+    camera_length_mm: float | None = None,
+) -> Measurement:
+    """The signal that tells most; the others are listed in its metadata.
+
+    Parameters
+    ----------
+    signals : all signals of one file
+    provenance : of the file
+    name : for messages
+    camera_length_mm : of diffraction patterns, by hand
+
+    Raises
+    ------
+    UnreadableFileError
+        If none of them can be trusted.
+    """
     good: list[tuple[tuple[float, ...], int, Measurement]] = []
     refused: list[str] = []
     for index, raw in enumerate(signals):
         try:
-            measurement = _measurement(raw, provenance, name)
+            measurement = _measurement(raw, provenance, name, camera_length_mm)
         except UnreadableFileError as error:
             refused.append(str(error))
             continue
@@ -155,7 +177,7 @@ def _information(measurement: Measurement) -> tuple[float, ...]:
     rank = _RANK[measurement.modality]
     if rank < 3:
         return rank, 0, measurement.values.size
-    core = not measurement.provenance.metadata.get("zero_loss_in_range", False)
+    core = not measurement.instrument.zero_loss_in_range
     return rank, core, float(np.abs(measurement.values).sum())
 
 
@@ -167,8 +189,12 @@ def _listing(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _measurement(raw: RawSignal, provenance: Provenance, name: str) -> Measurement:
+def _measurement(
+    raw: RawSignal, provenance: Provenance, name: str, camera_length_mm: float | None
+) -> Measurement:
     """One signal in standard units, checked.
+
+    It stands for a spot: a transmission specimen is a hundred nanometres of one place.
 
     Raises
     ------
@@ -183,22 +209,29 @@ def _measurement(raw: RawSignal, provenance: Provenance, name: str) -> Measureme
     if count == 1:
         described, data, kind, calibration, notes = _spectrum(raw, described, data, name)
     else:
-        described, kind, calibration, notes = scaled_picture(raw, described, data)
+        described, kind, calibration, notes = scaled_picture(raw, described, data, camera_length_mm)
     axes = _named(described, count, kind)
     notes += _check(data, stored, axes, kind, name)
     metadata = dict(raw.metadata)
     metadata["signal_type"] = raw.signal_type
+    if kind is Modality.DIFFRACTION and camera_length_mm is not None:
+        metadata["camera_length_mm"] = camera_length_mm
+    instrument = Instrument(camera_length_mm=number(metadata.get("camera_length_mm")))
     if kind is Modality.EELS:
-        metadata["zero_loss_in_range"] = bool(axes[-1].values[0] < 0.0 < axes[-1].values[-1])
+        zero = bool(axes[-1].values[0] < 0.0 < axes[-1].values[-1])
+        metadata["zero_loss_in_range"] = zero
+        instrument = replace(instrument, zero_loss_in_range=zero)
     return Measurement(
         modality=kind,
         values=np.ascontiguousarray(data, float if count == 1 else None),
-        axes=tuple(axes),
+        axes=calibrated(axes, calibration),
         value_unit=_value_unit(data),
-        calibration=calibration,
         provenance=replace(
             provenance, metadata=tidy(metadata), warnings=(*raw.warnings, *warned, *notes)
         ),
+        beam=Beam("electron", energy_kev=number(metadata.get("beam_energy_keV"))),
+        instrument=instrument,
+        sampled="spot",
     )
 
 
@@ -328,8 +361,8 @@ def _navigation(axis: RawAxis, name: str) -> Axis:
     steps = np.diff(values)
     impossible = unit == "nm" and steps.size > 0 and abs(steps[0]) > PIXEL_NM[1]
     if impossible or not np.isfinite(values).all() or (steps.size > 0 and not steps.all()):
-        return Axis(name, "px", np.arange(values.size, dtype=float))
-    return Axis(name, unit, values)
+        return Axis(name, "px", np.arange(values.size, dtype=float), navigate=True)
+    return Axis(name, unit, values, navigate=True)
 
 
 def _check(

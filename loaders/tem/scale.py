@@ -20,32 +20,21 @@ PIXEL_NM = (1e-4, 1e6)
 _WIDEST_G = 60.0  # 1/angstrom over a whole detector: beyond any microscope
 
 
-def with_camera_length(raw: RawSignal, camera_length_mm: float) -> RawSignal:
-    """The signal with a camera length by hand; reciprocal axes of the file follow it.
-
-    The file's own scale is that of its nominal camera length: g = x / (L wavelength).
-    """
-    nominal = number(raw.metadata.get("camera_length_mm"))
-    axes = raw.axes
-    said = f"camera length {camera_length_mm:g} mm given by hand"
-    if any((standard_unit(a.unit) or ("",))[0] == "1/angstrom" for a in axes):
-        if nominal is None:
-            said += ": not used, the file has its own scale and does not say for which length"
-        else:
-            factor = nominal / camera_length_mm
-            axes = tuple(
-                replace(a, values=a.values * factor)
-                if (standard_unit(a.unit) or ("",))[0] == "1/angstrom"
-                else a
-                for a in axes
-            )
-    metadata = {**raw.metadata, "camera_length_mm": camera_length_mm}
-    return replace(raw, axes=axes, metadata=metadata, warnings=(*raw.warnings, said))
-
-
 def scaled_picture(
-    raw: RawSignal, described: list[RawAxis], data: np.ndarray
+    raw: RawSignal,
+    described: list[RawAxis],
+    data: np.ndarray,
+    camera_length_mm: float | None = None,
 ) -> tuple[list[RawAxis], Modality, Calibration, list[str]]:
+    """Axes in standard units, what the picture is, how its scale is known, and what to say.
+
+    Parameters
+    ----------
+    raw : the signal as its file states it
+    described : its axes, those of the picture last
+    data : (..., ny, nx)
+    camera_length_mm : by hand; used where the picture is a diffraction pattern
+    """
     pair = described[-2:]
     units = {standard_unit(axis.unit) for axis in pair}
     known = units.pop() if len(units) == 1 else None
@@ -55,7 +44,9 @@ def scaled_picture(
     if known is not None:
         scaled = [replace(a, unit=known[0], values=a.values * known[1]) for a in pair]
         if kind is Modality.DIFFRACTION and known[0] in ("nm", "rad"):
-            scaled, calibration = _to_reciprocal(scaled, raw), Calibration.ASSUMED
+            scaled, calibration = _to_reciprocal(scaled, raw, camera_length_mm), Calibration.ASSUMED
+        elif kind is Modality.DIFFRACTION and camera_length_mm is not None:
+            scaled = _of_length(scaled, raw, camera_length_mm)
         if scaled is not None and not _plausible(scaled):
             notes.append(f"a pixel of {_step(pair[-1]):g} {pair[-1].unit} is impossible: not used")
             scaled = None
@@ -65,16 +56,45 @@ def scaled_picture(
         notes.append(
             f"a scale of {_step(pair[-1]):g} without a unit (perhaps a binning factor): not used"
         )
+    if kind is Modality.DIFFRACTION and camera_length_mm is not None:
+        notes.append(_told(pair, scaled, raw, camera_length_mm))
     if scaled is None:
         calibration = Calibration.UNKNOWN
         scaled = [replace(a, unit="px", values=np.arange(a.values.size, dtype=float)) for a in pair]
     return [*described[:-2], *scaled], kind, calibration, notes
 
 
-def _to_reciprocal(pair: list[RawAxis], raw: RawSignal) -> list[RawAxis] | None:
+def _of_length(pair: list[RawAxis], raw: RawSignal, camera_length_mm: float) -> list[RawAxis]:
+    """Reciprocal axes of the file's camera length -> those of the one given by hand.
+
+    g = x / (L wavelength), so g is inverse to the camera length L.
+    """
+    nominal = number(raw.metadata.get("camera_length_mm"))
+    factor = 1.0 if nominal is None else nominal / camera_length_mm
+    return [replace(axis, values=axis.values * factor) for axis in pair]
+
+
+def _told(
+    pair: list[RawAxis], scaled: list[RawAxis] | None, raw: RawSignal, camera_length_mm: float
+) -> str:
+    """What became of a camera length that was given by hand."""
+    said = f"camera length {camera_length_mm:g} mm given by hand"
+    known = standard_unit(pair[-1].unit)
+    if scaled is None:
+        return f"{said}: not used, the file lacks the size of a detector pixel or the beam energy"
+    if known and known[0] == "rad":
+        return f"{said}: not used, the axes of the file are angles"
+    if known and known[0] == "1/angstrom" and not number(raw.metadata.get("camera_length_mm")):
+        return f"{said}: not used, the file has a scale and does not say for which camera length"
+    return said
+
+
+def _to_reciprocal(
+    pair: list[RawAxis], raw: RawSignal, camera_length_mm: float | None
+) -> list[RawAxis] | None:
     """g = angle / wavelength; for lengths on the detector, angle = length / camera length."""
     energy = raw.metadata.get("beam_energy_keV")
-    camera_mm = raw.metadata.get("camera_length_mm")
+    camera_mm = camera_length_mm or raw.metadata.get("camera_length_mm")
     if energy is None:
         return None
     factor = 1.0 / electron_wavelength_angstrom(energy)

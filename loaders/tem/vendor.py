@@ -64,7 +64,7 @@ def _signal(entry: dict[str, Any], warned: tuple[str, ...]) -> RawSignal:
         data=data,
         axes=tuple(_axis(d, n) for d, n in zip(described, data.shape, strict=True)),
         signal_type=text(declared) or "",
-        metadata=_instrument(metadata, original),
+        metadata=instrument_of(metadata, original),
         warnings=warned,
     )
 
@@ -105,7 +105,8 @@ def _apply(metadata: dict[str, Any], original: Any, mapping: dict[str, Any]) -> 
         place[last] = value
 
 
-def _instrument(metadata: dict[str, Any], original: Any) -> dict[str, Any]:
+def instrument_of(metadata: dict[str, Any], original: Any) -> dict[str, Any]:
+    """What HyperSpy metadata say of the instrument, under the names of `RawSignal.metadata`."""
     general = metadata.get("General") or {}
     sample = metadata.get("Sample") or {}
     instrument = metadata.get("Acquisition_instrument") or {}

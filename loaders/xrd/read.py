@@ -15,7 +15,7 @@ import numpy as np
 from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
-    Calibration,
+    Beam,
     Measurement,
     Modality,
     Provenance,
@@ -62,6 +62,9 @@ def powder_reader(
 def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> Measurement:
     """The powder pattern of a scan: checked, in order of angles, with its radiation settled.
 
+    It stands for the bulk: X-rays of a tube go through tens of micrometres and a spot of
+    millimetres, many thousand grains.
+
     Parameters
     ----------
     path : the file that it was read from
@@ -97,12 +100,13 @@ def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> M
         values=intensity,
         axes=(Axis("two_theta", "deg", angles),),
         value_unit=scan.unit,
-        calibration=Calibration.KNOWN,
         provenance=Provenance(
             str(path), sha256_of(path), scan.reader, scan.metadata, (*scan.warnings, *said, *told)
         ),
-        radiation=chosen,
+        beam=Beam("x-ray", chosen),
         sigma=_usable_sigma(sigma),
+        instrument=scan.instrument,
+        sampled="bulk",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from xtalfuse.loaders.reader import Certainty
-from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, number_in, stated_radiation, unit_of
@@ -55,7 +55,10 @@ def read(path: Path) -> Scan:
     }
     metadata = {key: value for key, value in metadata.items() if value}
     unit = unit_of(intensity, keys.get("*YUNIT"))
-    return Scan(angles, intensity, "rigaku asc", unit, None, radiation, metadata, tuple(said))
+    instrument = Instrument(metadata.get("monochromator"))
+    return Scan(
+        angles, intensity, "rigaku asc", unit, None, radiation, metadata, tuple(said), instrument
+    )
 
 
 def _keys(text: str) -> list[tuple[str, str]]:

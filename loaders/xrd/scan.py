@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.physics.units import ANODES, Radiation, doublet, monochromatic
 
 LINE_TOLERANCE = 2e-3  # relative: the spellings of one emission line differ by less
@@ -33,6 +33,7 @@ class Scan:
     radiation : where the file states it
     metadata : instrument, in plain JSON values
     warnings : what was repaired, assumed or left out
+    instrument : facts that other rooms reckon with
     """
 
     two_theta: np.ndarray
@@ -43,6 +44,7 @@ class Scan:
     radiation: Radiation | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    instrument: Instrument = field(default_factory=Instrument)
 
 
 def number_in(text: str | None) -> float | None:

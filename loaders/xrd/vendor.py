@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.reader import Certainty, Reader
-from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, number_in, stated_radiation, unit_of
@@ -97,11 +97,13 @@ def read(path: Path) -> Scan:
     if doubts := _doubts(told.get("scan_axis", ""), angles, optics):
         said += doubts
         metadata["powder_doubtful"] = True
+    instrument = Instrument(metadata.get("monochromator"), powder_doubtful=bool(doubts))
     if form.name == "ras" and b"*RAS_DATA_END" not in path.read_bytes()[-200:]:
         said.append("the file does not end with *RAS_DATA_END: it may be cut")
     return Scan(
-        angles, intensity, f"rietx/{form.name}", unit, sigma, radiation, metadata, tuple(said)
-    )
+        angles, intensity, f"rietx/{form.name}", unit, sigma, radiation, metadata, tuple(said),
+        instrument,
+    )  # fmt: skip
 
 
 def _plain(message: str) -> str:

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xtalfuse.physics.orientation import arrays
+
 POLE = 1e-12  # below this sin or cos of Phi/2 only the sum or difference of phi1, phi2 is known
 
 
@@ -60,17 +62,7 @@ def _as_tensor(argument: Any, like: Tensor | None) -> Any:
 @either
 def multiply(a: Tensor, b: Tensor) -> Tensor:
     """Product a b of quaternions: first b turns, then a."""
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
-    return torch.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        dim=-1,
-    )
+    return arrays.multiply(a, b, torch)
 
 
 @either
@@ -112,19 +104,7 @@ def from_euler(euler: Tensor) -> Tensor:
     Bunge, H.-J. (1982). Texture Analysis in Materials Science, chapter 2; Rowenhorst, D. et al.
     (2015). Modelling Simul. Mater. Sci. Eng. 23, 083501, appendix A.
     """
-    phi1, phi, phi2 = euler.unbind(-1)
-    total, difference = 0.5 * (phi1 + phi2), 0.5 * (phi1 - phi2)
-    cos, sin = torch.cos(0.5 * phi), torch.sin(0.5 * phi)
-    q = torch.stack(
-        [
-            cos * torch.cos(total),
-            -sin * torch.cos(difference),
-            -sin * torch.sin(difference),
-            -cos * torch.sin(total),
-        ],
-        dim=-1,
-    )
-    return torch.where(q[..., :1] < 0.0, -q, q)
+    return arrays.from_euler(euler, torch)
 
 
 @either

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from xtalfuse import cli
 from xtalfuse.loaders.record import (
     Axis,
+    Beam,
     Calibration,
     FileReport,
     Measurement,
@@ -25,6 +26,7 @@ from xtalfuse.loaders.record import (
     Provenance,
     Record,
     UnreadableFileError,
+    calibrated,
 )
 from xtalfuse.physics.units import radiation
 from xtalfuse.tasks.identify.answer import Answer
@@ -41,9 +43,8 @@ def measurement(path: Path, **changes) -> Measurement:
         values,
         (Axis("two_theta", "deg", two_theta),),
         "counts",
-        Calibration.KNOWN,
         Provenance(str(path), "ab" * 32, "stand-in", {"anode": "Cu"}),
-        radiation("CuKa"),
+        Beam("x-ray", radiation("CuKa")),
     )
     return replace(whole, **changes)
 
@@ -252,7 +253,8 @@ def test_verbose_tells_the_steps(pipeline, here: Path):
 
 
 def test_read_doubts_what_is_not_calibrated(pipeline, here: Path, monkeypatch):
-    assumed = measurement(here / "good.xy", calibration=Calibration.ASSUMED)
+    plain = measurement(here / "good.xy")
+    assumed = replace(plain, axes=calibrated(plain.axes, Calibration.ASSUMED))
     monkeypatch.setattr("xtalfuse.loaders.load", lambda *_, **__: assumed)
     assert "Read with care: the calibration is assumed" in run.invoke(
         cli.app, ["read", "good.xy"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xtalfuse.encoders.pattern import encode_pattern, find_peaks_of, peak_d, snip_background
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Beam, Measurement, Modality, Provenance
 from xtalfuse.physics.units import radiation
 
 POSITIONS = np.array([25.0, 31.0, 40.0, 52.0, 61.0])
@@ -30,9 +30,8 @@ def pattern(step: float = 0.03, factor: float = 1.0, sigma: bool = False, seed: 
         counts * factor,
         (Axis("two_theta", "deg", grid),),
         "counts" if factor == 1.0 else "counts/s",
-        Calibration.KNOWN,
         Provenance("scan.xy", "", "simulation"),
-        radiation=radiation("CuKa"),
+        beam=Beam("x-ray", radiation("CuKa")),
         sigma=np.sqrt(np.maximum(counts, 1.0)) * factor if sigma else None,
     )
 
@@ -143,7 +142,7 @@ def test_channels_before_the_detector_opened_are_left_out():
 
 def test_a_pattern_without_wavelength_is_refused():
     with pytest.raises(ValueError, match=r"scan\.xy: no wavelength; pass --wavelength"):
-        encode_pattern(replace(pattern(), radiation=None))
+        encode_pattern(replace(pattern(), beam=None))
 
 
 def test_a_handful_of_points_is_refused():

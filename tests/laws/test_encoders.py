@@ -15,7 +15,7 @@ from xtalfuse.datasets.simulate.ct import ScanSpec, as_measurement, balls, scan
 from xtalfuse.datasets.simulate.spectra import eds_spectrum, eels_spectrum
 from xtalfuse.encoders import ENCODERS
 from xtalfuse.encoders.base import Encoder
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Beam, Measurement, Modality, Provenance
 from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
 from xtalfuse.physics.grains.crystal_map import CrystalMap, GridKind, MapPhase
 from xtalfuse.physics.units import radiation
@@ -23,7 +23,7 @@ from xtalfuse.physics.units import radiation
 
 def measurement(modality: Modality, values: np.ndarray, name: str, *axes: Axis) -> Measurement:
     provenance = Provenance(name, "00" * 32, "simulation")
-    return Measurement(modality, values, axes, "counts", Calibration.KNOWN, provenance)
+    return Measurement(modality, values, axes, "counts", provenance)
 
 
 def _pattern() -> Measurement:
@@ -31,7 +31,7 @@ def _pattern() -> Measurement:
     mean = 100.0 + sum(5000.0 * np.exp(-0.5 * ((angle - x) / 0.06) ** 2) for x in (30, 44, 61))
     counts = np.random.default_rng(0).poisson(mean).astype(float)
     plain = measurement(Modality.XRD, counts, "p.xy", Axis("two_theta", "deg", angle))
-    return replace(plain, radiation=radiation("CuKa"))
+    return replace(plain, beam=Beam("x-ray", radiation("CuKa")))
 
 
 def _rings() -> Measurement:

@@ -19,7 +19,6 @@ from xtalfuse.encoders.spectrum.elements import ElementEvidence, element_evidenc
 from xtalfuse.fusion.evidence import join_elements
 from xtalfuse.loaders.record import (
     Axis,
-    Calibration,
     FileReport,
     Measurement,
     Modality,
@@ -40,13 +39,12 @@ TRUE = {"corundum": 0.5, "halite": 0.2, "zincite": 0.3}
 
 def measurement(modality: Modality, values: np.ndarray, name: str, *axes: Axis) -> Measurement:
     provenance = Provenance(name, "00" * 32, "simulation")
-    return Measurement(modality, values, axes, "counts", Calibration.KNOWN, provenance)
+    return Measurement(modality, values, axes, "counts", provenance)
 
 
 def picture(modality: Modality, values: np.ndarray, name: str) -> Measurement:
     axes = [Axis(n, "px", np.arange(float(k))) for n, k in zip("yx", values.shape, strict=True)]
-    plain = measurement(modality, values, name, *axes)
-    return replace(plain, calibration=Calibration.UNKNOWN)
+    return measurement(modality, values, name, *axes)
 
 
 def rings(crystal) -> Measurement:
@@ -266,7 +264,7 @@ def test_law_3_equivalent_descriptions_are_one_crystal(phase):
 )
 def test_law_4_nothing_takes_a_pattern_without_a_wavelength(use, pattern, references):
     with pytest.raises(ValueError, match="no wavelength"):
-        use(replace(pattern, radiation=None), references)
+        use(replace(pattern, beam=None), references)
 
 
 def direct_metric(cell: tuple[float, ...]) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import h5py
+import numpy as np
 import pytest
 
 from xtalfuse.loaders import UnreadableFileError, load, load_specimen
@@ -138,3 +140,50 @@ def test_companions_belong_to_their_main_file(real, tmp_path):
     used = {report.used for report in record.files}
     assert len(used) == 1  # the data share the fate of their header
     assert len(record.files) == 2
+
+
+CAMERA_MM, PIXEL_MM, RADII_PX = 520.0, 0.05, (80.0, 115.0, 152.0, 184.0)
+
+
+@pytest.mark.parametrize("stated", [None, 400.0])
+def test_d_spacings_follow_the_camera_length(tmp_path, stated):
+    """Rings on a detector of known pixels: d = L wavelength / r, with the L of specimen.yaml."""
+    from xtalfuse.encoders.rings.profile import ring_profile
+    from xtalfuse.loaders.tem.signals import electron_wavelength_angstrom
+    from xtalfuse.physics.crystal.ring_pattern import RingScene, ring_image
+
+    wavelength = electron_wavelength_angstrom(200.0)
+    radii = np.array(RADII_PX)
+    image = ring_image(radii, np.array([1.0, 0.6, 0.5, 0.4]), RingScene())
+    own = wavelength * 400.0  # the file's scale is that of its nominal camera length
+    pixel, unit = (PIXEL_MM, "mm") if stated is None else (PIXEL_MM / own, "1/angstrom")
+    with h5py.File(tmp_path / "rings.hspy", "w") as file:
+        group = file.create_group("Experiments/rings")
+        group.attrs.update({"package": "hyperspy", "package_version": "2.3"})
+        file.attrs["file_format_version"] = "3.3"
+        file.attrs["file_format"] = "HyperSpy"
+        group["data"] = image.astype("f4")
+        for i, name in enumerate(("ky", "kx")):
+            axis = group.create_group(f"axis-{i}")
+            described = {"name": name, "units": unit, "scale": pixel, "offset": 0.0, "size": 512}
+            axis.attrs.update({**described, "navigate": False, "_type": "UniformDataAxis"})
+        group.create_group("original_metadata")
+        group.create_group("learning_results")
+        group.create_group("metadata/Signal").attrs["signal_type"] = "diffraction"
+        group.create_group("metadata/General").attrs["title"] = "rings"
+        told = group.create_group("metadata/Acquisition_instrument/TEM").attrs
+        told["beam_energy"] = 200.0
+        if stated is not None:
+            told["camera_length"] = stated
+    before = ring_profile(load(tmp_path / "rings.hspy"))
+    assert before.scale is None if stated is None else before.scale == pytest.approx(pixel)
+    (tmp_path / "specimen.yaml").write_text(f"camera_length: {CAMERA_MM}\n")
+    (found,) = load_specimen(tmp_path).measurements
+    assert found.instrument.camera_length_mm == CAMERA_MM
+    assert any("camera length 520 mm given by hand" in w for w in found.provenance.warnings)
+    profile = ring_profile(found)
+    expected = CAMERA_MM * wavelength / (radii * PIXEL_MM)
+    seen = sorted((1.0 / ring.g for ring in profile.rings), reverse=True)
+    assert len(seen) >= 3
+    for d in seen[:3]:
+        assert np.abs(d / expected - 1.0).min() < 0.01  # a ring is found to a third of a pixel

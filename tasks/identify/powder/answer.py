@@ -75,7 +75,7 @@ def conclude_from_pattern(
     """
     name = Path(measurement.provenance.path).name
     warnings = cautions(found, library)
-    if measurement.provenance.metadata.get("powder_doubtful"):
+    if measurement.instrument.powder_doubtful:
         warnings.append(
             f"{name}: its optics or scan speak against a powder; textured films give wrong "
             "fractions"

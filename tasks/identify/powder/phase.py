@@ -151,7 +151,7 @@ def _conclude(
 
 def monochromator_factor(measurement: Measurement) -> float:
     """K of the polarisation factor: cos^2 of the monochromator's 2-theta, 1 without one."""
-    named = str(measurement.provenance.metadata.get("monochromator") or "").lower()
+    named = (measurement.instrument.monochromator or "").lower()
     spacing = {"graphite": 3.354, "germanium": 3.266, "ge": 3.266, "silicon": 3.135}
     if measurement.radiation is None:
         return 1.0

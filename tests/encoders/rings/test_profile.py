@@ -33,9 +33,8 @@ def measured(
     axes = tuple(
         Axis(name, unit, step * np.arange(n)) for name, n in zip("yx", image.shape, strict=False)
     )
-    state = Calibration.UNKNOWN if unit == "px" else Calibration.KNOWN
     provenance = Provenance("test.dm3", "", "simulation")
-    plain = Measurement(Modality.DIFFRACTION, image, axes, "counts", state, provenance)
+    plain = Measurement(Modality.DIFFRACTION, image, axes, "counts", provenance)
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 

@@ -11,13 +11,14 @@ from xtalfuse.encoders.spectrum.elements import (
     element_evidence,
     summed_spectrum,
 )
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Beam, Measurement, Modality, Provenance
 
 
 def measurement(energy, values, modality=Modality.EELS, unit="eV", axes=None):
     axes = axes or (Axis("energy", unit, energy),)
-    provenance = Provenance("simulated.msa", "", "simulated", {"beam_energy": 200.0})
-    return Measurement(modality, values, axes, "counts", Calibration.KNOWN, provenance)
+    provenance = Provenance("simulated.msa", "", "simulated")
+    beam = Beam("electron", energy_kev=200.0)
+    return Measurement(modality, values, axes, "counts", provenance, beam)
 
 
 def eels(atoms: dict[str, float], low: float, high: float, offset: float = 0.0) -> Measurement:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders import UnreadableFileError, registry
-from xtalfuse.loaders.ebsd.map import from_bunge
 from xtalfuse.loaders.record import Calibration, Modality
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
+from xtalfuse.physics.orientation.arrays import from_euler
 
 VENDORS = ("write_h5oina", "write_edax", "write_bruker")
 ONE_PHASE = ("write_emsoft",)
@@ -27,7 +27,7 @@ def test_points_and_phases_come_back(made, points, tmp_path, writer):
     assert names == [("Copper", "m-3m"), ("Titanium", "6/mmm")]
     assert np.allclose(crystal_map.phases[1].cell, made.HEXAGONAL, atol=1e-4)
     copper = points.phase == 1
-    same = np.abs(np.sum(from_bunge(points.euler[copper]) * crystal_map.orientation[copper], 1))
+    same = np.abs(np.sum(from_euler(points.euler[copper]) * crystal_map.orientation[copper], 1))
     assert same.min() > 1 - 1e-9  # angles in single precision
     assert crystal_map.quality
 
@@ -35,7 +35,7 @@ def test_points_and_phases_come_back(made, points, tmp_path, writer):
 @pytest.mark.parametrize("refined", [False, True])
 def test_emsoft_gives_the_best_match_or_the_refined_angles(made, points, tmp_path, refined):
     found = registry.read(made.write_emsoft(tmp_path, points, refined))
-    expected = from_bunge(points.euler + (0.01 if refined else 0.0))
+    expected = from_euler(points.euler + (0.01 if refined else 0.0))
     same = np.abs(np.sum(expected * found.values, axis=1))
     assert same.min() > 1 - 1e-12
     assert found.crystal_map.shape == (1, 7, 9)
@@ -109,7 +109,7 @@ def test_a_volume_of_dream3d(made, points, tmp_path):
     assert crystal_map.step == pytest.approx((0.5, 0.5, 0.25))
     assert np.array_equal(crystal_map.phase, np.tile(points.phase - 1, 3))
     assert np.allclose(crystal_map.position[63:126, :2], np.stack([points.x, points.y], 1))
-    second = from_bunge(points.euler + np.array([0.1, 0, 0]))[points.phase > 0]
+    second = from_euler(points.euler + np.array([0.1, 0, 0]))[points.phase > 0]
     ours = found.values[63:126][points.phase > 0]
     assert np.abs(np.sum(second * ours, axis=1)).min() > 1 - 1e-9
     assert [(p.name, p.laue) for p in crystal_map.phases] == [

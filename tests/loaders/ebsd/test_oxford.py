@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders import UnreadableFileError, registry
-from xtalfuse.loaders.ebsd.map import from_bunge
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, GridKind
+from xtalfuse.physics.orientation.arrays import from_euler
 
 NICKEL = "ebsd/nickel_superalloy"
 
@@ -45,7 +45,7 @@ def test_a_binary_map_comes_back(made, points, tmp_path):
         "band_contrast": 120, "band_slope": 200, "bands": 8,
     }  # fmt: skip
     copper = points.phase == 1
-    expected = from_bunge(points.euler[copper])
+    expected = from_euler(points.euler[copper])
     assert np.allclose(np.abs(np.sum(expected * found.orientation[copper], 1)), 1, atol=1e-9)
 
 
@@ -80,7 +80,7 @@ def test_the_turn_is_that_of_the_orientation_module(made):
 def test_bunge_angles_are_those_of_the_orientation_module(points):
     orientation = pytest.importorskip("xtalfuse.physics.orientation.disorientation")
     theirs = orientation.from_euler(points.euler)
-    same = np.abs(np.sum(theirs * from_bunge(points.euler), axis=1))
+    same = np.abs(np.sum(theirs * from_euler(points.euler), axis=1))
     assert same.min() > 1.0 - 1e-14
 
 
@@ -92,7 +92,7 @@ def test_channel_text_with_points_or_commas(made, points, tmp_path, comma):
     assert crystal_map.shape == (1, 7, 9)
     assert crystal_map.phases[1].cell == made.HEXAGONAL
     copper = points.phase == 1
-    same = np.abs(np.sum(from_bunge(points.euler[copper]) * crystal_map.orientation[copper], 1))
+    same = np.abs(np.sum(from_euler(points.euler[copper]) * crystal_map.orientation[copper], 1))
     assert same.min() > 1 - 1e-9  # printed with four digits of a degree
     assert found.provenance.warnings == ()
 

@@ -7,7 +7,6 @@ import numpy as np
 from xtalfuse.encoders.spectrum.elements import SpectrumCurve
 from xtalfuse.loaders.record import (
     Axis,
-    Calibration,
     Measurement,
     Modality,
     Provenance,
@@ -18,7 +17,7 @@ from xtalfuse.tasks.identify.panels import likely_elements, spectrum_panel
 def spectrum(modality: Modality, energy: np.ndarray, values: np.ndarray, *others: Axis):
     source = Provenance("folder/edge.msa", "0", "stand-in")
     axes = (*others, Axis("energy", "eV", energy))
-    return Measurement(modality, values, axes, "counts", Calibration.KNOWN, source)
+    return Measurement(modality, values, axes, "counts", source)
 
 
 def test_edges_of_the_elements_are_marked():

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from xtalfuse.loaders.record import (
     Axis,
-    Calibration,
+    Beam,
     FileReport,
+    Instrument,
     Measurement,
     Modality,
     Provenance,
@@ -45,9 +46,10 @@ def eds(counts: dict[str, float], name: str = "spectrum.msa") -> Measurement:
             peak = np.exp(-0.5 * ((energy - line.energy_ev) / sigma) ** 2)
             total += counts[line.element] * line.weight * peak / sigma
     noisy = np.random.default_rng(3).poisson(total).astype(float)
-    provenance = Provenance(name, "11" * 32, "simulation", {"beam_energy": 20.0})
+    provenance = Provenance(name, "11" * 32, "simulation")
     axes = (Axis("energy", "eV", energy),)
-    return Measurement(Modality.EDS, noisy, axes, "counts", Calibration.KNOWN, provenance)
+    beam = Beam("electron", energy_kev=20.0)
+    return Measurement(Modality.EDS, noisy, axes, "counts", provenance, beam)
 
 
 def eels(atoms: dict[str, float], low: float, high: float, name: str = "edge.msa") -> Measurement:
@@ -59,7 +61,7 @@ def eels(atoms: dict[str, float], low: float, high: float, name: str = "edge.msa
     counts = np.random.default_rng(7).poisson(3000.0 * total).astype(float)
     axes = (Axis("energy", "eV", energy),)
     return Measurement(
-        Modality.EELS, counts, axes, "counts", Calibration.KNOWN,
+        Modality.EELS, counts, axes, "counts",
         Provenance(name, "22" * 32, "simulation"),
     )  # fmt: skip
 
@@ -75,9 +77,8 @@ def rings(crystal: Crystal, scale: float | None = None) -> Measurement:
     axes = tuple(
         Axis(name, unit, step * np.arange(n)) for name, n in zip("yx", image.shape, strict=True)
     )
-    state = Calibration.KNOWN if scale else Calibration.UNKNOWN
     provenance = Provenance("rings.dm3", "33" * 32, "simulation")
-    return Measurement(Modality.DIFFRACTION, image, axes, "counts", state, provenance)
+    return Measurement(Modality.DIFFRACTION, image, axes, "counts", provenance)
 
 
 def record(*measurements: Measurement, elements: tuple[str, ...] | None = None) -> Record:
@@ -305,9 +306,9 @@ def test_a_specimen_that_the_library_lacks_is_unknown(powder, references):
 
 
 def test_the_file_says_that_it_is_no_powder(pattern, references):
-    metadata = {"powder_doubtful": True}
-    provenance = replace(pattern.provenance, metadata=metadata, warnings=("range assumed",))
-    answer = identify(record(replace(pattern, provenance=provenance)), references, refine=False)
+    provenance = replace(pattern.provenance, warnings=("range assumed",))
+    film = replace(pattern, provenance=provenance, instrument=Instrument(powder_doubtful=True))
+    answer = identify(record(film), references, refine=False)
     assert any("speak against a powder" in text for text in answer.warnings)
     assert "powder.xy: range assumed" in answer.warnings
 

@@ -34,11 +34,9 @@ SECRET = MapPhase("phase 7", "m-3m")
 
 def measured(points: CrystalMap, name: str = "map.ang") -> Measurement:
     count = np.arange(len(points.phase), dtype=float)
-    axes = (Axis("point", "", count), Axis("component", "", np.arange(4.0)))
+    axes = (Axis("point", "", count, Calibration.KNOWN), Axis("component", "", np.arange(4.0)))
     source = Provenance(name, "00" * 32, "simulation")
-    return Measurement(
-        Modality.EBSD, points.orientation, axes, "", Calibration.KNOWN, source, crystal_map=points
-    )
+    return Measurement(Modality.EBSD, points.orientation, axes, "", source, crystal_map=points)
 
 
 def section_of(*phases: MapPhase, sections: int = 1) -> CrystalMap:
@@ -256,6 +254,6 @@ def test_names_from_a_file_cannot_write_into_the_page(tmp_path):
 def test_a_pattern_is_no_map():
     axis = (Axis("two_theta", "deg", np.arange(3.0)),)
     source = Provenance("scan.xy", "00" * 32, "simulation")
-    pattern = Measurement(Modality.XRD, np.ones(3), axis, "counts", Calibration.KNOWN, source)
+    pattern = Measurement(Modality.XRD, np.ones(3), axis, "counts", source)
     with pytest.raises(ValueError, match=r"scan\.xy: a xrd record shows no grains"):
         analyse(pattern)

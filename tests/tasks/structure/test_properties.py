@@ -13,7 +13,7 @@ import pytest
 from xtalfuse.datasets.constants.elastic import elastic_constants
 from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
 from xtalfuse.datasets.simulate.polycrystal import PhaseSpec, PolycrystalSpec
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.physics.estimate import Estimate
 from xtalfuse.physics.grains.crystal_map import MapPhase
 from xtalfuse.physics.mechanics.elasticity import polycrystal_bounds, rotate_stiffness
@@ -128,7 +128,7 @@ def test_the_new_property_of_the_contributors_guide(monkeypatch, tmp_path):
     source = Provenance("map.ang", "00" * 32, "simulation")
     found = analyse(
         Measurement(
-            Modality.EBSD, points.orientation, axes, "", Calibration.KNOWN, source,
+            Modality.EBSD, points.orientation, axes, "", source,
             crystal_map=points,
         )
     )  # fmt: skip

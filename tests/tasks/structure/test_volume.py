@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xtalfuse.datasets.constants.elastic import elastic_constants
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.physics.mechanics.elasticity import polycrystal_bounds
 from xtalfuse.report.structure import headline, write_microstructure
 from xtalfuse.tasks.structure.analyse import analyse
@@ -23,8 +23,7 @@ def volume(
         for name, n, size in zip("zyx", values.shape, step, strict=True)
     )
     source = Provenance("foam.tif", "00" * 32, "simulation")
-    known = Calibration.KNOWN if unit == "um" else Calibration.UNKNOWN
-    return Measurement(Modality.CT, values, axes, "arbitrary", known, source)
+    return Measurement(Modality.CT, values, axes, "arbitrary", source)
 
 
 @pytest.fixture(scope="module")

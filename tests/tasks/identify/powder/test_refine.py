@@ -7,7 +7,7 @@ import pytest
 
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.loaders import load
-from xtalfuse.loaders.record import Axis, Calibration, Measurement, Modality, Provenance
+from xtalfuse.loaders.record import Axis, Beam, Measurement, Modality, Provenance
 from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.crystal.diffraction import reflections
 from xtalfuse.physics.crystal.powder import InstrumentState, phase_model
@@ -48,9 +48,8 @@ def _specimen(scales: tuple[float, float]) -> tuple[Measurement, PatternFit]:
         counts,
         (Axis("two_theta", "deg", grid),),
         "counts",
-        Calibration.KNOWN,
         Provenance("synthetic.xy", "", "test"),
-        radiation=radiation("CuKa"),
+        beam=Beam("x-ray", radiation("CuKa")),
     )
     fitter = PatternFitter(encode_pattern(measurement), INSTRUMENT)
     return measurement, fitter.fit(tuple(phases), INSTRUMENT, iterations=0)

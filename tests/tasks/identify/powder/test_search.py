@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xtalfuse.encoders.pattern import encode_pattern, peak_d
+from xtalfuse.loaders.record import Instrument
 from xtalfuse.physics.units import two_theta
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.phase import (
@@ -199,8 +200,8 @@ def test_noise_is_no_phase(powder, references):
 def test_the_monochromator_is_in_the_polarisation(powder):
     pattern = powder({"quartz": 1.0})
     assert monochromator_factor(pattern) == 1.0
-    metadata = {"monochromator": "Graphite (diffracted beam)"}
-    with_graphite = replace(pattern, provenance=replace(pattern.provenance, metadata=metadata))
+    graphite = Instrument(monochromator="Graphite (diffracted beam)")
+    with_graphite = replace(pattern, instrument=graphite)
     # 2-theta_m = 26.6 deg for Cu K-alpha: K = cos^2 = 0.80
     assert monochromator_factor(with_graphite) == pytest.approx(0.80, abs=0.005)
 

@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test lint types format bench clean
+.PHONY: help install demo test test-minimum lint types format bench clean
 
 help:
 	@echo "make demo    identify real patterns that come with the dependencies"
 	@echo "make test    run the tests"
+	@echo "make test-minimum  the same with the lowest versions of every dependency"
 	@echo "make lint    check format and style"
 	@echo "make types   check types, on the installed wheel"
 	@echo "make format  format the code"
@@ -28,6 +29,12 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+# The same with the lowest versions of pyproject.toml, in an environment of its own.
+test-minimum:
+	test -x .venv-minimum/bin/python || $(PYTHON) -m venv .venv-minimum
+	.venv-minimum/bin/python -m pip install --quiet -c constraints-minimum.txt -e ".[dev]"
+	OMP_NUM_THREADS=1 .venv-minimum/bin/python -m pytest -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -54,5 +61,5 @@ bench-%: $(INSTALLED)
 	$(BIN)/python -m benchmarks.$* $(ARGUMENTS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache xtalfuse-results
+	rm -rf .venv .venv-minimum build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache xtalfuse-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

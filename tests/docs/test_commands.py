@@ -90,7 +90,11 @@ def check_module(words: list[str]) -> None:
         spec = importlib.util.find_spec(words[1])
         assert spec, f"there is no module {words[1]}"
         path = Path(str(spec.origin))
-    source = path.read_text(encoding="utf-8")
+    # a package runs its __main__, and takes options from what it lists
+    package = path.name == "__init__.py"
+    assert not package or path.with_name("__main__.py").is_file(), f"{words[1]} does not run"
+    files = sorted(path.parent.glob("*.py")) if package else [path]
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
     assert 'if __name__ == "__main__"' in source
     return check_options(words[2:], set(re.findall(r'"(--[\w-]+)"', source)))
 
@@ -189,6 +193,18 @@ Cl1 Cl 0.5 0.5 0.5 1
 """
 
 
+def one_phase(name: str) -> str:
+    """A map of two crystals of one phase, left and right."""
+    head = ["TEM_PIXperUM 1.0", "Phase 1", f"MaterialName {name}", f"Formula {name}", "Symmetry 43"]
+    head += ["LatticeConstants 3.615 3.615 3.615 90.000 90.000 90.000", "GRID: SqrGrid"]
+    head += ["XSTEP: 0.5", "YSTEP: 0.5", "NCOLS_ODD: 20", "NCOLS_EVEN: 20", "NROWS: 20"]
+    lines = [f"# {line}" for line in head]
+    for row, column in np.ndindex(20, 20):
+        angles = "0.3 0.2 0.1" if column < 10 else "1.1 0.7 0.4"
+        lines.append(f"{angles} {0.5 * column:.1f} {0.5 * row:.1f} 100.0 0.9 1 1")
+    return "\n".join(lines) + "\n"
+
+
 @pytest.fixture
 def desk(tmp_path: Path, powder: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that holds a small stand-in for every file that the pages name."""
@@ -212,7 +228,7 @@ def desk(tmp_path: Path, powder: Callable, monkeypatch: pytest.MonkeyPatch) -> P
     ebsd = written("ebsd")
     points = ebsd.Points(rows=20, columns=20)
     map_ = ebsd.ang(points)
-    (tmp_path / "map.ang").write_text(map_.replace("Copper", "Ni-superalloy"))
+    (tmp_path / "map.ang").write_text(one_phase("Ni-superalloy"))
     (tmp_path / "sections").mkdir()
     for number in range(3):
         (tmp_path / "sections" / f"s{number}.ang").write_text(map_)

@@ -110,11 +110,15 @@ class PhaseAnswer:
             )
         from xtalfuse.datasets.library.pymatgen import structure_of
 
-        measured = [getattr(self.cell, name) for name in CELL_NAMES]
-        pairs = zip(measured, self.crystal.cell, strict=True)
-        cell = tuple(own if seen is None else seen for seen, own in pairs)
-        structure = structure_of(replace(self.crystal, cell=cell))
-        seen = [name for name in CELL_NAMES if getattr(self.cell, name) is not None]
+        reference = dict(zip(CELL_NAMES, self.crystal.cell, strict=True))
+        measured = {n: v for n in CELL_NAMES if (v := getattr(self.cell, n)) is not None}
+        for name in "abc":  # an axis that symmetry makes as long as a measured one is measured
+            same = [n for n in "abc" if n in measured and reference[n] == reference[name]]
+            if same:
+                measured.setdefault(name, measured[same[0]])
+        a, b, c, alpha, beta, gamma = (measured.get(n, reference[n]) for n in CELL_NAMES)
+        structure = structure_of(replace(self.crystal, cell=(a, b, c, alpha, beta, gamma)))
+        seen = [name for name in CELL_NAMES if name in measured]
         structure.properties.update(
             entry=self.entry,
             cell_measured=seen,

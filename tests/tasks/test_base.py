@@ -6,7 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 from xtalfuse.physics.registry import UnknownNameError
 from xtalfuse.tasks import TASKS
 from xtalfuse.tasks.base import Beside, Result, package_version
+from xtalfuse.tasks.identify.answer import Cell, PhaseAnswer
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
@@ -99,3 +100,16 @@ def test_the_version_is_the_installed_one():
     import xtalfuse
 
     assert package_version() == xtalfuse.__version__
+
+
+def test_a_structure_keeps_the_symmetry_of_a_cell_that_was_measured_in_part(references):
+    crystal = references.entries[references.index("corundum")].crystal
+    none = Cell(None, None, None, None, None, None)
+    phase = PhaseAnswer(
+        "Corundum", "Al2O3", 167, "corundum", (), None, None,
+        replace(none, a=4.80), none, 0.9, {}, crystal,
+    )  # fmt: skip
+    structure = phase.structure()
+    assert structure.lattice.abc == pytest.approx((4.80, 4.80, crystal.cell[2]))
+    assert structure.properties["cell_measured"] == ["a", "b"]
+    assert structure.properties["cell_of_reference"] == ["c", "alpha", "beta", "gamma"]

@@ -116,24 +116,9 @@ def test_options_are_checked_and_unknown_ones_refused():
         ReadOptions(voxel_size_um=(1.0, -1.0, 1.0))
 
 
-PRIVATE = """
-import numpy as np
-from xtalfuse.loaders.reader import Certainty
-from xtalfuse.loaders.xrd.read import powder_reader
-from xtalfuse.loaders.xrd.scan import Scan
-from xtalfuse.physics.units import radiation
-
-def sniff(head):
-    return Certainty.SURE if head.text.startswith("OUR OWN LAB") else Certainty.NONE
-
-def read(path):
-    counts = np.array(path.read_text().split()[3:], float)
-    angles = 10.0 + 0.02 * np.arange(counts.size)
-    return Scan(angles, counts, "private", "counts", None, radiation("CoKa"))
-
-READERS = powder_reader("our-lab", "our own laboratory", (".lab",), sniff, read)
-broken = None
-"""
+PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
+# the worked example of CONTRIBUTING.md, word for word
+PRIVATE = PAGE.read_text("utf-8").partition("## A new file format")[2].split("```")[1][7:]
 
 
 def test_a_reader_of_another_package_works_and_a_broken_one_costs_nothing(tmp_path: Path):

@@ -125,6 +125,12 @@ def valence_sums(
     neighbour. X-rays place hydrogen too near its neighbour: a bond to it counts 0.8 at most,
     the rest being its hydrogen bond.
 
+    Parameters
+    ----------
+    crystal : the structure
+    near : its neighbours
+    anions : elements at the other end of every bond
+
     Returns
     -------
     sums (n_sites,), cations and anions both positive, NaN where a needed pair is in no table;

@@ -30,6 +30,11 @@ def element_of(type_symbol: str, label: str, formula: str = "") -> str:
 
     The formula of the file decides where a label can be read in two ways.
 
+    Parameters
+    ----------
+    type_symbol, label : of the site, as the file writes them
+    formula : of the file, empty where it has none
+
     Raises
     ------
     ValueError

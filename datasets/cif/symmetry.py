@@ -133,6 +133,12 @@ def obeying_cell(
 def snapped(site: Site, cell: tuple[float, ...], symbol: str) -> tuple[Site, int, str]:
     """A site moved onto the special position it was meant for: 0.3333 becomes 1/3.
 
+    Parameters
+    ----------
+    site : as it was read
+    cell : a, b, c in angstrom, alpha, beta, gamma in degrees
+    symbol : of the space group
+
     Returns
     -------
     The site, its multiplicity in the cell, and a note ("" if it did not move).

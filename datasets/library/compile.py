@@ -72,6 +72,13 @@ def compile_structure(
     """The entry of a structure, or None and the reason why it must stay out.
 
     A doubtful structure stays out if `strict`; else it is kept with the doubt as a warning.
+
+    Parameters
+    ----------
+    structure : as it was read
+    identifier : of the entry
+    source : where it comes from, for people
+    strict : whether a doubt is enough to leave it out
     """
     hydrogen_missing = any(note.startswith("hydrogen is in") for note in structure.notes)
     verdict = validate(structure.crystal, hydrogen_missing=hydrogen_missing)

@@ -61,6 +61,15 @@ class Library:
         path: Path | None = None,
         sha256: str = "",
     ) -> None:
+        """Of parts that exist; users call `load`, `from_structures` or `build`.
+
+        Parameters
+        ----------
+        entries : the structures
+        arrays : reflections of all rows, flat, as `pack` makes them
+        rows : (n,) int, row of each entry in the arrays; None where they are all there
+        path, sha256 : of the file that holds them, None and empty in memory
+        """
         self.entries = tuple(entries)
         self.path = path
         self.sha256 = sha256

@@ -75,7 +75,14 @@ class SampleKind(ABC, Generic[S]):
         return {name: np.stack([getattr(each, name) for each in listed]) for name in names}
 
     def unpack(self, arrays: Arrays, number: int, recipe: Recipe) -> S:
-        """Sample `number` of what `pack` made, in arrays of its own."""
+        """Sample `number` of what `pack` made, in arrays of its own.
+
+        Parameters
+        ----------
+        arrays : of one shard
+        number : of the sample in it
+        recipe : of its group
+        """
         return self.sample(**{name: np.array(array[number]) for name, array in arrays.items()})
 
 

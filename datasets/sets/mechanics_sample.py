@@ -104,7 +104,14 @@ class MechanicsSample:
 
 
 def draw_spec(material: SingleCrystal, variety: Variety, index: int) -> PolycrystalSpec:
-    """The specification of a sample."""
+    """The specification of a sample.
+
+    Parameters
+    ----------
+    material : the single crystal
+    variety : what the polycrystals of the set have in common
+    index : number of the sample
+    """
     rng = stream(_series(material, variety), index, VARIETY)
     grains, cv, aspect = (
         np.exp(rng.uniform(*np.log(bounds)))
@@ -144,6 +151,12 @@ def _draw_texture(kind: str, laue: str, rng: np.random.Generator) -> Texture:
 
 def simulate(material: SingleCrystal, variety: Variety, index: int) -> MechanicsSample:
     """Make and solve one polycrystal.
+
+    Parameters
+    ----------
+    material : the single crystal
+    variety : what the polycrystals of the set have in common
+    index : number of the sample
 
     Raises
     ------
@@ -204,7 +217,14 @@ def _narrow(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def unpack(arrays: dict[str, np.ndarray], number: int, material: SingleCrystal) -> MechanicsSample:
-    """Sample `number` of a shard, in arrays of its own."""
+    """Sample `number` of a shard, in arrays of its own.
+
+    Parameters
+    ----------
+    arrays : of one shard
+    number : of the sample in it
+    material : of the shard
+    """
     grains = slice(*arrays["grain_start"][number : number + 2])
     edges = slice(*arrays["edge_start"][number : number + 2])
     graph = GrainGraph(

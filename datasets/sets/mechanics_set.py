@@ -64,7 +64,14 @@ class Mechanics(SampleKind[MechanicsSample]):
         return pack(samples)
 
     def unpack(self, arrays: Arrays, number: int, recipe: Recipe) -> MechanicsSample:
-        """One sample of a shard."""
+        """One sample of a shard.
+
+        Parameters
+        ----------
+        arrays : of one shard
+        number : of the sample in it
+        recipe : of its material
+        """
         return unpack(arrays, number, _material(recipe))
 
 

@@ -171,6 +171,13 @@ def foam(
 
     A Gaussian random field of one wavelength is cut at the level that gives `fraction`.
 
+    Parameters
+    ----------
+    seed, index : of the series, and the number in it; nothing else is left to chance
+    shape : voxels
+    fraction : share of the first body
+    wavelength : of the field, voxels
+
     References
     ----------
     Cahn, J. W. (1965). J. Chem. Phys. 42, 93: waves of one wavelength and random phases.
@@ -188,7 +195,14 @@ def foam(
 def as_measurement(
     volume: np.ndarray, step_um: float | None = 1.0, name: str = "scan.tif"
 ) -> Measurement:
-    """A simulated scan (X, Y, Z) as a reader would return it, (Z, Y, X)."""
+    """A simulated scan (X, Y, Z) as a reader would return it, (Z, Y, X).
+
+    Parameters
+    ----------
+    volume : (X, Y, Z) grey values
+    step_um : edge of a voxel, micrometre; None where it shall not be known
+    name : stands for the file
+    """
     values = np.ascontiguousarray(volume.transpose(2, 1, 0))
     unit = "px" if step_um is None else "um"
     axes = tuple(

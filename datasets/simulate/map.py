@@ -89,6 +89,11 @@ class SimulatedMap:
 def simulate_map(seed: int, index: int, spec: MapSpec | None = None) -> SimulatedMap:
     """The map number `index` of a series.
 
+    Parameters
+    ----------
+    seed, index : of the series, and the number in it; nothing else is left to chance
+    spec : of the map; the default one where it is None
+
     Raises
     ------
     ValueError

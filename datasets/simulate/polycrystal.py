@@ -187,7 +187,13 @@ def polycrystal(seed: int, index: int, spec: PolycrystalSpec | None = None) -> P
 
 
 def stream(seed: int, index: int, purpose: int) -> np.random.Generator:
-    """Random numbers that depend on these three numbers alone."""
+    """Random numbers that depend on these three numbers alone.
+
+    Parameters
+    ----------
+    seed, index : of the series, and the number in it; nothing else is left to chance
+    purpose : number of the stream; each use has its own
+    """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index, purpose)))
 
 

@@ -86,6 +86,13 @@ def label_grid(
     Each seed offers itself to the voxels of the box around the ball ``|x - x_i|^2 <= w_i + T``.
     With one T for all seeds, a voxel whose best offer is below T cannot have a better seed
     further off. The few voxels that are left are looked up.
+
+    Parameters
+    ----------
+    seeds : (n, 3) points
+    weights : (n,) of the power distance, length squared
+    shape : voxels along each axis
+    box : (3,) edges of the periodic box, in the unit of the points
     """
     limit = _offer_limit(seeds, weights, float(np.prod(box)))
     best = np.full(shape, np.inf)

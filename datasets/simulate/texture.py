@@ -50,6 +50,12 @@ def spread(n: int, half_width_deg: float, rng: np.random.Generator) -> np.ndarra
 
     Rotations of one angle have the volume sin^2(angle / 2), so that cos^2(angle / 2) is
     distributed as Beta(kappa + 1/2, 3/2).
+
+    Parameters
+    ----------
+    n : number of rotations
+    half_width_deg : of the kernel, degrees
+    rng : source of chance
     """
     cosine = np.sqrt(rng.beta(kappa(half_width_deg) + 0.5, 1.5, n))
     axis = rng.normal(size=(n, 3))
@@ -199,6 +205,12 @@ def rolled_hexagonal(
     Titanium and zirconium: c is tilted by 30-40 degrees from the normal towards the transverse
     direction y, <10-10> stays along x. Magnesium and zinc: by 15-25 degrees towards the rolling
     direction x, <11-20> stays along y (Wang & Huang, 2003, Mater. Chem. Phys. 81, 11).
+
+    Parameters
+    ----------
+    tilt_deg : of c from the normal of the sheet, degrees
+    towards : ``"x"`` (rolling) or ``"y"`` (transverse direction)
+    half_width_deg : of the spread about the two orientations, degrees
 
     Raises
     ------

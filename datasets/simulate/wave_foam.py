@@ -48,6 +48,11 @@ def wave_vectors(squared: int) -> np.ndarray:
 def wave_foam(seed: int, index: int, spec: WaveFoamSpec | None = None) -> np.ndarray:
     """(N, N, N) uint8, 1 in the metal; of bodies that do not touch only the largest is kept.
 
+    Parameters
+    ----------
+    seed, index : of the series, and the number in it; nothing else is left to chance
+    spec : of the foam; the default one where it is None
+
     References
     ----------
     Cahn, J. W. (1965). J. Chem. Phys. 42, 93. doi:10.1063/1.1695731

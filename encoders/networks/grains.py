@@ -157,6 +157,14 @@ class Exchange(MessagePassing):
         super().__init__(aggr="add", node_dim=0)
 
     def forward(self, edge_index: Tensor, gamma: Tensor, tau: Tensor) -> Tensor:
+        """Sum over its neighbours of what they do to each grain.
+
+        Parameters
+        ----------
+        edge_index : (2, m) int, from which grain to which
+        gamma : of each pair, a matrix
+        tau : of each grain, what the matrix acts on
+        """
         return self.propagate(edge_index, gamma=gamma, tau=tau)
 
     def message(self, gamma: Tensor, tau_j: Tensor) -> Tensor:

@@ -98,6 +98,12 @@ def local_contrast(image: np.ndarray, good: np.ndarray, reach_px: float = 8.0) -
 
     Weak outer rings count as much as the brightest one, and neither the direct beam nor the
     slope of the background can pull the centre.
+
+    Parameters
+    ----------
+    image : (ny, nx) counts
+    good : (ny, nx) bool, pixels that may be used
+    reach_px : standard deviation of the Gaussian that takes the slow part, pixels
     """
     level = np.sqrt(np.maximum(image - np.percentile(image[good], 0.5), 0.0))
     weight = ndimage.gaussian_filter(good.astype(float), reach_px) + 1e-6
@@ -115,6 +121,12 @@ def find_geometry(image: np.ndarray, good: np.ndarray, start: Geometry | None = 
     Candidates come from where the gradients of ring edges cross (a Hough transform) and from
     the inversion symmetry of a diffraction pattern; the one whose radial profile is sharpest
     wins and is improved on the same measure.
+
+    Parameters
+    ----------
+    image : (ny, nx) counts
+    good : (ny, nx) bool, pixels that may be used
+    start : to begin from; None where nothing is known
     """
     factor = max(1, int(np.ceil(max(image.shape) / COARSE_PX)))
     shift = (factor - 1) / 2.0  # centre of a block of factor pixels
@@ -231,6 +243,12 @@ def contrast_with_decoys(image: np.ndarray, good: np.ndarray, geometry: Geometry
     """Sharpness of the radial profile over the best that other centres reach.
 
     A picture with some texture has a "best" centre too, but one hardly better than the next.
+
+    Parameters
+    ----------
+    image : (ny, nx) counts
+    good : (ny, nx) bool, pixels that may be used
+    geometry : whose centre is compared with others
     """
     factor = max(1, int(np.ceil(max(image.shape) / COARSE_PX)))
     small, small_good = _binned(image, good, factor)
@@ -257,6 +275,12 @@ def shadow(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> np.ndarra
     A shadow is a connected area far below the median of the ring that it cuts. Where a stop
     covers most of a circle the median is itself in shadow, so the area then grows into
     neighbours as dark as the shadow's own core.
+
+    Parameters
+    ----------
+    image : (ny, nx) counts
+    good : (ny, nx) bool, pixels that may be used
+    geometry : centre and ellipse of the rings
     """
     factor = max(1, int(np.ceil(max(image.shape) / SHADOW_PX)))
     if factor > 1:

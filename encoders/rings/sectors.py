@@ -68,7 +68,14 @@ class SectorFit:
 
 
 def polar(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> Polar:
-    """Bin the good pixels by undistorted radius and angle."""
+    """Bin the good pixels by undistorted radius and angle.
+
+    Parameters
+    ----------
+    image : (ny, nx) counts
+    good : (ny, nx) bool, pixels that may be used
+    geometry : centre and ellipse about which is binned
+    """
     y, x = np.nonzero(good)
     values = image[good]
     u, v = geometry.undistort(x, y)
@@ -99,6 +106,12 @@ def fit_sectors(
 
     In each sector the ring is ``A T(r - shift) + b0 + b1 r`` with T the mean profile; to first
     order in the shift that is linear least squares in T, its slope, one and r.
+
+    Parameters
+    ----------
+    sectors : the image by radius and angle
+    background : (n,) smooth part of the mean profile
+    center, fwhm : (k,) of the rings, pixels
     """
     radius, mean, _ = sectors.mean()
     net = np.nan_to_num(mean - background)
@@ -203,7 +216,14 @@ def _solve(fit: SectorFit, steady: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refine(geometry: Geometry, fit: SectorFit, least_agreement: float) -> Geometry:
-    """Geometry moved so that the rings whose sectors agree become circles about the centre."""
+    """Geometry moved so that the rings whose sectors agree become circles about the centre.
+
+    Parameters
+    ----------
+    geometry : in which the sectors were fitted
+    fit : of the rings in their sectors
+    least_agreement : of the sectors of a ring that is used, standard errors of their mean
+    """
     steady = fit.usable(least_agreement)
     if not steady.any():
         return geometry

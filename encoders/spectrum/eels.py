@@ -61,6 +61,11 @@ def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> 
 
     Medians drop spikes from X-rays and dead pixels. The variance is the scatter of second
     differences plus a floor for gain variation and for the limits of the templates.
+
+    Parameters
+    ----------
+    energy, intensity : (n,) energies, eV, and intensities in any unit
+    bins : the most that are made
     """
     order = np.argsort(energy)
     energy, intensity = energy[order], intensity[order]
@@ -221,7 +226,14 @@ class EdgeSearch:
         return weights + np.log(step / (CONCENTRATION_SPREAD * np.sqrt(2.0 * np.pi)))
 
     def gains(self, parent: ElementSet, symbol: str, places: np.ndarray) -> np.ndarray:
-        """(place, height) gain of log-likelihood when an element joins at OFFSETS[places]."""
+        """(place, height) gain of log-likelihood when an element joins at OFFSETS[places].
+
+        Parameters
+        ----------
+        parent : the set that it joins, with its state of the fit
+        symbol : of the element
+        places : (s,) int, positions in `OFFSETS`
+        """
         template = self.templates[symbol]
         mean = template.mean[places]  # [s, n]
         varied = template.variation[places]  # [s, n, m]

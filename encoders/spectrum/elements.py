@@ -8,7 +8,6 @@ from its detection limit, which is weaker evidence than a line or an edge that i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from scipy.special import expit, logsumexp
@@ -18,6 +17,7 @@ from xtalfuse.encoders.spectrum.eels import (
     HEIGHTS,
     OFFSETS,
     EdgeSearch,
+    ElementSet,
     bin_spectrum,
 )
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
@@ -236,7 +236,23 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
             f"energy axis off by {offset:+.1f}({offset_su:.1f}) eV, as the edges fit best"
         )
     model, background = search.curves(best.members)
-    markers = {
+    scale = spectrum.scale
+    curve = SpectrumCurve(
+        spectrum.energy,
+        spectrum.intensity * scale,
+        model * scale,
+        background * scale,
+        _edge_markers(search, best),
+    )
+    return ElementEvidence(
+        Modality.EELS, findings, offset, offset_su, warnings=tuple(warnings), curve=curve
+    )
+
+
+def _edge_markers(search: EdgeSearch, best: ElementSet) -> dict[str, tuple[tuple[str, float], ...]]:
+    """Name and energy, eV as recorded, of the edges in range of each element that is seen."""
+    first, last = search.spectrum.energy[0], search.spectrum.energy[-1]
+    return {
         symbol: tuple(
             (edge.name, edge.onset_ev + float(OFFSETS[place]))
             for edge in search.templates[symbol].edges
@@ -244,13 +260,6 @@ def _from_eels(energy: np.ndarray, intensity: np.ndarray) -> ElementEvidence:
         )
         for symbol, (place, _) in best.members.items()
     }
-    scale = spectrum.scale
-    curve = SpectrumCurve(
-        spectrum.energy, spectrum.intensity * scale, model * scale, background * scale, markers
-    )
-    return ElementEvidence(
-        Modality.EELS, findings, offset, offset_su, warnings=tuple(warnings), curve=curve
-    )
 
 
 def _log_odds(probability: float) -> float:
@@ -275,7 +284,7 @@ def _gain(search: EdgeSearch, members: dict[str, tuple[int, int]], symbol: str) 
     return float(search.gains(rest, symbol, np.array([place]))[0, height])
 
 
-def _detection_limit(search: EdgeSearch, best: Any, symbol: str) -> float | None:
+def _detection_limit(search: EdgeSearch, best: ElementSet, symbol: str) -> float | None:
     """Atoms relative to the strongest element above which an edge would have been seen."""
     if not best.members:
         return None

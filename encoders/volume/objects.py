@@ -191,7 +191,14 @@ def _count(labels: np.ndarray) -> int:
 def neighbours(
     shape: tuple[int, ...], offset: tuple[int, int, int], repeats: tuple[bool, bool, bool]
 ) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Pairs of views (here, there = here + offset) that cover all neighbours of an offset."""
+    """Pairs of views (here, there = here + offset) that cover all neighbours of an offset.
+
+    Parameters
+    ----------
+    shape : of the volume, voxels
+    offset : from a voxel to its neighbour, along each axis
+    repeats : whether opposite faces meet, along each axis
+    """
     ways: list[list[tuple[slice, slice]]] = []
     for n, o, repeat in zip(shape, offset, repeats, strict=True):
         if o == 0:

@@ -71,6 +71,13 @@ def batch_indices(seed: int, step: int, count: int, batch: int) -> list[int]:
 
     Each epoch is a permutation of all examples that depends on (seed, epoch) alone. A batch
     runs on into the next epoch where one ends.
+
+    Parameters
+    ----------
+    seed : of the order
+    step : number of the step, from 0
+    count : of all examples
+    batch : examples of one step
     """
     positions = range(step * batch, (step + 1) * batch)
     epochs = {position // count for position in positions}

@@ -1,7 +1,7 @@
 """What the readers make of real instrument files: right, refused, or silently wrong.
 
 Run ``python -m benchmarks.readers --help``. Where facts about a file are known
-(``tests/loaders/xrd_formats.toml``, ``electron_formats.toml``) the verdict is *right*,
+(``tests/loaders/xrd/xrd_formats.toml``, ``tem/electron_formats.toml``) the verdict is *right*,
 *refused as it should be*, or wrong; elsewhere it is what was read, for a person to judge.
 Copies of files that were cut or had bits flipped must be refused or come back as they were.
 The zero models are rietx alone and RosettaSciIO alone, by suffix.
@@ -30,8 +30,8 @@ from xtalfuse.loaders.registry import companions
 from xtalfuse.loaders.safe.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[1]
-FACTS = ROOT / "tests" / "loaders" / "xrd_formats.toml"
-ELECTRON_FACTS = ROOT / "tests" / "loaders" / "electron_formats.toml"
+FACTS = ROOT / "tests" / "loaders" / "xrd" / "xrd_formats.toml"
+ELECTRON_FACTS = ROOT / "tests" / "loaders" / "tem" / "electron_formats.toml"
 CUTS = (0.1, 0.5, 0.9)
 DAMAGED_FILES = 30
 SUFFIX_READERS = {

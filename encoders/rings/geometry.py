@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage, optimize
 
+from xtalfuse.physics.crystal.polar_bins import PolarBins, turned_match
+
 COARSE_PX = 320  # the search for the centre runs on an image binned to about this size
 SHADOW_PX = 640  # likewise the search for the beam stop
 ELLIPSE_PRIOR = 0.01  # standard deviation of e1, e2: a badly aligned projector gives 2 %
@@ -189,10 +191,7 @@ def _gradient_crossings(contrast: np.ndarray, good: np.ndarray, keep: int = 3) -
 def _inversion_centers(contrast: np.ndarray, keep: int = 2) -> list[Geometry]:
     """Points about which the image is most like itself turned by 180 degrees (Friedel)."""
     clipped = np.clip(contrast, -1.0, 3.0)
-    shape = [2 * n for n in clipped.shape]
-    spectrum = np.fft.rfft2(clipped, shape)
-    match = np.fft.irfft2(spectrum**2, shape)
-    overlap = np.fft.irfft2(np.fft.rfft2(np.ones_like(clipped), shape) ** 2, shape)
+    match, overlap = turned_match(clipped), turned_match(np.ones_like(clipped))
     match /= np.sqrt(np.maximum(overlap, 0.05 * clipped.size))
     found = []
     for _ in range(keep):
@@ -215,7 +214,7 @@ def _sharpen(
         if not here.near(contrast.shape):
             return 1.0
         u, v = here.undistort(x, y)
-        return 10.0 * float(e1**2 + e2**2) - _sharpness(np.hypot(u, v), values)
+        return 10.0 * float(e1**2 + e2**2) - _sharpness(u, v, values)
 
     first = [start.x, start.y] + ([300.0 * start.e1, 300.0 * start.e2] if ellipse else [])
     step = np.eye(len(first)) * 3.0
@@ -226,14 +225,10 @@ def _sharpen(
     return Geometry(*map(float, (*result.x[:2], e1, e2))), -float(result.fun)
 
 
-def _sharpness(radius: np.ndarray, values: np.ndarray) -> float:
+def _sharpness(u: np.ndarray, v: np.ndarray, values: np.ndarray) -> float:
     """Share of the variance of `values` that narrow features of their radial mean explain."""
-    bins = radius.astype(int)
-    part = radius - bins
-    count, total = np.bincount(bins, 1.0 - part), np.bincount(bins, values * (1.0 - part))
-    size = len(count) + 1
-    count = np.pad(count, (0, 1)) + np.bincount(bins + 1, part, minlength=size)
-    total = np.pad(total, (0, 1)) + np.bincount(bins + 1, values * part, minlength=size)
+    bins = PolarBins.of(u, v)
+    count, total = bins.sums()[0], bins.sums(values)[0]
     mean = total / np.maximum(count, 1.0)
     mean -= ndimage.gaussian_filter1d(mean, 8.0)
     return float(np.dot(count, mean**2)) / len(values)
@@ -257,7 +252,7 @@ def contrast_with_decoys(image: np.ndarray, good: np.ndarray, geometry: Geometry
     here = replace(geometry, x=(geometry.x - shift) / factor, y=(geometry.y - shift) / factor)
     y, x = np.nonzero(small_good)
     values = contrast[y, x]
-    best = _sharpness(np.hypot(*here.undistort(x, y)), values)
+    best = _sharpness(*here.undistort(x, y), values)
     ny, nx = small.shape
     decoys = [
         replace(here, x=nx * i, y=ny * j)
@@ -265,7 +260,7 @@ def contrast_with_decoys(image: np.ndarray, good: np.ndarray, geometry: Geometry
         for j in np.linspace(0.1, 0.9, 7)
         if np.hypot(nx * i - here.x, ny * j - here.y) > 0.12 * max(nx, ny)
     ]
-    others = [_sharpness(np.hypot(*one.undistort(x, y)), values) for one in decoys]
+    others = [_sharpness(*one.undistort(x, y), values) for one in decoys]
     return best / max(max(others), 1e-12)
 
 

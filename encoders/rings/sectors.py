@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xtalfuse.encoders.rings.geometry import ELLIPSE_PRIOR, Geometry
+from xtalfuse.physics.crystal.polar_bins import PolarBins
 
 SECTORS = 48
 
@@ -80,22 +81,11 @@ def polar(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> Polar:
     values = image[good]
     u, v = geometry.undistort(x, y)
     step = 0.5 if max(image.shape) < 400 else 1.0
-    place = np.hypot(u, v) / step
-    inner = place.astype(int)
-    part = place - inner
-    sector = ((np.arctan2(v, u) / (2.0 * np.pi) + 0.5) * SECTORS).astype(int) % SECTORS
-    bins = int(inner.max()) + 2
-    flat = sector * bins + inner
-
-    def share(weights: np.ndarray | float) -> np.ndarray:
-        low = np.bincount(flat, weights * (1.0 - part), minlength=SECTORS * bins)
-        high = np.bincount(flat + 1, weights * part, minlength=SECTORS * bins)
-        return (low + high).reshape(SECTORS, bins)
-
+    bins = PolarBins.of(u, v, sectors=SECTORS, step=step)
     middle = (np.arange(SECTORS) + 0.5) / SECTORS * 2.0 * np.pi - np.pi
     level = float(np.median(values))
-    total, count = share(values - level), share(1.0)
-    square = share((values - level) ** 2) + 2.0 * level * total + level**2 * count
+    total, count = bins.sums(values - level), bins.sums()
+    square = bins.sums((values - level) ** 2) + 2.0 * level * total + level**2 * count
     return Polar(total + level * count, square, count, step, middle)
 
 

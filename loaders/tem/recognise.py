@@ -8,6 +8,7 @@ import numpy as np
 
 from xtalfuse.loaders.record import Modality
 from xtalfuse.loaders.tem.signals import RawSignal
+from xtalfuse.physics.crystal.polar_bins import PolarBins, turned_match
 
 _OTHER_SPECTRA = ("WDS", "AES", "PES", "XRF", "CL", "GAMMA", "CL_SEM")
 _EDS_SPAN_EV = 5_000.0  # an X-ray spectrum covers 10, 20 or 40 keV ...
@@ -106,14 +107,9 @@ def _sector_profiles(
     """Mean over each radius (whole pixels), sector by sector: (sectors, radii), NaN outside."""
     y, x = np.indices(image.shape)
     dy, dx = y - centre[0], x - centre[1]
-    radius = np.hypot(dy, dx).astype(int)
-    turn = np.arctan2(dy, dx) / (2.0 * np.pi) % 1.0
-    bins = radius * sectors + (turn * sectors).astype(int) % sectors
-    length = (int(radius.max()) + 1) * sectors
-    counted = np.bincount(bins.ravel(), minlength=length)
-    total = np.bincount(bins.ravel(), image.ravel(), minlength=length)
-    mean = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
-    return mean.reshape(-1, sectors).T
+    bins = PolarBins.of(dx.ravel(), dy.ravel(), sectors=sectors).whole()
+    counted, total = bins.sums(), bins.sums(image.ravel())
+    return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
 
 
 def _agreement(profiles: np.ndarray) -> float:
@@ -137,9 +133,7 @@ def _agreement(profiles: np.ndarray) -> float:
 def _inversion_centre(image: np.ndarray) -> tuple[float, float]:
     """Centre (y, x) of the best agreement of `image` with itself turned by 180 degrees."""
     ny, nx = image.shape
-    shape = (2 * ny, 2 * nx)
-    flat = image - image.mean()
-    agreement = np.fft.irfft2(np.fft.rfft2(flat, shape) ** 2, shape)
+    agreement = turned_match(image - image.mean())
     # No centre near the border, where little overlaps and chance decides.
     inner = agreement[ny // 2 : -ny // 2, nx // 2 : -nx // 2]
     top = np.unravel_index(np.argmax(inner), inner.shape)

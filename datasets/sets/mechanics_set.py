@@ -102,8 +102,9 @@ def _material(recipe: Recipe) -> SingleCrystal:
 
 
 def _variety(recipe: Recipe) -> Variety:
-    given = recipe.values["variety"]
-    return Variety(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    given: dict[str, Any] = recipe.values["variety"]
+    whole: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Variety(**whole)
 
 
 def generate(

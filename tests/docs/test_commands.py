@@ -85,7 +85,8 @@ def check_module(words: list[str]) -> None:
     if words[1] in {"venv", "pip"}:
         return None
     if words[1].startswith("benchmarks."):
-        path = ROOT / (words[1].replace(".", "/") + ".py")
+        place = ROOT / words[1].replace(".", "/")
+        path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     else:
         spec = importlib.util.find_spec(words[1])
         assert spec, f"there is no module {words[1]}"
@@ -104,7 +105,7 @@ def check_target(words: list[str]) -> None:
     targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
     for word in words:
         if word.startswith("bench-"):
-            assert (ROOT / "benchmarks" / f"{word.removeprefix('bench-')}.py").is_file(), word
+            check_module(["-m", f"benchmarks.{word.removeprefix('bench-')}"])
         elif "=" not in word and word != "NAME":
             assert word in targets, f"there is no target {word}"
 

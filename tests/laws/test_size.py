@@ -22,19 +22,6 @@ FUNCTION_LINES = 60  # from `def` to the last line, with the docstring
 FILE_LINES = 400  # tests and benchmarks too
 FOLDER_FILES = 12
 
-# What is still too large. What has become small enough must leave the list.
-KNOWN: tuple[str, ...] = (
-    "app/commands/identify.py: identify",
-    "benchmarks",
-    "datasets/library/build.py: build",
-    "encoders/grains/map.py: segment",
-    "encoders/spectrum/elements.py: _from_eels",
-    "loaders/xrd/scan.py: stated_radiation",
-    "tasks/identify/powder/refine.py: refine",
-    "tests/loaders/ct/test_read.py",
-    "tests/loaders/tem/test_read.py",
-)
-
 
 def long_functions(source: str) -> list[str]:
     """Names of the functions and methods that are too long."""
@@ -75,11 +62,10 @@ def too_large() -> set[str]:
 def test_what_is_large_is_listed_with_its_reason():
     found = too_large()
     given = reasons((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    new = found - set(given) - set(KNOWN)
+    new = found - set(given)
     assert not new, f"{new}: part it; a long function may have a reason in CONTRIBUTING.md"
-    stale = (set(given) | set(KNOWN)) - found
+    stale = set(given) - found
     assert not stale, f"{stale}: small enough now; take it off the list"
-    assert not set(given) & set(KNOWN)
 
 
 @pytest.mark.parametrize("lines", [60, 61])

@@ -14,7 +14,7 @@ import tifffile
 from xtalfuse.loaders import Limits, UnreadableFileError, load, load_specimen
 from xtalfuse.loaders.ct import source as volume_source
 from xtalfuse.loaders.reader import ReadOptions
-from xtalfuse.loaders.record import Calibration, Measurement, Modality
+from xtalfuse.loaders.record import Calibration, Modality
 from xtalfuse.loaders.registry import read
 from xtalfuse.loaders.safe import spool
 from xtalfuse.loaders.safe.spool import Spool
@@ -22,25 +22,7 @@ from xtalfuse.loaders.safe.spool import Spool
 SHAPE = (12, 20, 30)  # z, y, x: no two alike, so that a transposition shows
 
 
-@pytest.fixture(scope="module")
-def grey() -> np.ndarray:
-    return np.random.default_rng(0).integers(10, 4000, SHAPE).astype(np.uint16)
-
-
-def same(measurement: Measurement, values: np.ndarray, step: tuple | None = None) -> None:
-    """The volume is these values on axes z, y, x of this step (um), or of pixels."""
-    assert measurement.modality is Modality.CT
-    np.testing.assert_array_equal(measurement.values, values)
-    assert [a.name for a in measurement.axes] == ["z", "y", "x"]
-    assert {a.unit for a in measurement.axes} == {"px" if step is None else "um"}
-    for axis, length, size in zip(measurement.axes, values.shape, step or (1, 1, 1), strict=True):
-        assert len(axis.values) == length
-        np.testing.assert_allclose(np.diff(axis.values), size, rtol=1e-5)
-    unknown = measurement.calibration is Calibration.UNKNOWN
-    assert unknown is (step is None)
-
-
-def test_a_multipage_tiff_is_a_volume_and_a_short_one_is_pictures(tmp_path, grey):
+def test_a_multipage_tiff_is_a_volume_and_a_short_one_is_pictures(tmp_path, grey, same):
     tifffile.imwrite(tmp_path / "stack.tif", grey)
     same(load(tmp_path / "stack.tif"), grey)
     tifffile.imwrite(tmp_path / "few.tif", grey[:7])
@@ -51,7 +33,7 @@ def test_a_multipage_tiff_is_a_volume_and_a_short_one_is_pictures(tmp_path, grey
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("bigtiff", [False, True])
-def test_imagej_stacks_have_their_voxel_size(tmp_path, grey, compression, bigtiff):
+def test_imagej_stacks_have_their_voxel_size(tmp_path, grey, compression, bigtiff, same):
     path = tmp_path / "stack.tif"
     tifffile.imwrite(
         path, grey, imagej=not bigtiff, bigtiff=bigtiff, compression=compression,
@@ -65,7 +47,7 @@ def test_a_series_in_time_is_no_volume(tmp_path, grey):
     assert load(tmp_path / "film.tif").modality is Modality.IMAGE
 
 
-def test_ome_tiff_states_its_voxel(tmp_path, grey):
+def test_ome_tiff_states_its_voxel(tmp_path, grey, same):
     sizes = {f"PhysicalSize{a}": s for a, s in zip("ZYX", (3.0, 2.0, 1.0), strict=True)}
     units = {f"PhysicalSize{a}Unit": "nm" for a in "ZYX"}
     path = tmp_path / "v.ome.tif"
@@ -80,7 +62,7 @@ def slices(folder: Path, values: np.ndarray, numbers: list[int] | None = None) -
     return folder
 
 
-def test_slices_are_in_the_order_of_their_numbers(tmp_path, grey):
+def test_slices_are_in_the_order_of_their_numbers(tmp_path, grey, same):
     folder = slices(tmp_path / "scan", grey)  # recon_10 comes before recon_2 by name
     (folder / "notes.txt").write_text("kV 80")
     m = load(folder, voxel_size_um=0.5)
@@ -107,7 +89,7 @@ def test_slices_that_do_not_fit_are_refused_by_name(tmp_path, grey):
         load(folder)
 
 
-def test_two_series_in_a_folder_need_a_choice(tmp_path, grey):
+def test_two_series_in_a_folder_need_a_choice(tmp_path, grey, same):
     folder = slices(tmp_path / "scan", grey)
     for i, picture in enumerate(grey):
         tifffile.imwrite(folder / f"mask{i:03d}.tif", picture // 2)
@@ -116,7 +98,7 @@ def test_two_series_in_a_folder_need_a_choice(tmp_path, grey):
     same(load(f"{folder}#mask"), grey // 2)
 
 
-def test_numpy_files(tmp_path, grey):
+def test_numpy_files(tmp_path, grey, same):
     np.save(tmp_path / "c.npy", grey)
     np.save(tmp_path / "f.npy", np.asfortranarray(grey))
     np.save(tmp_path / "big.npy", grey.astype(">u2"))
@@ -142,7 +124,7 @@ def test_pickles_are_never_loaded(tmp_path):
             load(tmp_path / name)
 
 
-def test_bit_packed_sets_give_the_chosen_volume(real):
+def test_bit_packed_sets_give_the_chosen_volume(real, same):
     path = real / "ct" / "nanoporous_gold.npz"
     with pytest.raises(UnreadableFileError, match=r"300 volumes.*nanoporous_gold\.npz#0"):
         load(path)
@@ -166,7 +148,7 @@ def mrc(values: np.ndarray, order: str = "<", volume: int = 1) -> bytes:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_mrc_volumes_have_a_cell_in_angstrom(tmp_path, grey, order):
+def test_mrc_volumes_have_a_cell_in_angstrom(tmp_path, grey, order, same):
     path = tmp_path / "tomogram.mrc"
     path.write_bytes(mrc(grey, order))
     same(load(path), grey, (2e-3, 2e-3, 2e-3))
@@ -174,7 +156,7 @@ def test_mrc_volumes_have_a_cell_in_angstrom(tmp_path, grey, order):
     assert load(path).modality is Modality.IMAGE
 
 
-def test_mrc_agrees_with_rosettasciio(tmp_path, grey):
+def test_mrc_agrees_with_rosettasciio(tmp_path, grey, same):
     from rsciio.mrc import file_reader
 
     path = tmp_path / "tomogram.mrc"
@@ -187,7 +169,7 @@ def test_mrc_agrees_with_rosettasciio(tmp_path, grey):
 SAID = {"shape": list(SHAPE), "dtype": "uint16", "voxel_size_um": 0.7}
 
 
-def test_raw_data_need_a_sidecar_and_its_words_count(tmp_path, grey):
+def test_raw_data_need_a_sidecar_and_its_words_count(tmp_path, grey, same):
     path, beside = tmp_path / "v.raw", tmp_path / "v.json"
     path.write_bytes(grey.tobytes())
     with pytest.raises(UnreadableFileError, match=r"without a description.*v\.json"):
@@ -205,7 +187,7 @@ def test_raw_data_need_a_sidecar_and_its_words_count(tmp_path, grey):
         load(path)
 
 
-def test_a_meta_image_is_in_millimetre_by_convention(tmp_path, grey):
+def test_a_meta_image_is_in_millimetre_by_convention(tmp_path, grey, same):
     (tmp_path / "v.raw").write_bytes(grey.tobytes())
     header = (
         "ObjectType = Image\nNDims = 3\nDimSize = 30 20 12\nElementType = MET_USHORT\n"
@@ -219,83 +201,6 @@ def test_a_meta_image_is_in_millimetre_by_convention(tmp_path, grey):
     (tmp_path / "v.mhd").write_text(header.replace("v.raw", "../secret.raw"))
     with pytest.raises(UnreadableFileError, match="no single file beside it"):
         load(tmp_path / "v.mhd")
-
-
-def test_hdf5_volumes_are_chosen_by_content(tmp_path, grey):
-    path = tmp_path / "v.h5"
-    with h5py.File(path, "w") as file:
-        volume = file.create_dataset("entry/recon/data", data=grey, chunks=(5, 20, 30))
-        volume.attrs["element_size_um"] = [3.0, 2.0, 1.0]
-        file["entry/instrument/detector/data"] = grey[::-1]
-        file["positions"] = np.zeros((3, 12))
-    same(load(path), grey, (3.0, 2.0, 1.0))
-    same(load(f"{path}#/entry/instrument/detector/data"), grey[::-1])
-    with h5py.File(path, "a") as file:
-        file["entry/recon/other"] = grey
-    with pytest.raises(UnreadableFileError, match=r"several volumes .*v\.h5#/entry/recon/"):
-        load(path)
-
-
-def test_nexus_axes_give_the_voxel(tmp_path, grey):
-    path = tmp_path / "v.nxs"
-    with h5py.File(path, "w") as file:
-        group = file.create_group("entry/tomo")
-        file["entry"].attrs["NX_class"] = "NXentry"
-        group.attrs["NX_class"] = "NXdata"
-        group["data"] = grey
-        for name, length in zip("zyx", SHAPE, strict=True):
-            group[name] = np.arange(length) * 0.004 + 1.0
-            group[name].attrs["units"] = "mm"
-    same(load(path), grey, (4.0, 4.0, 4.0))
-
-
-@pytest.mark.parametrize("axes", [["yaxis", "xaxis", "."], ["yaxis", "xaxis", "energy"]])
-def test_a_nexus_map_of_spectra_is_no_volume(tmp_path, grey, axes):
-    path = tmp_path / "map.nxs"
-    with h5py.File(path, "w") as file:
-        group = file.create_group("entry/rocks")
-        file["entry"].attrs["NX_class"] = "NXentry"
-        group.attrs["NX_class"] = "NXdata"
-        group.attrs["signal"] = "data"
-        group.attrs["axes"] = np.array(axes, dtype="S8")
-        group["data"] = grey
-        for name, length in zip(axes, SHAPE, strict=True):
-            if name != ".":
-                group[name] = np.arange(float(length))
-    assert load(path).modality is not Modality.CT
-    with h5py.File(path, "a") as file:  # nothing told of the axes: it may be a volume
-        group = file["entry/rocks"]
-        del group.attrs["axes"]
-        for name in set(axes) - {"."}:
-            del group[name]
-    assert load(path).modality is Modality.CT
-
-
-def test_raw_projections_are_refused_with_a_library_that_reconstructs(tmp_path, grey, real):
-    path = tmp_path / "scan.nxs"
-    with h5py.File(path, "w") as file:
-        file["entry1/definition"] = "NXtomo"
-        file["entry1/tomo/data"] = grey
-        file["entry1/tomo/image_key"] = np.zeros(12, int)
-    for raw in (path, real / "ct" / "nxtomo" / "k11-18014.nxs"):
-        with pytest.raises(UnreadableFileError, match=r"raw projections.*httomo"):
-            load(raw)
-    imaging = real / "ct" / "nxtomo" / "k11-18014" / "k11-18014-imaging.h5"
-    with pytest.raises(UnreadableFileError, match="looks like raw projections"):
-        load(imaging)
-    with h5py.File(path, "a") as file:  # with the reconstruction in the same file
-        file["entry2/reconstruction/data"] = grey + 1
-    same(load(path), grey + 1)
-
-
-def test_what_was_never_written_is_not_read_as_zeros(tmp_path, grey):
-    with h5py.File(tmp_path / "half.h5", "w") as file:
-        half = file.create_dataset("volume", SHAPE, "u2", chunks=(2, 20, 30))
-        half[:6] = grey[:6]
-        file.create_dataset("empty", SHAPE, "u2")
-    for part, told in (("volume", "3 of 6 chunks"), ("empty", "0 of 14400 bytes")):
-        with pytest.raises(UnreadableFileError, match=told):
-            load(f"{tmp_path / 'half.h5'}#{part}")
 
 
 def test_a_petabyte_is_refused_before_any_memory_is_asked_for(tmp_path):
@@ -339,7 +244,7 @@ def test_a_large_volume_needs_little_memory_and_leaves_no_file(tmp_path, monkeyp
     assert [p.name for p in tmp_path.iterdir()] == ["v.npy"]
 
 
-def test_labels_are_told_from_grey_values(tmp_path, grey):
+def test_labels_are_told_from_grey_values(tmp_path, grey, same):
     grains = np.random.default_rng(1).integers(1, 4000, (3, 5, 5))
     label = grains.repeat(8, 0).repeat(8, 1).repeat(8, 2).astype(np.uint16)
     smooth = (label // 3 + np.random.default_rng(2).integers(0, 9, label.shape)).astype(np.uint16)
@@ -379,7 +284,7 @@ def test_a_wrong_voxel_size_is_the_callers_mistake(tmp_path, grey):
             load(tmp_path / "v.npy", voxel_size_um=wrong)
 
 
-def test_a_folder_of_slices_is_one_measurement_of_a_specimen(tmp_path, grey):
+def test_a_folder_of_slices_is_one_measurement_of_a_specimen(tmp_path, grey, same):
     specimen = tmp_path / "specimen"
     specimen.mkdir()
     slices(specimen / "ct", grey)

@@ -1,6 +1,6 @@
 """Grains of orientation maps against another program and against the truth; time; boundaries.
 
-    python -m benchmarks.segmentation [--json segmentation.json] [--volume 256] [--maps 4]
+    python -m benchmarks.mechanics.segmentation [--json segmentation.json] [--volume 256] [--maps 4]
 
 Agreement is the adjusted Rand index over the points of grains of 10 points or more; points
 without a grain count as one group. The zero model links neighbours below the threshold and does

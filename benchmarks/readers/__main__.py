@@ -29,7 +29,7 @@ from xtalfuse.loaders import Measurement, UnreadableFileError, load
 from xtalfuse.loaders.registry import companions
 from xtalfuse.loaders.safe.guard import guarded
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "tests" / "loaders" / "xrd" / "xrd_formats.toml"
 ELECTRON_FACTS = ROOT / "tests" / "loaders" / "tem" / "electron_formats.toml"
 CUTS = (0.1, 0.5, 0.9)
@@ -192,7 +192,7 @@ def fault(values: np.ndarray) -> str:
 
 def rosettasciio_alone(real: Path) -> dict[str, int]:
     """The zero model: what the reader that the suffix names makes of the files in ``tem``."""
-    here = importlib.import_module("benchmarks.readers")  # a child cannot find __main__
+    here = importlib.import_module("benchmarks.readers.__main__")  # a child cannot find __main__
     outcomes: Counter[str] = Counter()
     for path in _microscope_files(real / "tem"):
         try:

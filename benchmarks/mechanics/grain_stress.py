@@ -1,6 +1,6 @@
 """Stress of the grains of unseen volumes: the grain network beside its zero models.
 
-    python -m benchmarks.grain_stress --data DIR [--json FILE]
+    python -m benchmarks.mechanics.grain_stress --data DIR [--json FILE]
 
 Volumes of 32^3 voxels and 100 grains with random orientations, cut into Voronoi cells of random
 points or into cells of Laguerre (log-normal diameters, coefficient of variation 0.3), solved by
@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
-from benchmarks.grain_ridge import LEVELS, Ridge, features, fit_ridge
-from benchmarks.grain_sets import FIT_SEED, TEST_SEED, samples_of
+from benchmarks.mechanics.grain_ridge import LEVELS, Ridge, features, fit_ridge
+from benchmarks.mechanics.grain_sets import FIT_SEED, TEST_SEED, samples_of
 from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainNetworkConfig
 from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data

@@ -1,6 +1,6 @@
 """Effective stiffness of 20 grains of metals not in training, beside Hill's average.
 
-    python -m benchmarks.stiffness --data DIR [--json FILE]
+    python -m benchmarks.mechanics.stiffness --data DIR [--json FILE]
 
 Volumes of 32^3 voxels, Laguerre cells (coefficient of variation 0.3), random orientations, solved
 by FFT, from a seed of their own. The error of a volume is the Frobenius norm of the difference
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.grain_sets import FIT_SEED, TEST_SEED, samples_of
+from benchmarks.mechanics.grain_sets import FIT_SEED, TEST_SEED, samples_of
 from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
 from xtalfuse.encoders.networks.grains import GrainNetwork
 from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data

@@ -1,6 +1,6 @@
 """Disorientation angles against orix: digits and time, in one run and on one thread.
 
-    python -m benchmarks.orientation [--json orientation.json] [--pairs 100000]
+    python -m benchmarks.mechanics.orientation [--json orientation.json] [--pairs 100000]
 
 Both get the same random pairs. Times are CPU time of the process, the median of several turns
 taken alternately, so that other programs on the machine do not count. Small angles have a truth

@@ -1,7 +1,7 @@
 """CT volumes: time and memory, what is found through noise, what the reader makes of files.
 
-Run ``python -m benchmarks.ct [--json FILE] [--real FOLDER]``. Volumes are simulated with seeds
-that no development used (1000 and above). The zero model is what most scripts do: Otsu's
+Run ``python -m benchmarks.readers.ct [--json FILE] [--real FOLDER]``. Volumes are simulated with
+seeds that no development used (1000 and above). The zero model is what most scripts do: Otsu's
 threshold of the volume as it is, and connected components. Times are CPU seconds of one
 thread in a process of its own, memory its highest resident size.
 """
@@ -175,7 +175,7 @@ def in_child(kind: str) -> dict[str, float]:
     """`large` in a fresh process on one thread."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ct", "--large", kind],
+        [sys.executable, "-m", "benchmarks.readers.ct", "--large", kind],
         env={**os.environ, **threads}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout)

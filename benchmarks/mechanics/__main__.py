@@ -4,8 +4,8 @@
     python -m benchmarks.mechanics --section solver --section segmentation
     python -m benchmarks.mechanics --json mechanics.json
 
-Each section is a benchmark of its own (``python -m benchmarks.solver``) and runs in a process of
-its own, with one thread, so that times and memory are its own.
+Each section is a benchmark of its own (``python -m benchmarks.mechanics.solver``) and runs in a
+process of its own, with one thread, so that times and memory are its own.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pathlib import Path
 # section -> what it shows
 SECTIONS = {
     "orientation": "disorientation against orix",
-    "ebsd_readers": "orientation maps: right, refused, never silently wrong",
+    "readers.ebsd": "orientation maps: right, refused, never silently wrong",
     "segmentation": "grains of maps against another program and the truth; graphs",
-    "ct": "volumes: time, memory, accuracy, damaged files",
+    "readers.ct": "volumes: time, memory, accuracy, damaged files",
     "polycrystals": "simulated microstructures",
     "solver": "homogenization: exact cases, bounds, meshes, time, memory",
     "grain_stress": "stress of each grain: network, ridge, shuffled neighbours",
@@ -50,7 +50,8 @@ def main() -> None:
             print(f"\n== {name}: {SECTIONS[name]}", flush=True)
             written = Path(folder, f"{name}.json")
             started = time.perf_counter()
-            command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(written)]
+            module = f"benchmarks.{name if '.' in name else f'mechanics.{name}'}"
+            command = [sys.executable, "-m", module, "--json", str(written)]
             if name in SIMULATED:
                 command += ["--data", str(DATA)]
             done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)

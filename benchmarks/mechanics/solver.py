@@ -226,7 +226,7 @@ def scaling(sizes: tuple[int, ...]) -> Iterator[Row]:
 
 def run_apart(size: int) -> dict[str, float]:
     """Seconds and peak memory of one solution, told by another process."""
-    command = [sys.executable, "-m", "benchmarks.solver", "--child", str(size)]
+    command = [sys.executable, "-m", "benchmarks.mechanics.solver", "--child", str(size)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(answer.stdout)
 

@@ -1,6 +1,6 @@
 """What the reader makes of real orientation maps: right, refused, or silently wrong.
 
-Run ``python -m benchmarks.ebsd_readers --help``. Facts of the files are held against what was
+Run ``python -m benchmarks.readers.ebsd --help``. Facts of the files are held against what was
 read: number of points, grid, step, phases, points that are not indexed, and, independent of
 our reader, the angles of a map's text or of its twin in another format. The peer is orix.
 Copies that were damaged in seven ways must be refused, or come back as they were, or say so.
@@ -25,7 +25,7 @@ from benchmarks.real import real_folder
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
 from xtalfuse.physics.grains.crystal_map import CrystalMap
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = (".ang", ".ctf", ".crc", ".cpr", ".osc", ".oim")
 TEXT = (".ang", ".ctf")
 SEEDS = 3  # of flipped bits, for each file

@@ -87,7 +87,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
     stand_in.identify = identify
     monkeypatch.setitem(sys.modules, "xtalfuse.tasks.identify.pipeline", stand_in)
     monkeypatch.setattr("xtalfuse.options.open_library", lambda *_: "library")
-    monkeypatch.setattr("xtalfuse.batch.open_library", lambda *_: "library")
+    monkeypatch.setattr("xtalfuse.batch._library", lambda *_: "library")  # it remembers
     return calls
 
 

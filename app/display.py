@@ -141,7 +141,7 @@ def measurement_view(measurement: Measurement) -> RenderableType:
     def row(name: str, text: str, style: str = "") -> None:
         table.add_row(name, Text(shown(text), style=style))
 
-    row("holds", KINDS.get(str(measurement.modality), "something that nothing here uses yet"))
+    row("holds", KINDS.get(str(measurement.modality), str(measurement.modality)))
     row("reader", source.reader)
     values = np.asarray(measurement.values)
     if measurement.crystal_map is not None:
@@ -195,6 +195,7 @@ KINDS = {
     "image": "real-space image",
     "ebsd": "map of crystal orientations",
     "ct": "volume of grey values or labels",
+    "other": "something that nothing here uses yet",
 }
 
 

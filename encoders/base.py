@@ -16,10 +16,12 @@ E = TypeVar("E")
 class Encoder(Generic[E]):
     """From one measurement to what it says, before anything is known of the specimen.
 
-    To add one, write a function ``encode(measurement) -> E`` in a file of its own and declare
-    it in `xtalfuse.encoders`, or in another package under the entry points
-    ``xtalfuse.encoders``. E is a frozen dataclass of your own: arrays with shapes and units in
-    its docstring, uncertainties beside the numbers, warnings as text, no figure and no prior.
+    To add one, write a function ``encode(measurement) -> E`` in a file of its own, which imports
+    what is heavy (scipy too) only when it runs. A module of `xtalfuse.encoders`, or a room in it,
+    declares it under the name ``ENCODER``; another package, under the entry points
+    ``xtalfuse.encoders``. E is a frozen dataclass of your own: arrays with
+    shapes and units in its docstring, uncertainties beside the numbers, warnings as text, no
+    figure and no prior.
     Of the function the laws of the house (tests/laws/test_encoders.py) ask, for every encoder
     in the list:
 

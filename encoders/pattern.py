@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d, uniform_filter1d
-from scipy.signal import find_peaks, peak_widths
 
 from xtalfuse.encoders.background import Ends, clipped, flattened, restored
-from xtalfuse.loaders.record import Measurement
+from xtalfuse.encoders.base import Encoder
+from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.units import Radiation, d_spacing
 
+ENCODER = Encoder[Any](
+    "pattern",
+    "powder pattern -> noise, background and peaks on a grid as fine as its peaks need",
+    frozenset({Modality.XRD}),
+    "xtalfuse.encoders.pattern:encode_pattern",
+)
 MAX_POINTS = 12_000
 D_MIN_ANGSTROM = 0.7  # where the reflections of a library end
 
@@ -123,6 +129,8 @@ def _noise(intensity: np.ndarray, sigma: np.ndarray | None) -> np.ndarray:
 
     The third difference of a smooth curve vanishes, so its scatter measures the noise alone.
     """
+    from scipy.ndimage import uniform_filter1d
+
     level = np.maximum(uniform_filter1d(intensity, 5), 1e-12)
     third = np.convolve(intensity, [1.0, -3.0, 3.0, -1.0], mode="valid")
     seen = third**2 / 20.0
@@ -141,6 +149,9 @@ def _noise(intensity: np.ndarray, sigma: np.ndarray | None) -> np.ndarray:
 
 def _typical_width(angle: np.ndarray, intensity: np.ndarray, variance: np.ndarray) -> float:
     """Full width at half maximum of the sharper ones of the strongest peaks, deg."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks, peak_widths
+
     step = float(np.median(np.diff(angle)))
     smooth = gaussian_filter1d(intensity, float(np.clip(0.015 / step, 0.5, 2.0)))
     floor = snip_background(angle, smooth, 0.3)
@@ -166,6 +177,8 @@ def snip_background(angle: np.ndarray, intensity: np.ndarray, width_deg: float) 
     -------
     (n,) in the unit of the intensity
     """
+    from scipy.ndimage import gaussian_filter1d
+
     step = float(np.median(np.diff(angle)))
     smooth = gaussian_filter1d(intensity, max(1.0, 0.25 * width_deg / step))
     scale = max(float(np.median(np.abs(smooth))), 1e-12)
@@ -188,6 +201,9 @@ def find_peaks_of(
         variance
     width_deg : full width of a peak, deg; shapes are looked for on this scale
     """
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
+    from scipy.signal import find_peaks, peak_widths
+
     step = float(np.median(np.diff(angle)))
     sigma = max(0.425 * width_deg / step, 0.7)
     smooth = gaussian_filter1d(net, sigma)

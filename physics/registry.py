@@ -107,7 +107,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
         for room in self.rooms:
             for module in iter_modules(import_module(room).__path__, f"{room}."):
-                self._declare(getattr(import_module(module.name), self.attribute, ()))
+                found = getattr(import_module(module.name), self.attribute, ())
+                if found is not self:  # the module that makes the list
+                    self._declare(found)
         if self.entry_points:
             for entry in sorted(entry_points(group=self.entry_points), key=lambda e: e.name):
                 try:

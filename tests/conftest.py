@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,9 @@ from xtalfuse.tasks.identify.answer import (
 if TYPE_CHECKING:
     from xtalfuse.datasets.library.build import Library
 
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("physics", "loaders", "datasets", "encoders", "fusion", "tasks", "report")
+
 
 @pytest.fixture(scope="session")
 def real() -> Path:
@@ -50,6 +55,45 @@ REFERENCES = (
     "iron_alpha", "magnesioferrite", "magnetite", "periclase", "quartz", "rutile", "silicon",
     "silver", "zincite",
 )  # fmt: skip
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[[dict[str, str], str], str]:
+    """Runs code with a copy of the package that has more, or other, modules; see `_copied`."""
+
+    def run(modules: dict[str, str], code: str) -> str:
+        return _copied(tmp_path / "copy", modules, code)
+
+    return run
+
+
+def _copied(folder: Path, modules: dict[str, str], code: str) -> str:
+    """What `code` prints where the package also holds these modules.
+
+    Parameters
+    ----------
+    folder : of the copy; what is not written anew is a link to the package
+    modules : text of each by its place in the repository: ``"loaders/xrd/new.py"``
+    code : Python
+    """
+    for room in ("app", *ROOMS):
+        target = folder / "xtalfuse" / ("" if room == "app" else room)
+        for file in (ROOT / room).rglob("*"):
+            place = target / file.relative_to(ROOT / room)
+            if file.is_file() and file.suffix != ".pyc":
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(file)
+    for name, text in modules.items():
+        place = folder / "xtalfuse" / name
+        place.unlink(missing_ok=True)
+        place.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

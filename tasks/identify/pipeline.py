@@ -22,6 +22,7 @@ from xtalfuse.tasks.identify.rings.settings import DEFAULT as RING_DEFAULT
 from xtalfuse.tasks.identify.spectra import read_spectra
 from xtalfuse.tasks.identify.stages import Conclusion, RingsSaid, SpectraSaid
 
+_EVIDENCE = {Modality.XRD, Modality.EELS, Modality.EDS, Modality.DIFFRACTION}
 # In measurements of the microstructure no phase is looked for.
 _STRUCTURE = {Modality.EBSD: "an orientation map", Modality.CT: "a volume"}
 
@@ -150,9 +151,12 @@ def _files(record: Record, said: Mapping[str, str]) -> tuple[FileReport, ...]:
     """File reports of the record, with the files that turned out to have nothing to say."""
     reasons = dict(said)
     for f in record.files:
+        name = Path(f.path).name
         if f.used and f.modality in _STRUCTURE:
             what = _STRUCTURE[Modality(f.modality)]
-            reasons[f.path] = f"{Path(f.path).name}: {what}, for `xtalfuse microstructure`"
+            reasons[f.path] = f"{name}: {what}, for `xtalfuse microstructure`"
+        elif f.used and f.modality and f.modality not in _EVIDENCE:
+            reasons[f.path] = f"{name}: no phase is looked for in a record of {f.modality}"
     return tuple(
         replace(f, used=False, reason=reasons[f.path]) if f.path in reasons else f
         for f in record.files

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xtalfuse.loaders import UnreadableFileError
+from xtalfuse.loaders import UnreadableFileError, registry
 from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import Modality
 from xtalfuse.loaders.registry import READERS, certainties, choose
@@ -142,3 +144,66 @@ def test_a_reader_of_another_package_works_and_a_broken_one_costs_nothing(tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["CoKa", "400", "private"], done.stderr
+
+
+def test_a_format_takes_one_new_module_in_the_room_of_its_instrument(
+    tmp_path: Path, copied: Callable[[dict[str, str], str], str]
+):
+    path = tmp_path / "scan.lab"
+    path.write_text("OUR OWN LAB " + " ".join(map(str, range(20, 420))))
+    code = (
+        "import xtalfuse\n"
+        f"found = xtalfuse.load({str(path)!r})\n"
+        "print(xtalfuse.__file__, found.radiation.name, found.values.size)\n"
+        "print(xtalfuse.READERS['our-lab'].about)"
+    )
+    printed = copied({"loaders/xrd/ourlab.py": PRIVATE}, code)
+    here = tmp_path / "copy" / "xtalfuse" / "__init__.py"
+    assert printed.split()[:3] == [str(here), "CoKa", "400"]
+    assert "our own laboratory" in printed
+    # without the module no reader knows the file
+    with pytest.raises(UnreadableFileError, match="no known instrument format"):
+        registry.read(path)
+
+
+def test_a_modality_takes_three_files(tmp_path: Path, copied: Callable[[dict[str, str], str], str]):
+    """The example of CONTRIBUTING, word for word, from the file to what `identify` says of it."""
+    section = PAGE.read_text("utf-8").partition("## A new modality")[2].partition("\n## ")[0]
+    (line,) = [line for line in section.splitlines() if line.startswith("    RAMAN = ")]
+    files = dict(
+        re.findall(r'^```python title="(\S+)"\n(.*?)^```$', section, re.DOTALL | re.MULTILINE)
+    )
+    assert set(files) == {"loaders/raman.py", "encoders/raman.py"}
+    record = (PAGE.parent / "loaders" / "record.py").read_text("utf-8")
+    mark = '    OTHER = "other"'
+    assert record.count(mark) == 1
+    modules = {"loaders/record.py": record.replace(mark, f"{line}\n{mark}"), **files}
+    shift = np.arange(100.0, 800.0)
+    mean = 50.0 + 900.0 * np.exp(-(((shift - 520.0) / 4.0) ** 2))  # silicon
+    counts = np.random.default_rng(2).poisson(mean)
+    folder = tmp_path / "wafer"
+    folder.mkdir()
+    rows = "".join(f"{x:g} {y}\n" for x, y in zip(shift, counts, strict=True))
+    (folder / "wafer.rmn").write_text(f"# Raman, 532 nm\n{rows}")
+    printed = copied(modules, f"folder = {str(folder)!r}\n{RAMAN}").splitlines()
+    assert printed[0] == "raman 700 1/cm"
+    assert [abs(float(band) - 520.0) < 2.0 for band in printed[1].split()] == [True]
+    assert printed[2:] == [
+        "True",
+        "raman False wafer.rmn: no phase is looked for in a record of raman",
+        "1.0 no record of this specimen says anything about its phases",
+    ]
+
+
+RAMAN = """
+import xtalfuse
+from pathlib import Path
+found = xtalfuse.load(Path(folder) / "wafer.rmn")
+print(found.modality, found.values.size, found.axes[0].unit)
+print(*xtalfuse.ENCODERS["raman"].encode(found).shift_per_cm)
+record = xtalfuse.load_specimen(folder)
+print(all(file.used for file in record.files))
+answer = xtalfuse.identify(record)
+print(answer.files[0].modality, answer.files[0].used, answer.files[0].reason)
+print(answer.unknown.probability, answer.warnings[0])
+"""

@@ -14,7 +14,7 @@ import numpy as np
 
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
-from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.map import RawMap, number_of
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
@@ -113,12 +113,7 @@ def _sections(path: Path) -> configparser.ConfigParser:
 
 def _number(name: str, said: configparser.ConfigParser, section: str, key: str) -> float:
     text = said.get(section, key, fallback="").replace(",", ".")
-    try:
-        return float(text)
-    except ValueError:
-        raise UnreadableFileError(
-            f"{name}: [{section}] {key} is {text!r} where a number is needed; {_COPY_BOTH}"
-        ) from None
+    return number_of(f"{name}: [{section}] {key}", text, _COPY_BOTH)
 
 
 def _table(path: Path, said: configparser.ConfigParser) -> np.ndarray:

@@ -65,6 +65,29 @@ class RawMap:
     section_step: float = 0.0
 
 
+def number_of(what: str, text: str, remedy: str = EXPORT_AGAIN) -> float:
+    """The finite number that a text is.
+
+    Parameters
+    ----------
+    what : file and place in it, for the message
+    text : as it stands there, with a decimal point
+    remedy : what to do where it is none
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is no finite number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise UnreadableFileError(f"{what} is {text!r} where a number is needed; {remedy}")
+    return value
+
+
 def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndarray:
     """(n, columns) numbers of the points of a text file, one line each; commas are decimal.
 

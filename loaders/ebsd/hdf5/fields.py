@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.ebsd.map import number_of
 from xtalfuse.loaders.ebsd.symmetry import Cell, possible
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
@@ -52,16 +53,7 @@ def number(name: str, group: Any, *names: str) -> float:
     UnreadableFileError
         If none exists, or it is no finite number.
     """
-    found = text(group, *names)
-    try:
-        value = float(found)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise UnreadableFileError(
-            f"{name}: {group.name}/{names[0]} is {found!r} where a number is needed; {EXPORT_AGAIN}"
-        )
-    return value
+    return number_of(f"{name}: {group.name}/{names[0]}", text(group, *names))
 
 
 def count(name: str, group: Any, *names: str) -> int:

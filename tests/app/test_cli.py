@@ -86,8 +86,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
     stand_in = ModuleType("xtalfuse.tasks.identify.pipeline")
     stand_in.identify = identify
     monkeypatch.setitem(sys.modules, "xtalfuse.tasks.identify.pipeline", stand_in)
+    # batch first: it takes open_library over when it is imported, and remembers what it opened
+    monkeypatch.setattr("xtalfuse.batch._library", lambda *_: "library")
     monkeypatch.setattr("xtalfuse.options.open_library", lambda *_: "library")
-    monkeypatch.setattr("xtalfuse.batch._library", lambda *_: "library")  # it remembers
     return calls
 
 

@@ -84,14 +84,16 @@ RENDERERS.add("html", "xtalfuse.report.notebook:html_of")
 RENDERERS.add("plot", "xtalfuse.report.notebook:plot")
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a checker of types knows the names from above, and sees slips of the pen
 
-        return version("xtalfuse")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'xtalfuse' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("xtalfuse")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'xtalfuse' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-minimum lint types format bench clean
+.PHONY: help install demo test test-minimum lint types format docs bench clean
 
 help:
 	@echo "make demo    identify real patterns that come with the dependencies"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    check format and style"
 	@echo "make types   check types, on the installed wheel"
 	@echo "make format  format the code"
+	@echo "make docs    build the pages and the reference of Python into build/site"
 	@echo "make bench   measure all of docs/benchmarks.md (hours); make bench-rings: one of it"
 	@echo "make clean   remove everything that can be made again"
 
@@ -47,6 +48,15 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The rooms are laid out as the package that they become, which is where the reference is read.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	rm -rf build/source
+	$(BIN)/python -W ignore -c 'from setuptools import setup; setup()' -q build --build-base build/work \
+		--build-lib build/source
+	$(BIN)/mkdocs build --strict --quiet
+	rm -rf build/source build/work
 
 # What docs/benchmarks.md reports. Nothing that is shipped is written over.
 REAL := $(or $(XTALFUSE_REAL),../shared/real)

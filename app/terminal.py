@@ -140,7 +140,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
     --------
     >>> from xtalfuse import progress_bar
     >>> from xtalfuse.datasets.library.build import builtin
-    >>> with progress_bar("library") as tell:  # doctest: +SKIP
+    >>> with progress_bar("library") as tell:
     ...     library = builtin(tell)
     """
     progress = bar()

@@ -39,8 +39,14 @@ def from_hyperspy(signal: Any) -> Measurement:
 
     Examples
     --------
-    >>> import hyperspy.api as hs  # doctest: +SKIP
-    >>> xtalfuse.from_hyperspy(hs.load("edge.hspy"))  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import xtalfuse
+    >>> from hyperspy.api import signals
+    >>> axis = {"name": "Energy loss", "units": "eV", "offset": 400.0, "scale": 0.5, "size": 64}
+    >>> signal = signals.Signal1D(np.linspace(90.0, 40.0, 64), axes=[axis])
+    >>> signal.set_signal_type("EELS")
+    >>> xtalfuse.from_hyperspy(signal).axis("energy")[:3]
+    array([400. , 400.5, 401. ])
     """
     manager = signal.axes_manager
     # HyperSpy counts axes from the last of the array

@@ -1,8 +1,10 @@
 """The reference library: build one from CIF files, open one, or take the built-in one.
 
 >>> from xtalfuse.datasets.library.build import Library, build, builtin
->>> report = build(["my_cifs/"], "mylib.h5")  # doctest: +SKIP
->>> library = Library.load("mylib.h5")  # doctest: +SKIP
+>>> report = build(["my-cifs/"], "mylib.h5")
+>>> library = Library.load("mylib.h5")
+>>> [entry.formula for entry in library.entries]
+['NaCl']
 """
 
 from __future__ import annotations

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 
 class WrittenSchema(GenerateJsonSchema):
     """Schema of a result as it is written: every field of a dataclass, but those kept beside."""
+
+    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
+        """With the docstring, which older versions of pydantic leave out."""
+        made = super().dataclass_schema(schema)
+        return {"description": cleandoc(schema["cls"].__doc__), **made}
 
     def field_is_present(self, field: Any) -> bool:
         """Whether JSON holds a field."""

@@ -39,7 +39,7 @@ def volume() -> Polycrystal:
 
 @pytest.fixture(scope="module")
 def solved(volume: Polycrystal) -> tuple[np.ndarray, np.ndarray]:
-    turned = rotate_stiffness(torch.as_tensor(LEAD), torch.tensor(volume.orientation))
+    turned = rotate_stiffness(torch.tensor(LEAD), torch.tensor(volume.orientation))
     stiffness, stress = effective_stiffness(volume.labels, turned.float())
     return stiffness.double().numpy(), stress.double().numpy()
 
@@ -91,7 +91,7 @@ def test_the_mean_of_the_grains_is_the_load(volume, given):
 
 def test_stiffness_and_samples_lie_between_the_bounds(volume):
     found = predict_stiffness(volume.graph(), [LEAD])
-    turned = rotate_stiffness(torch.as_tensor(LEAD), torch.tensor(volume.orientation)).numpy()
+    turned = rotate_stiffness(torch.tensor(LEAD), torch.tensor(volume.orientation)).numpy()
     share = np.bincount(volume.labels.ravel()) / volume.labels.size
     high = np.einsum("n,nab->ab", share, turned)
     low = np.linalg.inv(np.einsum("n,nab->ab", share, np.linalg.inv(turned)))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "real"
+FAULTS = BESIDE.with_name("faults")
 
 
 def real_folder() -> Path:

@@ -112,6 +112,36 @@ def no_files(place: Path | FileHead) -> tuple[Path, ...]:
 
 
 @dataclass(frozen=True)
+class Number:
+    """Whence one number comes that answers rest on, in files of one format.
+
+    Parameters
+    ----------
+    name : what it is, one of `NUMBERS_OF` its modality, or another
+    row : the row, column or field where it stands, in the words of the format
+    unit : where its unit comes from: the field's name, a header, fixed by the format
+    sign : where sign, decimal mark and direction come from, and what stands for "missing"
+    """
+
+    name: str
+    row: str
+    unit: str
+    sign: str = ""
+
+
+# What a reader says of the numbers of each kind of record, at least.
+NUMBERS_OF: dict[Modality, tuple[str, ...]] = {
+    Modality.XRD: ("two_theta", "intensity", "wavelength"),
+    Modality.EELS: ("energy", "counts"),
+    Modality.EDS: ("energy", "counts"),
+    Modality.DIFFRACTION: ("scale", "intensity"),
+    Modality.IMAGE: ("scale", "intensity"),
+    Modality.EBSD: ("position", "orientation", "phase", "not indexed", "symmetry"),
+    Modality.CT: ("voxel", "value", "order of axes"),
+}
+
+
+@dataclass(frozen=True)
 class Reader:
     """One format: how a file of it is known, how it is read, and what is known to fail.
 
@@ -131,6 +161,7 @@ class Reader:
     companions : files beside a file of this format that are read together with it
     folder : the files of a folder that together are one measurement; none if it is not one
     limits : what is known to fail, or not to have been tried, one sentence each
+    numbers : whence the numbers come that answers rest on, at least those of `NUMBERS_OF`
     slow : whether `sniff` imports a large library: then it is asked only where no other
         reader knows the file
     """
@@ -144,4 +175,5 @@ class Reader:
     companions: Callable[[FileHead], tuple[Path, ...]] = field(default=no_files, repr=False)
     folder: Callable[[Path], tuple[Path, ...]] = field(default=no_files, repr=False)
     limits: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
     slow: bool = False

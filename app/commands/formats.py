@@ -1,11 +1,12 @@
-"""The command that lists what can be read, and the same list as a table for docs/formats.md.
+"""The command that lists what can be read, and the same list as tables for docs/formats.md.
 
-``python -m xtalfuse.commands.formats docs/formats.md`` writes the table there anew.
+``python -m xtalfuse.commands.formats docs/formats.md`` writes the tables there anew.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from xtalfuse.terminal import JsonOption, print_json, telling
 if TYPE_CHECKING:
     from xtalfuse.loaders.reader import Reader
 
-BEGIN, END = "<!-- formats: begin -->", "<!-- formats: end -->"
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 
 
 def formats(
@@ -69,6 +70,7 @@ def rows_of_all() -> list[dict[str, Any]]:
             "modalities": [str(kind) for kind in reader.modalities],
             "suffixes": list(reader.suffixes),
             "limits": list(reader.limits),
+            "numbers": [asdict(number) for number in reader.numbers],
         }
         for reader in sorted(READERS.values(), key=place)
     ]
@@ -103,19 +105,35 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def markdown() -> str:
-    """The table of docs/formats.md."""
-    lines = [_HEADINGS, ("---",) * len(_HEADINGS), *map(_cells, rows_of_all())]
+    """The table of all formats."""
+    return _table(_HEADINGS, [_cells(row) for row in rows_of_all()])
+
+
+def markdown_of_numbers() -> str:
+    """The table of the numbers that answers rest on; formats that say the same share a row."""
+    formats_of: dict[tuple[str, ...], list[str]] = {}
+    for row in rows_of_all():
+        for number in row["numbers"]:
+            formats_of.setdefault(tuple(number.values()), []).append(row["name"])
+    rows = [(", ".join(names), *said) for said, names in formats_of.items()]
+    return _table(("formats", "number", "row, column or field", "unit", "sign, missing"), rows)
+
+
+def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [headings, ("---",) * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def with_table(text: str) -> str:
-    """A page with the table between its marks made anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{markdown()}\n{END}{after}"
+def with_tables(text: str) -> str:
+    """A page with the tables between their marks made anew."""
+    for name, table in (("formats", markdown()), ("numbers", markdown_of_numbers())):
+        before, _, rest = text.partition(BEGIN.format(name))
+        _, _, after = rest.partition(END.format(name))
+        text = f"{before}{BEGIN.format(name)}\n{table}\n{END.format(name)}{after}"
+    return text
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         page = Path(name)
-        page.write_text(with_table(page.read_text("utf-8")), "utf-8")
+        page.write_text(with_tables(page.read_text("utf-8")), "utf-8")

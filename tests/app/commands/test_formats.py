@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from xtalfuse.cli import app
-from xtalfuse.commands.formats import with_table
+from xtalfuse.commands.formats import with_tables
 from xtalfuse.loaders.registry import READERS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "formats.md"
@@ -37,8 +37,8 @@ def test_one_kind_can_be_asked_for_and_a_wrong_one_is_told():
     assert "xray" in wrong.stderr
 
 
-def test_the_table_of_the_docs_is_that_of_the_readers():
+def test_the_tables_of_the_docs_are_those_of_the_readers():
     """python -m xtalfuse.commands.formats docs/formats.md"""
     text = PAGE.read_text("utf-8")
-    assert text == with_table(text)
-    assert text.count("stoe-raw") == 1
+    assert text == with_tables(text)
+    assert text.count("| stoe-raw |") == 1

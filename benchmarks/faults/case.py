@@ -1,0 +1,85 @@
+"""One input that once went wrong, and what is right for it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+
+class WrongError(Exception):
+    """What came is not what is right; the message says what came."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input: a file or folder below ``shared/faults/SECTION``.
+
+    Parameters
+    ----------
+    file : its name
+    right : what is right, in words, for the table
+    check : (path) -> what came, in words; raises `WrongError` where that is not right
+    """
+
+    file: str
+    right: str
+    check: Callable[[Path], str]
+
+
+def refused(*words: str) -> Callable[[Path], str]:
+    """Right is a refusal that speaks of all of `words` (small letters)."""
+    return partial(_refused, words)
+
+
+def _refused(words: tuple[str, ...], path: Path) -> str:
+    from xtalfuse.loaders import UnreadableFileError, load
+
+    try:
+        measurement = load(path)
+    except UnreadableFileError as error:
+        if all(word in str(error).lower() for word in words):
+            return f"refused: {error}"
+        raise WrongError(f"refused with other words: {error}") from None
+    raise WrongError(f"read as {measurement.modality}")
+
+
+def identified(path: Path, **options: Any) -> dict[str, Any]:
+    """``result.json`` of ``identify``; without refinement unless `options` ask for it."""
+    from xtalfuse import identify
+
+    return identify(path, **{"refine": False, **options}).to_dict()
+
+
+def analysed(path: Path, *options: str) -> dict[str, Any]:
+    """``properties.json`` of the command ``microstructure``, run as a person would."""
+    import json
+    import subprocess
+    import sys
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "xtalfuse", "microstructure", str(path), *options]
+        ran = subprocess.run(
+            [*command, "--out", folder, "--quiet"], capture_output=True, text=True, check=False
+        )
+        found = sorted(Path(folder).rglob("properties.json"))
+        if not found:
+            raise WrongError(f"exit {ran.returncode}: {ran.stderr.strip()[-300:]}")
+        result: dict[str, Any] = json.loads(found[0].read_text("utf-8"))
+    return result
+
+
+def holds(right: bool, came: str) -> str:
+    """`came`, if it is right.
+
+    Raises
+    ------
+    WrongError
+        If it is not.
+    """
+    if not right:
+        raise WrongError(came)
+    return came

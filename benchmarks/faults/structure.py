@@ -1,0 +1,7 @@
+"""Maps and volumes that once went wrong."""
+
+from __future__ import annotations
+
+from benchmarks.faults.case import Case
+
+CASES: tuple[Case, ...] = ()

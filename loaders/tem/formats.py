@@ -10,6 +10,7 @@ from xtalfuse.loaders.safe.checks import check_hdf5
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.tem import vendor
 from xtalfuse.loaders.tem.kinds import identify
+from xtalfuse.loaders.tem.numbers import numbers_of_pictures
 from xtalfuse.loaders.tem.read import signals_reader
 from xtalfuse.loaders.tem.signals import RawSignal
 from xtalfuse.loaders.tem.whole import check_whole, parts
@@ -55,9 +56,11 @@ def _reader(
     def companions(head: FileHead) -> tuple[Path, ...]:
         return parts(head.path, kind)
 
+    name = kind.replace(" ", "-")
+    pictures = numbers_of_pictures(name) if Modality.IMAGE in modalities else ()
     return signals_reader(
-        kind.replace(" ", "-"), about, modalities, suffixes, sniff, signals,
-        companions=companions, limits=limits,
+        name, about, modalities, suffixes, sniff, signals,
+        companions=companions, limits=limits, numbers=pictures,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions, no_files
+from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions, no_files
 from xtalfuse.loaders.record import (
     Axis,
     Beam,
@@ -63,6 +63,7 @@ def signals_reader(
     *,
     companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
     limits: tuple[str, ...] = (),
+    numbers: tuple[Number, ...] = (),
 ) -> Reader:
     """The reader of a format of electron microscopes; what all of them share is done here.
 
@@ -76,12 +77,15 @@ def signals_reader(
     signals : name for the provenance, and the signals of a file as it states them
     companions : files that are read together with one of this format
     limits : what is known to fail
+    numbers : whence the numbers come
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
         return measured(path, signals, options)
 
-    return Reader(name, about, modalities, read, suffixes, sniff, companions, limits=limits)
+    return Reader(
+        name, about, modalities, read, suffixes, sniff, companions, limits=limits, numbers=numbers
+    )
 
 
 def measured(

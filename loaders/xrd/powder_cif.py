@@ -14,8 +14,9 @@ import numpy as np
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.xrd.quantity import number_in
 from xtalfuse.loaders.xrd.read import powder_reader
-from xtalfuse.loaders.xrd.scan import Scan, number_in, stated_radiation, taken_with, unit_of
+from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, taken_with, unit_of
 from xtalfuse.physics.units import Radiation
 
 TWO_THETA_TAGS = (

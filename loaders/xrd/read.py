@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
+from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Beam,
@@ -38,6 +38,7 @@ def powder_reader(
     scan: Callable[[Path], Scan],
     *,
     limits: tuple[str, ...] = (),
+    numbers: tuple[Number, ...] = (),
     slow: bool = False,
 ) -> Reader:
     """The reader of a format of powder patterns; what all of them share is done here.
@@ -50,13 +51,17 @@ def powder_reader(
     sniff : how sure it is that a file is of this format
     scan : points, radiation and metadata as the file states them
     limits : what is known to fail
+    numbers : whence the numbers come that answers rest on
     slow : whether `sniff` imports a large library
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
         return measured(path, scan(path), options.wavelength)
 
-    return Reader(name, about, (Modality.XRD,), read, suffixes, sniff, limits=limits, slow=slow)
+    return Reader(
+        name, about, (Modality.XRD,), read, suffixes, sniff,
+        limits=limits, numbers=numbers, slow=slow,
+    )  # fmt: skip
 
 
 def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> Measurement:

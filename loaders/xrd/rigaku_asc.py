@@ -10,8 +10,9 @@ import numpy as np
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.xrd.quantity import number_in
 from xtalfuse.loaders.xrd.read import powder_reader
-from xtalfuse.loaders.xrd.scan import Scan, number_in, stated_radiation, unit_of
+from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, unit_of
 
 
 def sniff(head: FileHead) -> Certainty:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,12 +44,6 @@ class Scan:
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     instrument: Instrument = field(default_factory=Instrument)
-
-
-def number_in(text: str | None) -> float | None:
-    """The number at the beginning of a text; None if there is none."""
-    found = re.match(r"\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", text or "")
-    return float(found[0]) if found else None
 
 
 def unit_of(intensity: np.ndarray, declared: str | None = None) -> str:

@@ -20,8 +20,9 @@ import numpy as np
 from xtalfuse.loaders.reader import Certainty, Reader
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.xrd.quantity import number_in
 from xtalfuse.loaders.xrd.read import powder_reader
-from xtalfuse.loaders.xrd.scan import Scan, number_in, stated_radiation, unit_of
+from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, unit_of
 
 NARROW_DEG = 15.0  # scans of one file that all are narrower map reciprocal space
 MOST_SCANS = 10  # more in one file are a map or a series in time

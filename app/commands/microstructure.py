@@ -66,7 +66,7 @@ TwinsOption = Annotated[
     bool,
     typer.Option(
         "--merge-twins",
-        help="Count grains across Sigma 3 boundaries as one.",
+        help="Count crystal and twin as one grain: Sigma 3, and the laws of hexagonal metals.",
         rich_help_panel=OF_MAPS,
     ),
 ]

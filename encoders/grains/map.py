@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtalfuse.encoders.grains.map_cleanup import fill_holes, smoothed
+from xtalfuse.encoders.grains.linking import (
+    bridged,
+    components,
+    joined,
+    pair_angles,
+    renumbered,
+    without_small,
+)
+from xtalfuse.encoders.grains.map_cleanup import smoothed
+from xtalfuse.encoders.grains.twins import twin_boundaries
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.grains.crystal_map import CrystalMap
 from xtalfuse.physics.grains.graph import GrainGraph, from_map
@@ -14,7 +23,6 @@ from xtalfuse.physics.grains.graph import GrainGraph, from_map
 THRESHOLD_DEG = 5.0
 MINIMUM_POINTS = 10
 HOLE_DEPTH = 3  # points; what is deeper is no gap in the data
-TWIN = "3"  # coincidence site lattice of the annealing twins of fcc metals
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,12 @@ class Segmentation:
     crystal_map : the map, as it was given
     grain : (p,) int, grain of each point, ``-1`` where there is none
     graph : grains and boundaries; sizes and lengths hold the points that were filled
+    crystal, crystals : the same before twins were merged: what depends on orientation is of these
     points : (n,) number of points of each grain
     kam : (p,) kernel average misorientation, rad: mean disorientation to the first neighbours
         of the same grain, as far as it is below the threshold; NaN where there is none
     grod : (p,) grain reference orientation deviation, rad: disorientation to the mean of the
         grain; NaN at points that were filled
-    gos : (n,) grain orientation spread, rad: mean of `grod`
     sigma : (m,) names of the coincidence site lattices of cubic boundaries by Brandon's
         criterion, ``"3"``, ``"27a"``; ``""`` for none
     pairs : (2, k) int, neighbouring points
@@ -64,16 +72,39 @@ class Segmentation:
     crystal_map: CrystalMap
     grain: np.ndarray
     graph: GrainGraph
+    crystal: np.ndarray
+    crystals: GrainGraph
     points: np.ndarray
     kam: np.ndarray
     grod: np.ndarray
-    gos: np.ndarray
     sigma: np.ndarray
     pairs: np.ndarray
     pair_angle: np.ndarray
     threshold_deg: float
     twins_merged: bool
     clean_up: CleanUp
+
+    @property
+    def gos(self) -> np.ndarray:
+        """(n,) grain orientation spread, rad: mean of `grod`."""
+        return self._spread(self.grain)
+
+    @property
+    def crystal_gos(self) -> np.ndarray:
+        """The same of each of `crystals`."""
+        return self._spread(self.crystal)
+
+    def _spread(self, label: np.ndarray) -> np.ndarray:
+        known = np.isfinite(self.grod)
+        return np.bincount(label[known], self.grod[known]) / np.bincount(label[known])
+
+    def of_grains(self, values: np.ndarray) -> np.ndarray:
+        """(n,) mean over the crystals of each grain, by size, of a value (c,) of each crystal."""
+        grain = _of_grains(self.crystal, self.grain)
+        size = self.crystals.size
+        total = np.bincount(grain, np.nan_to_num(values) * size, len(self.graph))
+        known = np.bincount(grain, np.isfinite(values) * size, len(self.graph))
+        return np.where(known > 0, total / np.where(known > 0, known, 1.0), np.nan)
 
 
 def encode_map(measurement: Measurement) -> Segmentation:
@@ -106,19 +137,22 @@ def segment(
     """Find the grains of a map, or of a stack of sections.
 
     Neighbouring points of one phase belong to one grain if their disorientation is below the
-    threshold; so do all points that such pairs link.
+    threshold; so do all points that such pairs link, across holes that are filled too, and
+    grains that touch and whose means differ by less: no boundary is below the threshold.
 
     Parameters
     ----------
-    crystal_map : points on a square or hexagonal grid
+    crystal_map : points on a square or hexagonal grid; points that are missing between others
+        are taken for points that were not indexed
     threshold_deg : least disorientation of a grain boundary
     minimum_points : grains of fewer points are dissolved
     fill : whether points without a grain take that of most of their neighbours
     hole_depth : the deepest point, counted from the rim of a hole, that is filled
     smooth : how often orientations are averaged with their neighbours of the same grain
         before the search, for maps whose noise comes near the threshold
-    twins : whether grains that meet at a Sigma 3 boundary count as one; the merged grain has
-        the orientation of its largest part, and `grod` and `gos` are relative to each part
+    twins : whether grains that meet at the boundary of a twin count as one (see `twins`): in
+        sizes and counts; the merged grain has the orientation of its largest part, and `grod`
+        and `gos` are relative to each part
 
     Raises
     ------
@@ -133,39 +167,49 @@ def segment(
     if not threshold_deg > 0.0:
         raise ValueError(f"a threshold of {threshold_deg} degrees makes no grains; give e.g. 5")
     threshold = np.radians(threshold_deg)
+    not_indexed = int((crystal_map.phase < 0).sum())
+    crystal_map, had = crystal_map.completed()
     pairs = crystal_map.pairs()
-    angle = _pair_angles(crystal_map, crystal_map.orientation, pairs)
-    clear = _smooth_angles(crystal_map, pairs, angle, threshold, smooth)
-    linked = _linked(crystal_map, pairs, clear, threshold)
-    core, small_grains = _without_small(linked, minimum_points)
+    angle = pair_angles(crystal_map, crystal_map.orientation, pairs)
+    clear, link_angle = _smoothed(crystal_map, pairs, angle, threshold, smooth)
+    linked = components(pairs[:, link_angle < threshold], len(had))
+    linked = np.where(crystal_map.phase >= 0, linked, -1)
+
+    def filled(label: np.ndarray) -> np.ndarray:
+        if not fill:
+            return label
+        return bridged(crystal_map, clear, label, pairs, hole_depth, threshold)
+
+    whole = np.where(linked >= 0, filled(renumbered(linked)), -1)
+    core, small_grains = without_small(whole, minimum_points)
     if not (core >= 0).any():
         raise ValueError(
             f"no grain of {minimum_points} points at {threshold_deg:g} degrees; lower "
             "minimum_points, or smooth the map"
         )
-    part = fill_holes(core, pairs, hole_depth)[0] if fill else core
-    measured = core >= 0
-    phase = _of_grains(core, crystal_map.phase)
-    mean = _means(crystal_map, core, phase)
-    grod = _deviation(crystal_map, core, phase, mean)
-    grain, main = _merged_twins(crystal_map, part, phase, mean) if twins else (part, slice(None))
-    graph = from_map(crystal_map, grain, mean[main], phase[main])
-    here = grain[measured]
+    measured, part = core >= 0, filled(core)
+    outside = ~had & (part < 0)
+    part, crystals = _apart(crystal_map, part, measured, outside, threshold)
+    core = np.where(measured, part, -1)
+    grain, graph = part, crystals
+    if twins:
+        grain, graph = _merged_twins(crystal_map, part, crystals, outside, threshold)
     return Segmentation(
         crystal_map=crystal_map,
         grain=grain,
         graph=graph,
+        crystal=part,
+        crystals=crystals,
         points=np.bincount(grain[grain >= 0], minlength=len(graph)),
         kam=_kernel_average(core, pairs, angle, threshold),
-        grod=grod,
-        gos=np.bincount(here, grod[measured]) / np.bincount(here),
+        grod=_deviation(crystal_map, core, crystals.orientation),
         sigma=coincidence(graph),
         pairs=pairs,
         pair_angle=angle,
         threshold_deg=float(threshold_deg),
         twins_merged=twins,
         clean_up=CleanUp(
-            not_indexed=int((crystal_map.phase < 0).sum()),
+            not_indexed=not_indexed,
             small_grains=small_grains,
             small_points=int(((linked >= 0) & ~measured).sum()),
             filled=int(((part >= 0) & ~measured).sum()),
@@ -174,64 +218,34 @@ def segment(
     )
 
 
-def _pair_angles(crystal_map: CrystalMap, orientation: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Disorientation (m,) of pairs of points, rad; NaN unless both are of one phase.
-
-    In a phase without orientation it is 0.
-    """
-    from xtalfuse.physics.orientation.disorientation import disorientation_angle
-
-    one, other = crystal_map.phase[pairs]
-    angle = np.full(pairs.shape[1], np.nan)
-    for number, phase in enumerate(crystal_map.phases):
-        inside = np.flatnonzero((one == number) & (other == number))
-        if phase.laue is None:
-            angle[inside] = 0.0
-        elif len(inside):
-            a, b = orientation[pairs[:, inside]]
-            angle[inside] = disorientation_angle(a, b, phase.laue)
-    return angle
-
-
-def _smooth_angles(
+def _smoothed(
     crystal_map: CrystalMap, pairs: np.ndarray, angle: np.ndarray, threshold: float, times: int
-) -> np.ndarray:
-    """Disorientations of pairs after averaging each point with the neighbours like it."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Orientations averaged with the neighbours like them, and the angles of pairs of them."""
     orientation = crystal_map.orientation
     laue = tuple(phase.laue for phase in crystal_map.phases)
     for _ in range(times):
         orientation = smoothed(orientation, crystal_map.phase, laue, pairs, threshold)
-    return _pair_angles(crystal_map, orientation, pairs) if times else angle
+    return orientation, pair_angles(crystal_map, orientation, pairs) if times else angle
 
 
-def _linked(
-    crystal_map: CrystalMap, pairs: np.ndarray, angle: np.ndarray, threshold: float
-) -> np.ndarray:
-    """(p,) number of the connected region of each indexed point, ``-1`` of the others."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    one, other = pairs[:, angle < threshold]
-    size = len(crystal_map.phase)
-    links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(size, size))
-    label = connected_components(links, directed=False)[1]
-    return np.where(crystal_map.phase >= 0, label, -1)
-
-
-def _without_small(label: np.ndarray, least: int) -> tuple[np.ndarray, int]:
-    """Labels from 0, ``-1`` where a grain was too small; and how many were."""
-    points = np.bincount(label[label >= 0]) if (label >= 0).any() else np.zeros(0, int)
-    large = points >= max(least, 1)
-    kept = np.where((label >= 0) & large[label], label, -1) if len(points) else label
-    return _renumbered(kept), int(((points > 0) & ~large).sum())
-
-
-def _renumbered(label: np.ndarray) -> np.ndarray:
-    """The same regions, numbered from 0 in the order in which they begin."""
-    names, first, where = np.unique(label, return_index=True, return_inverse=True)
-    first = np.where(names < 0, -1, first)
-    rank = np.argsort(np.argsort(first))
-    return rank[where] - int(names[0] < 0)
+def _apart(
+    crystal_map: CrystalMap,
+    part: np.ndarray,
+    measured: np.ndarray,
+    outside: np.ndarray,
+    threshold: float,
+) -> tuple[np.ndarray, GrainGraph]:
+    """Labels and graph in which grains that touch differ by the threshold at least."""
+    while True:
+        core = np.where(measured, part, -1)
+        phase = _of_grains(core, crystal_map.phase)
+        mean = _means(crystal_map, core, phase)
+        graph = from_map(crystal_map, part, mean, phase, outside)
+        low = graph.misorientation < threshold
+        if not low.any():
+            return part, graph
+        part = joined(part, graph.edges[:, low])
 
 
 def _of_grains(core: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -255,9 +269,7 @@ def _means(crystal_map: CrystalMap, core: np.ndarray, phase: np.ndarray) -> np.n
     return mean
 
 
-def _deviation(
-    crystal_map: CrystalMap, core: np.ndarray, phase: np.ndarray, mean: np.ndarray
-) -> np.ndarray:
+def _deviation(crystal_map: CrystalMap, core: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """(p,) disorientation of each point to the mean of its grain, rad."""
     from xtalfuse.physics.orientation.disorientation import disorientation_angle
 
@@ -285,20 +297,26 @@ def _kernel_average(
 
 
 def _merged_twins(
-    crystal_map: CrystalMap, part: np.ndarray, phase: np.ndarray, mean: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Grains of which twins are parts (p,), and the largest part (n,) of each."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = from_map(crystal_map, part, mean, phase)
-    one, other = graph.edges[:, coincidence(graph) == TWIN]
-    size = len(graph)
-    links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(size, size))
-    merged = _renumbered(connected_components(links, directed=False)[1])
-    order = np.lexsort((graph.size, merged))
-    largest = order[np.append(np.flatnonzero(np.diff(merged[order])), size - 1)]
-    return np.where(part >= 0, merged[part], -1), largest
+    crystal_map: CrystalMap,
+    part: np.ndarray,
+    crystals: GrainGraph,
+    outside: np.ndarray,
+    threshold: float,
+) -> tuple[np.ndarray, GrainGraph]:
+    """Labels (p,) and graph of grains of which twins are parts; each is as its largest part."""
+    links = crystals.edges[:, twin_boundaries(crystals, coincidence(crystals))]
+    while True:
+        merged = renumbered(components(links, len(crystals)))
+        order = np.lexsort((crystals.size, merged))
+        main = order[np.append(np.flatnonzero(np.diff(merged[order])), len(order) - 1)]
+        grain = np.where(part >= 0, merged[part], -1)
+        graph = from_map(
+            crystal_map, grain, crystals.orientation[main], crystals.phase[main], outside
+        )
+        low = graph.misorientation < threshold
+        if not low.any():
+            return grain, graph
+        links = np.concatenate([links, main[graph.edges[:, low]]], axis=1)
 
 
 def coincidence(graph: GrainGraph) -> np.ndarray:

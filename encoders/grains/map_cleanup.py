@@ -25,11 +25,12 @@ def fill_holes(label: np.ndarray, pairs: np.ndarray, depth: int) -> tuple[np.nda
     Returns
     -------
     label : (p,) int, negative where the hole was too deep
-    filled : (p,) bool, the points that were given a grain
+    source : (p,) int, the labelled point nearby that each filled one takes its grain from; of
+        all others the point itself
     """
     empty = label < 0
     fillable = empty & ~_opened(empty, pairs, depth)
-    label = label.copy()
+    label, source = label.copy(), np.arange(len(label))
     point, other, votes = _ballots(np.flatnonzero(fillable), pairs, len(label))
     grains = int(label.max(initial=0)) + 1
     while (reached := (label < 0) & fillable & _beside(label >= 0, pairs)).any():
@@ -42,7 +43,12 @@ def fill_holes(label: np.ndarray, pairs: np.ndarray, depth: int) -> tuple[np.nda
         last = np.append(voter[order][1:] != voter[order][:-1], True)
         winner = order[last]
         label[voter[winner]] = grain[winner]
-    return label, fillable & (label >= 0)
+        # of the voters for the winner the one with most votes, a neighbour before others
+        voted, told, weight = point[voting], other[voting], votes[voting]
+        chosen = np.flatnonzero(label[told] == label[voted])
+        chosen = chosen[np.argsort(weight[chosen], kind="stable")]
+        source[voted[chosen]] = source[told[chosen]]
+    return label, source
 
 
 def _ballots(

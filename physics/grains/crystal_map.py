@@ -7,7 +7,7 @@ written by every EBSD instrument.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -87,6 +87,38 @@ class CrystalMap:
         where = np.full(self.shape, -1)
         where[tuple(self.index.T)] = np.arange(len(self.index))
         return where
+
+    def completed(self) -> tuple[CrystalMap, np.ndarray]:
+        """The map with all points of its grid, and (p,) bool: which of them it had.
+
+        The grid reaches, in every section, from the first to the last row, and in every row from
+        the first to the last column (of the rows like it on a hexagonal grid). What is added is
+        not indexed and has the lowest quality.
+        """
+        there = self.lookup() >= 0
+        full = np.zeros_like(there)
+        alike = 2 if self.grid is GridKind.HEXAGONAL else 1
+        for first in range(alike):
+            used = np.flatnonzero(there[:, first::alike].any(axis=(0, 1)))
+            if len(used):
+                full[:, first::alike, used[0] : used[-1] + 1] = True
+        added = np.argwhere(full & ~there)
+        had = np.arange(len(self.index) + len(added)) < len(self.index)
+        if not len(added):
+            return self, had
+        plain = np.tile([1.0, 0.0, 0.0, 0.0], (len(added), 1))
+        quality = {
+            name: np.append(values, np.full(len(added), values.min()))
+            for name, values in self.quality.items()
+        }
+        found = replace(
+            self,
+            orientation=np.concatenate([self.orientation, plain]),
+            phase=np.append(self.phase, np.full(len(added), NOT_INDEXED)),
+            index=np.concatenate([self.index, added]),
+            quality=quality,
+        )
+        return found, had
 
     def pairs(self) -> np.ndarray:
         """(2, m) int: the pairs of points that are neighbours, each pair once."""

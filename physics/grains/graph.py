@@ -192,7 +192,11 @@ def from_labels(
 
 
 def from_map(
-    crystal_map: CrystalMap, labels: np.ndarray, orientation: np.ndarray, phase: np.ndarray
+    crystal_map: CrystalMap,
+    labels: np.ndarray,
+    orientation: np.ndarray,
+    phase: np.ndarray,
+    outside: np.ndarray | None = None,
 ) -> GrainGraph:
     """Graph of the grains of an orientation map: a section, or a volume of stacked sections.
 
@@ -202,6 +206,7 @@ def from_map(
     labels : (p,) int, grain of each point, 0 .. n-1 without gaps; negative: none
     orientation : (n, 4) unit quaternions, specimen -> crystal
     phase : (n,) int, position in the phases of the map
+    outside : (p,) bool, points that were not measured: a grain beside one is cut
 
     Raises
     ------
@@ -229,7 +234,10 @@ def from_map(
     centroid, shape = moments([(label, position)], points, middle, None)
 
     pairs = crystal_map.pairs()
-    touching = np.bincount(pairs.ravel(), minlength=len(labels))
+    if outside is not None:
+        touching = np.bincount(pairs[:, ~outside[pairs].any(axis=0)].ravel(), minlength=len(labels))
+    else:
+        touching = np.bincount(pairs.ravel(), minlength=len(labels))
     full = len(vectors) if volume else len(vectors) - 2
     cut = np.zeros(count, bool)
     cut[labels[there & (touching < full)]] = True

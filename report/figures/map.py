@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xtalfuse.encoders.grains.map import TWIN, Segmentation
+from xtalfuse.encoders.grains.map import Segmentation
+from xtalfuse.encoders.grains.twins import SIGMA3
 from xtalfuse.encoders.grains.size import GrainSize, Value
 from xtalfuse.report.figures.colour_key import draw_key
 from xtalfuse.report.figures.map_picture import NOTHING, MapPicture, boundary_lines, draw_image
@@ -145,7 +146,7 @@ def _boundary_classes(segmentation: Segmentation) -> list[tuple[str, str, float,
     is_twin = np.zeros(len(degrees), bool)
     is_twin[inside] = _are_twins(segmentation, np.flatnonzero(inside))
     degrees[between] = np.degrees(graph.misorientation[edge[between]])
-    is_twin[between] = segmentation.sigma[edge[between]] == TWIN
+    is_twin[between] = segmentation.sigma[edge[between]] == SIGMA3
     phase = np.zeros(len(degrees), bool)
     phase[between] = graph.phase[ends[0, between]] != graph.phase[ends[1, between]]
 

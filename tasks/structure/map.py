@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
+from xtalfuse.encoders.grains.twins import twin_notes
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.estimate import Estimate
 from xtalfuse.physics.grains.crystal_map import CrystalMap
@@ -90,14 +91,15 @@ def _of_each_grain(
 ) -> dict[str, np.ndarray]:
     """Columns of the grain table."""
     columns = {"points": segmentation.points, "gos_deg": np.degrees(segmentation.gos)}
-    factor = taylor_factors(segmentation.graph, materials, "x")
+    of_grains = segmentation.of_grains
+    factor = taylor_factors(segmentation.crystals, materials, "x")
     if np.isfinite(factor).any():
-        columns["taylor_factor_x"] = factor
-        columns["taylor_factor_x_su"] = taylor_spread(segmentation, materials, "x")
+        columns["taylor_factor_x"] = of_grains(factor)
+        columns["taylor_factor_x_su"] = of_grains(taylor_spread(segmentation, materials, "x"))
     if stress is not None:
-        columns["stress_xx_relative"] = stress.value
+        columns["stress_xx_relative"] = of_grains(stress.value)
         if stress.uncertainty is not None:
-            columns["stress_xx_relative_su"] = stress.uncertainty
+            columns["stress_xx_relative_su"] = of_grains(stress.uncertainty)
     return columns
 
 
@@ -107,6 +109,9 @@ def _cautions(segmentation: Segmentation) -> list[str]:
     if count < FEW_GRAINS:
         grains = "grain" if count == 1 else "grains"
         told.append(f"only {count} {grains}: what is said of the material is said of no more")
+    graph = segmentation.crystals
+    if segmentation.twins_merged:
+        told += twin_notes([p for k, p in enumerate(graph.phases) if (graph.phase == k).any()])
     clean = segmentation.clean_up
     points = len(segmentation.grain)
     repaired = clean.small_points + clean.not_indexed

@@ -33,7 +33,7 @@ class GrainMechanics:
     Parameters
     ----------
     stiffness : (6, 6) effective stiffness, Mandel, GPa, specimen frame; None if not known
-    stress : (n,) mean stress along x of each grain under tension along x, relative to the mean;
+    stress : (c,) mean stress along x of each crystal under tension along x, relative to the mean;
         None if not known
     field : (p,) the same of each point; None if it was not solved for
     warnings : what is missing and why
@@ -52,7 +52,7 @@ def grain_mechanics(segmentation: Segmentation, materials: Sequence[Material]) -
     or on hexagons, the grain network says both. Of a section, Hill's average is taken: its fields
     are those of columns.
     """
-    graph = segmentation.graph
+    graph = segmentation.crystals
     used = [material for k, material in enumerate(materials) if (graph.phase == k).any()]
     missing = missing_constants(used)
     if not missing and any(material.phase.pore for material in used):

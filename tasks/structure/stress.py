@@ -68,7 +68,9 @@ def solve(segmentation: Segmentation, stiffness: np.ndarray, rest: np.ndarray) -
         raise NotSolvedError("points on hexagons, or too many", worth_saying=False)
     place = points.index[:, ::-1]  # x, y, z
     labels = np.full(points.shape[::-1], len(stiffness))
-    labels[tuple(place.T)] = np.where(segmentation.grain < 0, len(stiffness), segmentation.grain)
+    labels[tuple(place.T)] = np.where(
+        segmentation.crystal < 0, len(stiffness), segmentation.crystal
+    )
     moduli = np.concatenate([stiffness, rest[None]]).astype(np.float32)
     step = (points.step[0], points.step[1], points.step[2] or points.step[0])
     try:

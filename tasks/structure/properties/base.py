@@ -31,7 +31,7 @@ class Structure:
     graph : grains or bodies
     materials : of each phase of `graph`
     stiffness : (6, 6) effective stiffness, Mandel, GPa, with samples; None where not known
-    stress : (n,) stress along x of each grain under tension along x, relative to its mean; None
+    stress : (c,) stress along x of each of `crystals` under tension along x, relative to its mean; None
         where not known
     moduli : longitudinal moduli that were told without a stiffness
     """
@@ -62,6 +62,11 @@ class Structure:
         if isinstance(self.source, VolumeSegmentation):
             raise TypeError("a volume has no orientations: declare the property of maps only")
         return self.source
+
+    @property
+    def crystals(self) -> GrainGraph:
+        """What properties of orientation are of: grains before twins were merged."""
+        return self.graph if isinstance(self.source, VolumeSegmentation) else self.source.crystals
 
     @property
     def volume(self) -> VolumeSegmentation:

@@ -46,7 +46,7 @@ def _elastic(structure: Structure) -> list[Estimate]:
 
 
 def _stress_spread(structure: Structure) -> list[Estimate]:
-    found, size = structure.stress, structure.graph.size
+    found, size = structure.stress, structure.crystals.size
     if found is None:
         return []
     mean = np.average(found.value, weights=size)

@@ -51,9 +51,9 @@ def taylor_factors(graph: GrainGraph, materials: Sequence[Material], axis: str) 
 def taylor_spread(
     segmentation: Segmentation, materials: Sequence[Material], axis: str, seed: int = 0
 ) -> np.ndarray:
-    """Standard uncertainty of the Taylor factor of each grain from how bent the grain is.
+    """Standard uncertainty of the Taylor factor of each crystal from how bent it is.
 
-    The grain is turned about random axes by its orientation spread.
+    The crystal is turned about random axes by its orientation spread.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def taylor_spread(
 
     Returns
     -------
-    (n,)
+    (c,)
     """
-    graph = segmentation.graph
+    graph = segmentation.crystals
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(TURNS):
         about = rng.normal(size=(len(graph), 3))
-        turn = from_axis_angle(about, segmentation.gos * rng.normal(size=len(graph)))
+        turn = from_axis_angle(about, segmentation.crystal_gos * rng.normal(size=len(graph)))
         turned = replace(graph, orientation=multiply(turn, graph.orientation))
         drawn.append(taylor_factors(turned, materials, axis))
     return np.std(drawn, axis=0)
@@ -78,7 +78,7 @@ def taylor_spread(
 
 def _taylor(structure: Structure) -> list[Estimate]:
     """Mean Taylor factor of each metal for tension along the axes of the specimen."""
-    graph = structure.graph
+    graph = structure.crystals
     factors = {axis: taylor_factors(graph, structure.materials, axis) for axis in "xyz"}
     found = []
     for number, material in structure.present:

@@ -199,7 +199,7 @@ def test_grain_size_of_a_chessboard() -> None:
     assert_allclose(found.size.value, 32.0**2)
     # 159 steps cross 9 boundaries in each row and column
     assert_allclose(found.intercept.value, 159 * 2.0 / 9)
-    assert found.diameter.su == pytest.approx(0.0, abs=1e-12)
+    assert found.diameter.su is None  # all are alike: round-off is no uncertainty
 
 
 def test_astm_numbers_of_the_standard() -> None:
@@ -223,10 +223,9 @@ def test_intercepts_of_phases_share_the_lines() -> None:
     one, other = (lineal_intercept(found, phase) for phase in (0, 1))
     assert one is not None
     assert other is not None
-    rows = 4 * 199 / (4 * 9)  # columns cross nothing and only lengthen the lines
     every = lineal_intercept(found)
     assert every is not None
-    assert_allclose(every.value, rows + 3 * 200 / 36)
+    assert_allclose(every.value, 199 / 9)  # columns cross nothing and tell nothing
     assert one.value < every.value < other.value
     fractions = phase_fractions(found)
     assert_allclose([fractions["nickel"].value, fractions["zinc"].value], [0.25, 0.75])

@@ -15,13 +15,13 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
+from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
-NOT_INDEXED_ANGLE = 4.0 * np.pi - 1e-3  # EDAX writes 4 pi, as 12.56637 or 12.566
 _MARKS = (b"GRID:", b"LatticeConstants", b"MaterialName", b"NCOLS_ODD", b"TEM_PIXperUM")
 _TSL_COLUMNS = ("phi1", "Phi", "phi2", "x", "y", "iq", "ci", "phase", "sem", "fit")
 # Programs that write other columns, by a word of the header.
@@ -54,9 +54,8 @@ def sniff(head: FileHead) -> Certainty:
 def read(path: Path) -> RawMap:
     """The section in an ``.ang`` file.
 
-    Points are not indexed where all three angles are 4 pi, where the confidence index is -1,
-    or where the phase is 0 in a file in which others are not. A single phase may be numbered
-    0 or 1.
+    Points are not indexed where `has_solution` sees none, and where their phase is none as
+    `numbered` counts.
 
     Raises
     ------
@@ -72,10 +71,7 @@ def read(path: Path) -> RawMap:
     euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
     x, y = column.pop("x"), column.pop("y")
     phase = _whole(path.name, column.pop("phase", np.zeros(len(x))))
-    indexed = np.any(euler < NOT_INDEXED_ANGLE, axis=1)
-    if "ci" in column:
-        indexed &= ~(column["ci"] <= -1.0)
-    phase, indexed = _phase_numbers(path.name, phase, indexed, header)
+    phase, indexed, notes = numbered(phase, has_solution(euler, column), header.phases)
     if "ACOM" in header.text:  # ASTAR writes nanometre
         x, y = 1e-3 * x, 1e-3 * y
     return RawMap(
@@ -90,7 +86,7 @@ def read(path: Path) -> RawMap:
         declared=_declared(header),
         quality=column,
         metadata=_metadata(header),
-        warnings=tuple(header.warnings),
+        warnings=(*header.warnings, *notes),
     )
 
 
@@ -129,13 +125,13 @@ def _header(name: str, lines: list[str]) -> _Header:
 
 def _phase(name: str, group: dict[str, str], header: _Header) -> MapPhase:
     symmetry = group.get("Symmetry", "")
-    laue = ebsd_symmetry.laue(symmetry, "edax")
+    cell = _cell(group.get("LatticeConstants", ""))
+    laue = ebsd_symmetry.laue(symmetry, "edax", cell)
     if laue is None:
         raise UnreadableFileError(
             f"{name}: phase {group['MaterialName']!r} has the symmetry {symmetry!r}, which is "
             f"none that is known; {EXPORT_AGAIN}"
         )
-    cell = _cell(group.get("LatticeConstants", ""))
     if cell is None:
         header.warnings.append(f"{group['MaterialName']}: no lattice constants")
     return MapPhase(group["MaterialName"].strip(), laue, cell, group.get("Formula") or None)
@@ -183,18 +179,6 @@ def _whole(name: str, values: np.ndarray) -> np.ndarray:
     if not (values == np.rint(values)).all() or np.abs(values).max() > 1e6:
         raise UnreadableFileError(f"{name}: phase numbers that are not whole; {EXPORT_AGAIN}")
     return values.astype(np.int64)
-
-
-def _phase_numbers(
-    name: str, phase: np.ndarray, indexed: np.ndarray, header: _Header
-) -> tuple[np.ndarray, np.ndarray]:
-    """Phase of each point as a key of `header.phases`, and which are indexed."""
-    described = list(header.phases)
-    if len(described) == 1 and described[0] != 0 and not phase.any():
-        return np.full_like(phase, described[0]), indexed
-    if 0 in described:
-        return phase, indexed & (phase >= 0)
-    return phase, indexed & (phase > 0)
 
 
 def _declared(header: _Header) -> Declared | None:

@@ -15,6 +15,7 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, number_of
+from xtalfuse.loaders.ebsd.numbering import filled_in, has_solution
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
@@ -54,7 +55,7 @@ def _beside(path: Path, suffix: str) -> Path | None:
 def read(path: Path) -> RawMap:
     """The section in a ``.crc`` and ``.cpr``, given either.
 
-    Points are not indexed where their phase is 0.
+    Points are not indexed where their phase is 0, and where a row is of zeros.
 
     Raises
     ------
@@ -71,15 +72,7 @@ def read(path: Path) -> RawMap:
     phase = column.pop("phase").astype(np.int64)
     euler = np.stack([column.pop(n) for n in ("phi1", "Phi", "phi2")], axis=1).astype(float)
     x, y = column.pop("x", None), column.pop("y", None)
-    indexed = phase > 0
-    warnings = []
-    if "error" in column and "bands" in column:
-        filled = int((indexed & (column["bands"] == 0) & (column["error"] > 0)).sum())
-        if filled:
-            warnings.append(
-                f"{filled} points that were not indexed carry an orientation that clean-up gave "
-                "them (error set, no bands)"
-            )
+    indexed = (phase > 0) & has_solution(euler, column)
     return RawMap(
         name=path.name,
         reader="xtalfuse/crc",
@@ -92,7 +85,7 @@ def read(path: Path) -> RawMap:
         declared=_declared(header.name, said),
         quality=column,
         metadata=_metadata(said),
-        warnings=tuple(warnings),
+        warnings=filled_in(indexed, column),
         frame=CrystalFrame.OXFORD,
     )
 
@@ -171,7 +164,9 @@ def _phases(name: str, said: configparser.ConfigParser) -> dict[int, MapPhase]:
         )
         cell = (a, b, c, alpha, beta, gamma)
         group = int(_number(name, said, section, "LaueGroup"))
-        laue = ebsd_symmetry.laue(group, "oxford")
+        listed = said.get(section, "SpaceGroup", fallback="0").strip()
+        space_group = int(listed) if listed.isdigit() else 0
+        laue = ebsd_symmetry.laue(group, "oxford", cell, space_group)
         if laue is None or not ebsd_symmetry.possible(cell):
             raise UnreadableFileError(
                 f"{name}: phase {number} has Laue group {group} and cell "

@@ -15,6 +15,7 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
+from xtalfuse.loaders.ebsd.numbering import filled_in, has_solution, numbered
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
@@ -35,7 +36,9 @@ def sniff(head: FileHead) -> Certainty:
 
 
 def read(path: Path) -> RawMap:
-    """The section in a ``.ctf`` file; points of phase 0 are not indexed.
+    """The section in a ``.ctf`` file.
+
+    Points are not indexed where their phase is 0, and where a row is of zeros.
 
     Raises
     ------
@@ -64,20 +67,22 @@ def read(path: Path) -> RawMap:
     if not (phase == np.rint(phase)).all():
         raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {EXPORT_AGAIN}")
     values = _values(header)
-    indexed = phase > 0
+    phases, solved = _phases(path.name, header), has_solution(np.deg2rad(degrees), column)
+    sure = solved & ~(column.get("error", np.zeros(len(x))) > 0)
+    number, indexed, notes = numbered(phase.astype(np.int64), solved, phases, sure)
     return RawMap(
         name=path.name,
         reader="xtalfuse/ctf",
         euler=np.deg2rad(degrees),
-        phase=phase.astype(np.int64),
+        phase=number,
         indexed=indexed,
-        phases=_phases(path.name, header),
+        phases=phases,
         x=x,
         y=y,
         declared=_declared(values),
         quality=column,
         metadata=_metadata(values),
-        warnings=_doubts(degrees[indexed]),
+        warnings=(*notes, *filled_in(indexed, column), *_doubts(degrees[indexed])),
         frame=CrystalFrame.UNKNOWN if program else CrystalFrame.OXFORD,
     )
 
@@ -126,12 +131,11 @@ def _phase(name: str, row: str) -> MapPhase:
         )
         a, b, c = lengths
         alpha, beta, gamma = angles
-        laue = ebsd_symmetry.laue(int(parts[3]), "oxford")
-        if laue is None and len(parts) > 4 and parts[4].isdigit():
-            laue = ebsd_symmetry.laue(int(parts[4]))
+        cell = (a, b, c, alpha, beta, gamma)
+        space_group = int(parts[4]) if len(parts) > 4 and parts[4].isdigit() else 0
+        laue = ebsd_symmetry.laue(int(parts[3]), "oxford", cell, space_group)
     except (ValueError, IndexError):
         raise UnreadableFileError(f"{name}: {row!r} describes no phase; {EXPORT_AGAIN}") from None
-    cell = (a, b, c, alpha, beta, gamma)
     if laue is None or not ebsd_symmetry.possible(cell):
         raise UnreadableFileError(
             f"{name}: {row!r} has no known Laue group or no possible cell; {EXPORT_AGAIN}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap, MapPhas
 from xtalfuse.physics.orientation.arrays import from_euler, multiply
 
 _FULL_TURN = 2.0 * np.pi
+NO_POSITION_UM = -1e6  # a metre off: EDAX writes -1111111 where a point has no position
 _ROUNDED = 0.02  # rad: printed angles may exceed a full turn by this much
 
 
@@ -142,7 +143,7 @@ def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:
     """
     count = len(raw.euler)
     _same_length(raw, count)
-    placed = _placed(raw, count // raw.sections)
+    placed, raw = _placed(raw, count // raw.sections)
     _check_angles(raw)
     phase, phases, notes = _phases(raw)
     orientation = np.zeros((count, 4))
@@ -175,14 +176,39 @@ def _same_length(raw: RawMap, count: int) -> None:
         )
 
 
-def _placed(raw: RawMap, count: int) -> Placed:
+def _placed(raw: RawMap, count: int) -> tuple[Placed, RawMap]:
+    """Rows and columns, and the map: points that have no position are not indexed."""
     if raw.x is not None and raw.y is not None:
-        return place(raw.name, raw.x, raw.y, raw.declared, raw.complete)
+        lost = (raw.x < NO_POSITION_UM) & (raw.y < NO_POSITION_UM)
+        if lost.any() and not lost.all():
+            return _without_position(raw, lost)
+        return place(raw.name, raw.x, raw.y, raw.declared, raw.complete), raw
     if raw.declared is None:
         raise UnreadableFileError(
             f"{raw.name}: neither positions nor a declared grid; {EXPORT_AGAIN}"
         )
-    return declared_places(raw.name, count, raw.declared)
+    return declared_places(raw.name, count, raw.declared), raw
+
+
+def _without_position(raw: RawMap, lost: np.ndarray) -> tuple[Placed, RawMap]:
+    """Places where some points lie nowhere: where their order tells, else they are left out."""
+    assert raw.x is not None
+    assert raw.y is not None
+    told = f"{int(lost.sum())} points without a position (x = y = {raw.x[lost][0]:g})"
+    there = ~lost
+    placed = place(raw.name, raw.x[there], raw.y[there], raw.declared, complete=True)
+    if raw.declared is not None and raw.declared.points == len(lost):
+        order = declared_places(raw.name, len(lost), raw.declared)
+        if np.array_equal(order.row[there], placed.row) and np.array_equal(
+            order.column[there], placed.column
+        ):
+            notes = (f"{told} are placed by their order and not indexed",)
+            return replace(order, notes=notes), replace(raw, indexed=raw.indexed & there)
+    row, column = np.zeros((2, len(lost)), np.int64)
+    row[there], column[there] = placed.row, placed.column
+    placed = replace(placed, row=row, column=column, notes=(f"{told} are left out",))
+    measured = there if raw.measured is None else raw.measured & there
+    return placed, replace(raw, indexed=raw.indexed & there, measured=measured)
 
 
 def _check_angles(raw: RawMap) -> None:

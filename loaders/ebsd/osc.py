@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
-from xtalfuse.loaders.ebsd.ang import NOT_INDEXED_ANGLE
 from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
@@ -38,7 +38,7 @@ def sniff(head: FileHead) -> Certainty:
 def read(path: Path) -> RawMap:
     """The section in an ``.osc`` file.
 
-    Points are not indexed where all three angles are 4 pi or the confidence index is -1.
+    Points are not indexed as in an ``.ang``.
 
     Raises
     ------
@@ -60,22 +60,20 @@ def read(path: Path) -> RawMap:
     x, y, number = column.pop("x"), column.pop("y"), column.pop("phase")
     if not ((number == np.rint(number)) & (np.abs(number) < 1000)).all():
         raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {_REMEDY}")
-    indexed = ~(euler >= NOT_INDEXED_ANGLE).all(axis=1) & ~(column["ci"] <= -1.0)
-    phase = number.astype(np.int64)
-    if len(phases) == 1 and not phase.any():
-        phase = np.ones_like(phase)
+    solved = has_solution(euler, column)
+    phase, indexed, notes = numbered(number.astype(np.int64), solved, phases)
     warnings = tuple(f"{p.name}: no lattice constants" for p in phases.values() if p.cell is None)
     return RawMap(
         name=path.name,
         reader="xtalfuse/osc",
         euler=euler,
         phase=phase,
-        indexed=indexed & (phase > 0),
+        indexed=indexed,
         phases=phases,
         x=x,
         y=y,
         quality=column,
-        warnings=warnings,
+        warnings=(*warnings, *notes),
     )
 
 
@@ -143,9 +141,9 @@ def _record(block: bytes, position: int) -> MapPhase | None:
     number, *numbers = struct.unpack_from(
         "<i6f", block.ljust(position + 300, b"\0"), position + 256
     )
-    laue = ebsd_symmetry.laue(number, "edax")
     a, b, c, alpha, beta, gamma = (round(float(x), 5) for x in numbers)
     cell = (a, b, c, alpha, beta, gamma)
+    laue = ebsd_symmetry.laue(number, "edax", cell)
     if laue is None or not ebsd_symmetry.possible(cell):
         return None
     return MapPhase(text, laue, None if (a, b, c) == (1.0, 1.0, 1.0) else cell)

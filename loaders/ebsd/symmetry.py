@@ -39,21 +39,33 @@ class CrystalFrame(StrEnum):
     UNKNOWN = "not told by the file; taken as x along a, z along c*"
 
 
-def laue(symbol: str | int, numbering: str = "space group") -> str | None:
-    """Laue group as `laue_of` gives it; None where that knows none.
+def laue(
+    symbol: str | int,
+    numbering: str = "space group",
+    cell: Cell | None = None,
+    space_group: int = 0,
+) -> str | None:
+    """Laue group, in its setting, as `laue_of` gives it; None where that knows none.
 
     Parameters
     ----------
     symbol : text or number
     numbering : of a number: ``"space group"``, ``"oxford"`` or ``"edax"``; EDAX writes the
         rotations of the group (43, 62, ...) or 100 and the place of the point group (131)
+    cell : its one oblique angle tells the unique axis of a monoclinic crystal
+    space_group : number, where known: it parts P312 from P321, and helps where `symbol` is none
     """
+    if 0 < space_group <= 230:
+        of_space_group = laue_of(space_group, cell=cell)
+        general = laue(symbol, numbering, cell)
+        if general is None or standard_laue(general) == standard_laue(of_space_group):
+            return of_space_group
     if numbering == "edax" and str(symbol).isdigit():
         place = int(symbol) - 100
         if 0 <= place < len(_EDAX_POINT_GROUPS):
             symbol = _EDAX_POINT_GROUPS[place]
     try:
-        return laue_of(symbol, numbering)
+        return laue_of(symbol, numbering, cell)
     except ValueError:
         return None
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xtalfuse.encoders.grains.map import Segmentation
-from xtalfuse.encoders.grains.twins import SIGMA3
 from xtalfuse.encoders.grains.size import GrainSize, Value
+from xtalfuse.encoders.grains.twins import SIGMA3
 from xtalfuse.report.figures.colour_key import draw_key
 from xtalfuse.report.figures.map_picture import NOTHING, MapPicture, boundary_lines, draw_image
 from xtalfuse.report.figures.pattern import INK, MUTED, STYLE, phase_colour, plain

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.map import number_of
 from xtalfuse.loaders.ebsd.symmetry import Cell, possible
 from xtalfuse.loaders.record import UnreadableFileError
@@ -16,11 +17,11 @@ _MOST_POINTS = 200_000_000
 
 
 def groups_with(file: Any, *needed: str) -> list[str]:
-    """Paths of the groups, down to the fourth level, under which all `needed` paths exist."""
+    """Paths of the groups, down to the sixth level, under which all `needed` paths exist."""
     import h5py
 
     found, level = [], [file["/"]]
-    for _ in range(4):
+    for _ in range(6):
         below = [
             group[key]
             for group in level
@@ -105,7 +106,7 @@ def qualities(group: Any, points: int, used: tuple[str, ...]) -> dict[str, np.nd
 
 
 def phase(name: str, label: str, laue: str | None, cell: Any, formula: str = "") -> MapPhase:
-    """A phase, if its symmetry is known and its cell is possible.
+    """A phase, if its symmetry is known; a cell of 1 angstrom stands for none.
 
     Raises
     ------
@@ -116,4 +117,6 @@ def phase(name: str, label: str, laue: str | None, cell: Any, formula: str = "")
         raise UnreadableFileError(f"{name}: phase {label!r} has no known symmetry; {EXPORT_AGAIN}")
     a, b, c, alpha, beta, gamma = (round(float(x), 5) for x in cell)
     found: Cell = (a, b, c, alpha, beta, gamma)
-    return MapPhase(label, laue, found if possible(found) else None, formula or None)
+    known = possible(found) and (a, b, c) != (1.0, 1.0, 1.0)
+    setting = ebsd_symmetry.laue(laue, cell=found if known else None)
+    return MapPhase(label, setting or laue, found if known else None, formula or None)

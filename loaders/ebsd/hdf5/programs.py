@@ -183,10 +183,41 @@ def _find_dream3d(file: Any) -> list[str]:
 
 
 def _read_dream3d(name: str, group: Any) -> RawMap:
-    """A volume, z slowest; phase 0 is none; lengths have no unit and are taken for micrometre."""
-    geometry, data = group["_SIMPL_GEOMETRY"], group["CellData"]
-    columns, rows, sections = (int(n) for n in column(name, geometry, "DIMENSIONS"))
+    geometry = group["_SIMPL_GEOMETRY"]
+    size = [int(n) for n in column(name, geometry, "DIMENSIONS")]
     step = [float(x) for x in column(name, geometry, "SPACING")]
+    return _dream3d_volume(name, size, step, group["CellData"], group["CellEnsembleData"])
+
+
+def _find_dream3d_nx(file: Any) -> list[str]:
+    if "DataStructure" not in file:
+        return []
+    return [path for path in groups_with(file) if _dream3d_parts(file[path]) is not None]
+
+
+def _dream3d_parts(group: Any) -> tuple[Any, Any] | None:
+    """Data of the cells and of the phases of an image geometry of version 8, by what is in them."""
+    if "_SPACING" not in group.attrs or "_DIMENSIONS" not in group.attrs:
+        return None
+    below = [item for item in group.values() if hasattr(item, "keys")]
+    cells = [item for item in below if "EulerAngles" in item and "Phases" in item]
+    phases = [item for item in below if "CrystalStructures" in item]
+    return (cells[0], phases[0]) if cells and phases else None
+
+
+def _read_dream3d_nx(name: str, group: Any) -> RawMap:
+    size = [int(n) for n in group.attrs["_DIMENSIONS"]]
+    step = [float(x) for x in group.attrs["_SPACING"]]
+    parts = _dream3d_parts(group)
+    assert parts is not None
+    return _dream3d_volume(name, size, step, *parts)
+
+
+def _dream3d_volume(
+    name: str, size: list[int], step: list[float], data: Any, ensemble: Any
+) -> RawMap:
+    """A volume, z slowest; phase 0 is none; lengths have no unit and are taken for micrometre."""
+    columns, rows, sections = size
     number_of = column(name, data, "Phases").astype(np.int64)
     euler = column(name, data, "EulerAngles").astype(float)
     if not number_of.size == euler.size // 3 == columns * rows * sections or len(step) != 3:
@@ -206,7 +237,7 @@ def _read_dream3d(name: str, group: Any) -> RawMap:
         euler=euler.reshape(-1, 3),
         phase=number_of,
         indexed=number_of > 0,
-        phases=_dream3d_phases(name, group["CellEnsembleData"]),
+        phases=_dream3d_phases(name, ensemble),
         declared=Declared(GridKind.SQUARE, rows, columns, columns, (step[0], step[1])),
         quality=quality,
         warnings=("lengths without a unit, taken for micrometre",),
@@ -239,6 +270,8 @@ READERS = (
     layout_reader("emsoft-h5", "EMsoft", (".h5",), _find_emsoft, _read_emsoft, limits=_UNTRIED),
     layout_reader("orix-h5", "orix, kikuchipy", (".h5",), _find_orix, _read_orix,
                   limits=("volumes are refused: write each section as .ang",)),
-    layout_reader("dream3d", "DREAM.3D", (".dream3d",), _find_dream3d, _read_dream3d,
+    layout_reader("dream3d", "DREAM.3D 6", (".dream3d",), _find_dream3d, _read_dream3d,
                   limits=_UNTRIED),
+    layout_reader("dream3d-nx", "DREAM3D-NX (version 8)", (".dream3d",), _find_dream3d_nx,
+                  _read_dream3d_nx, limits=_UNTRIED),
 )  # fmt: skip

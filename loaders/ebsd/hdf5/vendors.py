@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.ebsd.ang import NOT_INDEXED_ANGLE
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.hdf5.fields import (
     column,
@@ -27,6 +26,7 @@ from xtalfuse.loaders.ebsd.hdf5.fields import (
 )
 from xtalfuse.loaders.ebsd.hdf5.read import layout_reader
 from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
@@ -67,9 +67,10 @@ def _read_oxford(name: str, group: Any) -> RawMap:
             *np.rad2deg(column(name, entry, "Lattice Angles")),
         )
         group_number = count(name, entry, "Laue Group")
-        phases[int(key)] = phase(
-            name, text(entry, "Phase Name"), laue(group_number, "oxford"), cell
-        )
+        listed = text(entry, "Space Group")
+        space_group = int(listed) if listed.isdigit() else 0
+        group = laue(group_number, "oxford", space_group=space_group)
+        phases[int(key)] = phase(name, text(entry, "Phase Name"), group, cell)
     keep = ("Project Label", "Specimen Label", "Beam Voltage", "Tilt Angle", "Acquisition Date")
     metadata = {key.lower(): text(header, key) for key in keep if text(header, key)}
     if "Specimen Orientation Euler" in header:
@@ -117,20 +118,16 @@ def _find_edax(file: Any) -> list[str]:
 
 
 def _read_edax(name: str, group: Any) -> RawMap:
-    """One scan: as an ``.ang``; angles in radians, 4 pi or confidence -1 where not indexed."""
+    """One scan: as an ``.ang``; angles in radians, points not indexed as there."""
     data, header = group["EBSD/Data"], group["EBSD/Header"]
     euler = np.stack([column(name, data, key) for key in ("Phi1", "Phi", "Phi2")], axis=1)
     euler = euler.astype(float)
     quality = qualities(
         data, len(euler), ("Phi1", "Phi", "Phi2", "Phase", "X Position", "Y Position")
     )
-    indexed = ~(euler >= NOT_INDEXED_ANGLE).all(axis=1)
-    if "ci" in quality:
-        indexed &= ~(quality["ci"] <= -1.0)
     phases = {int(key): _edax_phase(name, header["Phase"][key]) for key in header["Phase"]}
     number_of = column(name, data, "Phase").astype(np.int64)
-    if len(phases) == 1 and not number_of.any():
-        number_of = np.full_like(number_of, next(iter(phases)))
+    number_of, indexed, notes = numbered(number_of, has_solution(euler, quality), phases)
     x = y = None
     if "X Position" in data and "Y Position" in data:
         x, y = (column(name, data, f"{axis} Position").astype(float) for axis in "XY")
@@ -140,12 +137,13 @@ def _read_edax(name: str, group: Any) -> RawMap:
         reader="xtalfuse/edax-h5",
         euler=euler,
         phase=number_of,
-        indexed=indexed & (number_of > 0),
+        indexed=indexed,
         phases=phases,
         x=x,
         y=y,
         declared=_edax_grid(name, header, len(euler)),
         quality=quality,
+        warnings=notes,
         metadata={key.lower(): text(header, key) for key in keep if text(header, key)},
     )
 

@@ -31,8 +31,8 @@ class Structure:
     graph : grains or bodies
     materials : of each phase of `graph`
     stiffness : (6, 6) effective stiffness, Mandel, GPa, with samples; None where not known
-    stress : (c,) stress along x of each of `crystals` under tension along x, relative to its mean; None
-        where not known
+    stress : (c,) stress along x of each of `crystals` under tension along x, relative to its
+        mean; None where not known
     moduli : longitudinal moduli that were told without a stiffness
     """
 

@@ -69,7 +69,7 @@ def polycrystal(seed: int, grid: GridKind = GridKind.SQUARE, sections: int = 1) 
 
 def worn(points: CrystalMap, how: str, rng: np.random.Generator) -> CrystalMap:
     """The same map as it may come from an instrument."""
-    section, row, column = points.index.T
+    _, row, column = points.index.T
     lost = np.zeros(len(row), bool)
     if how == "scratch":
         lost = np.abs(row - 12 - 0.3 * column) < 1.5

@@ -39,6 +39,7 @@ class ReadOptions:
     voxel_size_um : z, y, x of a volume
     section_step_um : distance of serial sections
     part : which of several volumes of a file, what stands behind ``#``
+    scan : number of one of several scans of a file, from 1 as they stand in it
     labels : whether the values of a volume are labels; None to judge by the values
     spool : where a large array may be written; None to keep it in memory
 
@@ -53,12 +54,15 @@ class ReadOptions:
     voxel_size_um: tuple[float, float, float] | None = None
     section_step_um: float | None = None
     part: str | None = None
+    scan: int | None = None
     labels: bool | None = None
     spool: Spool | None = None
 
     def __post_init__(self) -> None:
         if self.wavelength is not None:
             radiation(self.wavelength)
+        if self.scan is not None and self.scan < 1:
+            raise ValueError(f"scan {self.scan}: the scans of a file are numbered from 1")
         for name in ("camera_length_mm", "section_step_um"):
             value = getattr(self, name)
             if value is not None and not 0 < value < STEP_UM[1]:

@@ -22,6 +22,7 @@ READERS: Registry[Reader] = Registry(
         "xtalfuse.loaders.ct",
         "xtalfuse.loaders.tem",
         "xtalfuse.loaders.xrd",
+        "xtalfuse.loaders.xrd.vendor",
         "xtalfuse.loaders",  # a single module, of an instrument that has no room yet
     ),
     attribute="READERS",

@@ -37,6 +37,13 @@ _OPERATORS = (
     "_space_group_symop.operation_xyz",
     "_symmetry_equiv.pos_as_xyz",
 )
+_MAGNETIC = (
+    "_space_group_symop_magn_operation.xyz",
+    "_space_group_symop_magn_operation_xyz",
+    "_space_group_symop.magn_operation_xyz",
+    "_space_group_magn.number_BNS",
+    "_space_group_magn.name_BNS",
+)
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 
 
@@ -166,6 +173,11 @@ def symmetry_of(block: gemmi.cif.Block, gamma_deg: float) -> DeclaredSymmetry:
         reference = gemmi.find_spacegroup_by_number(int(number))
         settings = settings_of(reference.hm, gamma_deg)
         return DeclaredSymmetry(settings, (), (*notes, "standard setting assumed from the number"))
+    if values_of(block, _MAGNETIC):
+        raise ValueError(
+            "a magnetic CIF: moments under a magnetic space group, which X-rays do not see; give a "
+            "CIF of the crystal structure in its parent space group"
+        )
     raise ValueError("no space group and no symmetry operators; add one of them")
 
 

@@ -100,7 +100,8 @@ def _answer(request: Request) -> Any:
         _limit_memory(request.memory_bytes)
         return function(request.path, *request.args, **request.kwargs)
     except BaseException as error:  # SystemExit of a reader must not end the worker
-        return Failure(type(error).__name__, str(error))
+        refused = any(c.__name__ == "UnreadableFileError" for c in type(error).__mro__)
+        return Failure("UnreadableFileError" if refused else type(error).__name__, str(error))
 
 
 def main() -> None:

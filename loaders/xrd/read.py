@@ -23,7 +23,8 @@ from xtalfuse.loaders.record import (
 )
 from xtalfuse.loaders.safe.checks import check_array
 from xtalfuse.loaders.safe.head import FileHead, sha256_of
-from xtalfuse.loaders.xrd.scan import Scan, ordered
+from xtalfuse.loaders.xrd.ranges import per_second
+from xtalfuse.loaders.xrd.scan import Disputed, Scan, ordered
 from xtalfuse.physics.units import Radiation, radiation
 
 FEW_POINTS = 100
@@ -35,8 +36,9 @@ def powder_reader(
     about: str,
     suffixes: tuple[str, ...],
     sniff: Callable[[FileHead], Certainty],
-    scan: Callable[[Path], Scan],
+    scan: Callable[[Path], Scan] | None = None,
     *,
+    scans: Callable[[Path, int | None], Scan] | None = None,
     limits: tuple[str, ...] = (),
     numbers: tuple[Number, ...] = (),
     slow: bool = False,
@@ -50,12 +52,17 @@ def powder_reader(
     suffixes : usual suffixes
     sniff : how sure it is that a file is of this format
     scan : points, radiation and metadata as the file states them
+    scans : the same for a format with several scans in a file, and the number of the one wanted
     limits : what is known to fail
     numbers : whence the numbers come that answers rest on
     slow : whether `sniff` imports a large library
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
+        if scans is not None:
+            return measured(path, scans(path, options.scan), options.wavelength)
+        if scan is None or options.scan not in (None, 1):
+            raise UnreadableFileError(f"{path.name}: {about} holds one scan; leave --scan away")
         return measured(path, scan(path), options.wavelength)
 
     return Reader(
@@ -84,6 +91,7 @@ def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> M
     by_hand = None if wavelength is None else radiation(wavelength)
     name = path.name
     check_array(scan.intensity, name=name, what="pattern")
+    scan = per_second(name, scan)
     angles, intensity, sigma, notes = ordered(name, scan.two_theta, scan.intensity, scan.sigma)
     scan = replace(scan, warnings=(*scan.warnings, *notes))
     said = check_array(intensity, name=name, what="pattern", axis=angles, most_zeros=0.98)
@@ -147,6 +155,10 @@ def _settle(
     name: str, in_file: Radiation | None, by_hand: Radiation | None
 ) -> tuple[Radiation, tuple[str, ...]]:
     """The radiation to use: by hand before the file's, and a warning where they differ."""
+    if isinstance(in_file, Disputed):
+        if by_hand is None:
+            raise UnreadableFileError(f"{name}: {in_file.why}; pass --wavelength CuKa or 1.5406")
+        return by_hand, (f"{in_file.why}; {by_hand.name} was given by hand",)
     if by_hand is None:
         if in_file is None:
             raise UnreadableFileError(

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.loaders.xrd.quantity import number_in
+from xtalfuse.loaders.xrd.ranges import check_count, joined
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, unit_of
+
+AXES = re.compile(r"2theta(/?theta|/?omega)?|theta/?2theta|omega/?2theta")
 
 
 def sniff(head: FileHead) -> Certainty:
@@ -21,7 +24,7 @@ def sniff(head: FileHead) -> Certainty:
     return Certainty.SURE if known else Certainty.NONE
 
 
-def read(path: Path) -> Scan:
+def read(path: Path, choice: int | None = None) -> Scan:
     """Powder scan of a Rigaku ``.asc`` file (``*TYPE = Raw``, groups of ``*COUNT`` values).
 
     Raises
@@ -35,31 +38,17 @@ def read(path: Path) -> Scan:
     general = dict(_keys(head))
     if not groups:
         raise UnreadableFileError(f"{path.name}: no *BEGIN with data; {EXPORT_AGAIN}")
-    scans = [_group(path, general, group) for group in groups]
-    chosen = max(scans, key=lambda scan: float(np.ptp(scan[0])))
-    said = [f"{len(scans)} groups; the widest was read"] if len(scans) > 1 else []
-    angles, intensity, keys = chosen
-    monochromator = general.get("*I_MONOCHRO", "")
-    radiation = stated_radiation(
-        path.name,
-        ka1=number_in(general.get("*WAVE_LENGTH1")),
-        ka2=number_in(general.get("*WAVE_LENGTH2")),
-        only_ka1=bool(re.search(r"\b(Ge|Si)\b", monochromator)),
-    )
-    metadata = {
-        "sample": general.get("*SAMPLE"),
-        "geometry": general.get("*GONIO"),
-        "monochromator": monochromator or general.get("*C_MONOCHRO"),
-        "filter": general.get("*FILTER"),
-        "scan_axis": keys.get("*SCAN_AXIS", general.get("*SCAN_AXIS")),
-        "speed": f"{keys.get('*SPEED', '')} {keys.get('*SPEED_DIM', '')}".strip(),
-    }
-    metadata = {key: value for key, value in metadata.items() if value}
-    unit = unit_of(intensity, keys.get("*YUNIT"))
-    instrument = Instrument(metadata.get("monochromator"))
-    return Scan(
-        angles, intensity, "rigaku asc", unit, None, radiation, metadata, tuple(said), instrument
-    )
+    if choice is None:
+        check_count(path.name, len(groups))
+    scans: dict[int, Scan] = {}
+    refusals: dict[int, str] = {}
+    for number, group in enumerate(groups, start=1):
+        found = _group(path, general, group)
+        if isinstance(found, str):
+            refusals[number] = found
+        else:
+            scans[number] = found
+    return joined(path.name, scans, refusals, choice)
 
 
 def _keys(text: str) -> list[tuple[str, str]]:
@@ -67,20 +56,20 @@ def _keys(text: str) -> list[tuple[str, str]]:
     return [(key, value) for key, value in pairs]
 
 
-def _group(
-    path: Path, general: dict[str, str], group: str
-) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
-    """Angles, intensities and keys of one ``*BEGIN`` ... ``*END`` group."""
+def _group(path: Path, general: dict[str, str], group: str) -> Scan | str:
+    """One ``*BEGIN`` ... ``*END`` group, or why it is no powder scan."""
     found = re.search(r"(?m)^\*COUNT[ \t]*=[ \t]*(\d+)[ \t\r]*$", group)
     if found is None or "*END" not in group:
         raise UnreadableFileError(f"{path.name}: a group ends before its *END; {EXPORT_AGAIN}")
     keys = {**general, **dict(_keys(group[: found.start()]))}
     axis = keys.get("*SCAN_MODE") or keys.get("*SCAN_AXIS") or ""
-    if "2theta" not in axis.replace(" ", "").replace("-", "").lower():
-        raise UnreadableFileError(
+    if not AXES.fullmatch(re.sub(r"[\s_-]", "", axis).lower()):
+        return (
             f"{path.name}: a scan over {axis or 'an unnamed axis'}, not a powder pattern; "
             "export the 2theta/theta scan"
         )
+    if keys.get("*XUNIT", "deg").lower() not in ("deg", "degree", "degrees"):
+        raise UnreadableFileError(f"{path.name}: angles in {keys['*XUNIT']!r}; export degrees")
     body = group[found.end() : group.index("*END")]
     try:
         values = np.array([float(v) for v in re.split(r"[,\s]+", body.strip()) if v])
@@ -98,7 +87,52 @@ def _group(
             f"{path.name}: {values.size} values where {declared} up to {stop} degrees are "
             f"declared; {EXPORT_AGAIN}"
         )
-    return angles, values, keys
+    return _scan(path, keys, angles, values, step)
 
 
-READERS = powder_reader("rigaku-asc", "Rigaku, text", (".asc",), sniff, read)
+def _scan(
+    path: Path, keys: dict[str, str], angles: np.ndarray, values: np.ndarray, step: float
+) -> Scan:
+    monochromator = keys.get("*I_MONOCHRO", "")
+    radiation = stated_radiation(
+        path.name,
+        ka1=number_in(keys.get("*WAVE_LENGTH1")),
+        ka2=number_in(keys.get("*WAVE_LENGTH2")),
+        only_ka1=bool(re.search(r"\b(Ge|Si)\b", monochromator)),
+    )
+    metadata = {
+        "sample": keys.get("*SAMPLE"),
+        "geometry": keys.get("*GONIO"),
+        "monochromator": monochromator or keys.get("*C_MONOCHRO"),
+        "filter": keys.get("*FILTER"),
+        "scan_axis": keys.get("*SCAN_AXIS"),
+        "speed": f"{keys.get('*SPEED', '')} {keys.get('*SPEED_DIM', '')}".strip(),
+    }
+    metadata = {key: value for key, value in metadata.items() if value}
+    speed, unit = number_in(keys.get("*SPEED")), keys.get("*SPEED_DIM", "").lower()
+    minute = {"deg./min.": 60.0, "deg/min": 60.0, "deg./sec.": 1.0, "deg/sec": 1.0}.get(unit)
+    seconds = step / speed * minute if speed and minute else None
+    if speed and unit.startswith("sec"):
+        seconds = speed
+    return Scan(
+        angles, values, "rigaku asc", unit_of(values, keys.get("*YUNIT")), None, radiation,
+        metadata, (), Instrument(metadata.get("monochromator")), seconds,
+    )  # fmt: skip
+
+
+READERS = powder_reader(
+    "rigaku-asc",
+    "Rigaku, text",
+    (".asc",),
+    sniff,
+    scans=read,
+    limits=("groups of one file are joined, repeats added up",),
+    numbers=(
+        Number("two_theta", "*START and *STEP, checked against *STOP and *COUNT",
+               "*XUNIT, degrees", "*SCAN_MODE or *SCAN_AXIS must be 2theta or coupled to it"),
+        Number("intensity", "all values between *COUNT and *END, as many as *COUNT says",
+               "*YUNIT, unless the numbers contradict it"),
+        Number("wavelength", "*WAVE_LENGTH1 and *WAVE_LENGTH2", "angstrom, fixed by the format"),
+        Number("counting time", "*STEP and *SPEED", "*SPEED_DIM; unused where it is another"),
+    ),
+)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,15 @@ from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.physics.units import ANODES, Radiation, doublet, monochromatic
 
 LINE_TOLERANCE = 2e-3  # relative: the spellings of one emission line differ by less
+RATIOS = (0.1, 1.0)  # of K-alpha2 to K-alpha1: 0.5 of a tube, less behind a monochromator
 OVERLAP = 0.8  # two passes that share more of their range than this are repeats
 LEVEL_RATIO = 1.3  # ranges whose levels differ more were not counted alike
 MOST_MISPLACED = 3
+NEUTRONS = re.compile(
+    r"\bneutrons?\b(?![- _]*(irradiat|expos|activat|absor|damag|shield|flu(ence|x)))"
+    r"|\btime[- _]of[- _]flight\b|\bTOF\b|\bspallation\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Scan:
     metadata : instrument, in plain JSON values
     warnings : what was repaired, assumed or left out
     instrument : facts that other rooms reckon with
+    seconds : counting time of a point, one number or (n,); None where the file does not say
     """
 
     two_theta: np.ndarray
@@ -44,6 +52,18 @@ class Scan:
     metadata: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     instrument: Instrument = field(default_factory=Instrument)
+    seconds: float | np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Disputed(Radiation):
+    """What a file says of its radiation, where that cannot be; it is used for nothing."""
+
+    why: str = ""
+
+
+def _disputed(why: str) -> Disputed:
+    return Disputed("unknown", (1.0,), (1.0,), why)
 
 
 def unit_of(intensity: np.ndarray, declared: str | None = None) -> str:
@@ -97,51 +117,79 @@ def stated_radiation(
 
     Returns
     -------
-    None where the file says nothing.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the statements contradict each other or no instrument has such a wavelength.
+    None where the file says nothing; `Disputed` if the statements contradict each other or no
+    instrument has such a wavelength.
     """
     ka1 = round(ka1, 7) if ka1 else None
     anode = anode.strip().capitalize() if anode else None
     anode = anode if anode in ANODES else None
-    alone = only_ka1 or ka2 == 0.0 or ratio == 0.0
+    if ratio and not RATIOS[0] < ratio < RATIOS[1]:
+        return _disputed(f"states a ratio of {ratio:g} of its K-alpha lines, which no tube has")
+    # converters write one wavelength twice where there is one line
+    alone = only_ka1 or ka2 == 0.0 or ratio == 0.0 or (ka1 and ka2 and abs(ka2 / ka1 - 1) < 1e-5)
     if ka1 is None:
         if anode is None:
             return None
         lines = ANODES[anode]
         return monochromatic(lines[0], f"{anode}Ka1") if alone else doublet(f"{anode}Ka", *lines)
     if not (math.isfinite(ka1) and 0.05 <= ka1 <= 5.0):
-        raise UnreadableFileError(
-            f"{name}: states a wavelength of {ka1:g} angstrom, which no diffractometer has; "
-            "pass --wavelength CuKa or 1.5406"
-        )
+        return _disputed(f"states a wavelength of {ka1:g} angstrom, which no diffractometer has")
     found = anode_of(ka1)
-    if anode is not None and (found is None or found[0] != anode) and not _is_beta(ka1, anode):
-        raise UnreadableFileError(
-            f"{name}: states anode {anode} and wavelength {ka1:g} angstrom, which contradict "
-            "each other; pass --wavelength CuKa or 1.5406"
+    beta = anode is not None and _is_beta(ka1, anode)
+    if anode is not None and (found is None or found[0] != anode) and not beta:
+        return _disputed(
+            f"states anode {anode} and wavelength {ka1:g} angstrom, which contradict each other"
+        )
+    if beta:
+        return monochromatic(ka1, f"{anode}Kb")
+    pair = ka2 is not None and 1.0005 < ka2 / ka1 < 1.012
+    if ka2 and not alone and not pair and (found is None or found[1] == "ka1"):
+        return _disputed(
+            f"states lines of {ka1:g} and {ka2:g} angstrom, which no anode emits together"
         )
     if found is None:
-        if ka2 is not None and 1.0005 < ka2 / ka1 < 1.012 and not alone:
+        if ka2 is not None and pair and not alone:
             return doublet(f"{ka1:.6g} A", ka1, ka2)  # of an anode that is not in our table
         return monochromatic(ka1)
     anode, line = found
     if line != "ka1" and not only_ka1:
         return doublet(f"{anode}Ka", *ANODES[anode])
     if alone:
-        return monochromatic(ka1, f"{anode}Ka1")
+        return monochromatic(ka1, f"{anode}Ka{2 if line == 'ka2' else 1}")
     second = ANODES[anode][1]
     if ka2 is not None and anode_of(ka2) == (anode, "ka2"):
         second = round(ka2, 7)
-    return doublet(f"{anode}Ka", ka1, second, ratio if ratio and 0.1 < ratio < 1.0 else 0.5)
+    return doublet(f"{anode}Ka", ka1, second, ratio or 0.5)
+
+
+def refuse_neutrons(name: str, words: str) -> None:
+    """Refuse a file whose title or header speaks of a neutron experiment.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it does; what neutrons were done to a specimen before is no such word.
+    """
+    found = NEUTRONS.search(words)
+    if found:
+        raise UnreadableFileError(
+            f"{name}: {' '.join(found[0].split())!r} stands in its title: a neutron pattern, where "
+            "an X-ray pattern is asked for; give the X-ray pattern"
+        )
 
 
 def _is_beta(wavelength_angstrom: float, anode: str) -> bool:
     """K-beta lies 7 to 13 % below K-alpha for all tube anodes."""
     return 0.87 < wavelength_angstrom / ANODES[anode][0] < 0.93
+
+
+def may_be_cut(values: np.ndarray) -> bool:
+    """Whether the last value may have lost digits: a cut makes it ten times smaller at least."""
+    before = values[-11:-1]
+    before = before[np.isfinite(before)]
+    if not (before.size and np.isfinite(values[-1])):
+        return True
+    return bool(values[-1] < float(np.median(before)) / 3.0)
 
 
 def taken_with(stated: int, used: Radiation | None) -> tuple[str, ...]:

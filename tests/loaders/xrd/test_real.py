@@ -75,7 +75,7 @@ def test_every_file_of_the_folder_is_accounted_for(formats):
         ("rietx/bruker_absorber.brml", "epitaxial"),
         ("nomad_measurements/Omega-2Theta_scan_high_temperature.rasx", "5 degrees only"),
         ("nomad_measurements/TwoTheta_scan_scrambled.raw", "2320 negative"),
-        ("rietx/rigaku_multiscan.ras", "High angle scan"),
+        ("rietx/rigaku_multiscan.ras", "2 ranges were joined"),
         ("xrdpattern_examples/data.dat", "2 passes"),
         ("xrdpattern_examples/stoe.raw", "K-alpha1 only"),
     ],

@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xtalfuse.encoders.pattern import encode_pattern, find_peaks_of, peak_d, snip_background
+from xtalfuse.encoders.pattern import (
+    encode_pattern,
+    find_peaks_of,
+    peak_d,
+    sections_of,
+    snip_background,
+)
 from xtalfuse.loaders.record import Axis, Beam, Measurement, Modality, Provenance
 from xtalfuse.physics.units import radiation
 
@@ -165,3 +171,76 @@ def test_a_flat_line_has_no_peaks(value):
     assert len(found.peaks.two_theta_deg) == 0
     assert np.all(np.isfinite(found.background))
     assert np.all(found.variance > 0.0)
+
+
+def cut(low_high: list[tuple[float, float]], steps: list[float]) -> Measurement:
+    """The pattern where only windows were measured, each with its own step."""
+    grid = np.concatenate([np.arange(a, b, s) for (a, b), s in zip(low_high, steps, strict=True)])
+    counts = np.random.default_rng(8).poisson(mean_counts(grid)).astype(float)
+    return replace(pattern(), values=counts, axes=(Axis("two_theta", "deg", grid),))
+
+
+WINDOWS = [(24.0, 26.0), (30.0, 32.0), (39.0, 41.0), (51.0, 53.0), (60.0, 62.0)]
+STEPS = [0.008, 0.01, 0.012, 0.016, 0.02]
+
+
+def test_between_windows_nothing_was_measured():
+    found = encode_pattern(cut(WINDOWS, STEPS), 5.0)
+    assert len(found.sections) == len(WINDOWS)
+    inside = found.measured(np.array([20.0, 25.0, 28.0, 40.0, 45.0, 61.0, 70.0, np.nan]))
+    assert inside.tolist() == [False, True, False, True, False, True, False, False]
+    kept = clear(found)
+    assert found.peaks.two_theta_deg[kept] == pytest.approx(POSITIONS, abs=0.035)
+    # whatever the step of its window, a line is as high as it is in counts for a step
+    assert found.peaks.height[kept] == pytest.approx(HEIGHTS * found.merged, rel=0.25)
+    for part, step in zip(found.sections, STEPS, strict=True):
+        channels = max(1, round(found.merged * STEPS[0] / step))
+        ratio = np.median(found.variance[part] / found.intensity[part])
+        assert ratio == pytest.approx(found.merged / channels, rel=0.3)
+
+
+def test_a_step_that_changes_parts_two_sections():
+    found = encode_pattern(cut([(15.0, 40.0), (40.0, 70.0)], [0.01, 0.03]), 5.0)
+    assert len(found.sections) == 2
+    assert found.two_theta_deg[found.sections[1].start] == pytest.approx(40.0, abs=0.1)
+
+
+@pytest.mark.parametrize("step", [0.0125, 0.015, 0.0167, 1.0 / 60.0])
+def test_rounded_angles_are_no_gaps(step):
+    grid = np.round(np.arange(15.0, 70.0, step), 2)
+    grid = np.unique(grid)
+    assert len(sections_of(grid)) == 1
+
+
+def test_a_step_that_grows_evenly_is_one_section():
+    q = np.linspace(0.8, 6.0, 3000)
+    assert len(sections_of(2.0 * np.degrees(np.arcsin(q * 1.5406 / 4.0 / np.pi)))) == 1
+
+
+def test_a_very_dense_scan_is_merged_to_what_its_lines_need():
+    grid = np.linspace(15.0, 70.0, 300_000)
+    lines = [np.exp(-0.5 * ((grid - x) / SIGMA) ** 2) for x in POSITIONS]
+    mean = 1.0 + HEIGHTS @ np.array(lines) / 100.0
+    dense = replace(
+        pattern(),
+        values=np.random.default_rng(9).poisson(mean).astype(float),
+        axes=(Axis("two_theta", "deg", grid),),
+    )
+    found = encode_pattern(dense, 2.5)
+    assert found.fwhm_deg == pytest.approx(2.3548 * SIGMA, rel=0.25)
+    assert found.fwhm_deg / found.step_deg >= 2.5 - 1e-9
+    assert len(found.intensity) < 2000
+    assert found.variance == pytest.approx(found.intensity, rel=0.3)
+
+
+def test_sharp_lines_of_a_long_scan_stay_resolved():
+    # lines of 0.008 deg over 55 deg: 12 000 points would leave less than two to a line
+    grid = np.arange(15.0, 70.0, 0.001)
+    mean = 20.0 + sum(2000.0 * np.exp(-0.5 * ((grid - x) / 0.0034) ** 2) for x in POSITIONS)
+    sharp = replace(
+        pattern(),
+        values=np.random.default_rng(10).poisson(mean).astype(float),
+        axes=(Axis("two_theta", "deg", grid),),
+    )
+    found = encode_pattern(sharp, 5.0)
+    assert found.fwhm_deg / found.step_deg >= 2.5 - 1e-9

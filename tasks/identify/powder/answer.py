@@ -229,12 +229,11 @@ def _curves(library: Library, found: PatternAnswer) -> Curves:
     """Arrays behind the figure: profile, ticks and missing lines of each phase."""
     fit, signal = found.fit, found.signal
     ticks, parts, missing = {}, {}, {}
-    low, high = signal.range_deg
     for phase in fit.phases:
         name = library.entries[phase.entry].id
         position = phase.model.positions(phase.state, fit.instrument)
         strength = phase.model.seen_strength(phase.state, fit.instrument)
-        drawn = (position > low) & (position < high) & (strength > 2e-3 * strength.max())
+        drawn = signal.measured(position) & (strength > 2e-3 * strength.max())
         ticks[name] = position[drawn]
         parts[name] = phase.scale * found.fitter.columns(phase, fit.instrument).profile
         if phase.state.adjust is not None:

@@ -59,6 +59,7 @@ class Screen:
         self.step = _strain_step(signal)
         limit = settings.strain_limit
         self.strains = np.arange(-limit, limit + 1e-9, self.step)
+        self.point = _point_at(signal)
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
         """Rank all candidates against a residual.
@@ -109,15 +110,19 @@ class Screen:
         self, residual: np.ndarray, variance: np.ndarray, factor: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Least-squares area of a peak at every grid point, and its variance."""
-        step = self.signal.step_deg
-        sigma = max(factor * self.signal.fwhm_deg / 2.3548 / step, 0.6)
-        weight = 1.0 / variance
-        # a unit-area Gaussian, and its square, which is another Gaussian of sigma / sqrt(2)
-        numerator = gaussian_filter1d(weight * residual, sigma) / step
-        denominator = gaussian_filter1d(weight, sigma / np.sqrt(2.0)) / (
-            2.0 * np.sqrt(np.pi) * sigma * step * step
-        )
-        return numerator / denominator, 1.0 / denominator
+        amplitude, error2 = np.empty_like(residual), np.empty_like(residual)
+        for part in self.signal.sections:
+            x = self.signal.two_theta_deg[part]
+            step = float(np.median(np.diff(x))) if len(x) > 1 else self.signal.step_deg
+            sigma = max(factor * self.signal.fwhm_deg / 2.3548 / step, 0.6)
+            weight = 1.0 / variance[part]
+            # a unit-area Gaussian, and its square, which is another Gaussian of sigma / sqrt(2)
+            numerator = gaussian_filter1d(weight * residual[part], sigma) / step
+            denominator = gaussian_filter1d(weight, sigma / np.sqrt(2.0)) / (
+                2.0 * np.sqrt(np.pi) * sigma * step * step
+            )
+            amplitude[part], error2[part] = numerator / denominator, 1.0 / denominator
+        return amplitude, error2
 
     def _score(
         self, amplitude: np.ndarray, error2: np.ndarray, strain: float
@@ -128,8 +133,9 @@ class Screen:
         with np.errstate(invalid="ignore"):
             position = np.degrees(2.0 * np.arcsin(sine))
             index = (position - self.signal.two_theta_deg[0]) / self.signal.step_deg
-        inside = (index >= 0) & (index < len(amplitude) - 1)
-        at = np.where(inside, index, 0).astype(int)
+            inside = (index >= 0) & (index < len(self.point) - 1)
+        at = self.point[np.where(inside, index, 0).astype(int)]
+        inside &= at >= 0  # what lies between sections was not measured
         area = np.where(inside, self.area, 0.0)
         seen = np.where(inside, np.maximum(amplitude[at], 0.0), 0.0)
         noise = np.where(inside, error2[at], 1.0)
@@ -161,8 +167,8 @@ def _resolved_lines(
     sine = np.minimum(0.5 * model.radiation.primary_angstrom * inverse_d, 0.9999)
     angle = np.degrees(2.0 * np.arcsin(sine))
     area = model.intensity * lorentz_polarisation(angle, model.monochromator)
-    low, high = signal.range_deg
-    inside = (angle > low - 1.0) & (angle < high + 1.0)
+    margin = (-1.0, 0.0, 1.0)  # deg: a strained cell moves its lines
+    inside = np.any([signal.measured(angle + off) for off in margin], axis=0)
     inverse_d, angle, area = inverse_d[inside], angle[inside], area[inside]
     if not len(area):
         return inverse_d, area
@@ -173,6 +179,16 @@ def _resolved_lines(
     centre = np.bincount(label, area * inverse_d) / np.maximum(total, 1e-300)
     strongest = np.argsort(-total)[:count]
     return centre[strongest], total[strongest]
+
+
+def _point_at(signal: PatternSignal) -> np.ndarray:
+    """Point of the pattern in each step of its range from the start; -1 where there is none."""
+    low, high = signal.range_deg
+    slot = low + signal.step_deg * np.arange(int((high - low) / signal.step_deg + 1.5))
+    grid = signal.two_theta_deg
+    after = np.clip(np.searchsorted(grid, slot), 1, len(grid) - 1)
+    nearest = after - (slot - grid[after - 1] < grid[after] - slot)
+    return np.where(np.abs(grid[nearest] - slot) < 2.0 * signal.step_deg, nearest, -1)
 
 
 def _strain_step(signal: PatternSignal) -> float:

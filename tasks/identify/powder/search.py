@@ -276,7 +276,7 @@ def repeats(fit: PatternFit, signal: PatternSignal, settings: SearchSettings = D
         for p in fit.phases
     ]
     position, strength = lines[-1]
-    inside = (position > signal.range_deg[0]) & (position < signal.range_deg[1])
+    inside = signal.measured(position)
     inside &= strength > 0.01 * strength.max(initial=0.0)
     position, strength = position[inside], strength[inside]
     own = np.ones(len(position), bool)

@@ -160,9 +160,7 @@ def _lines(
         fit.instrument,
     )
     position = phase.model.positions(phase.state, fit.instrument)
-    low, high = signal.range_deg
-    inside = (position > low) & (position < high)
-    order = np.flatnonzero(inside)
+    order = np.flatnonzero(signal.measured(position))
     order = order[np.argsort(position[order])]
     label = np.cumsum(np.diff(position[order], prepend=-1e9) > 0.7 * signal.fwhm_deg) - 1
     n = int(label.max(initial=-1)) + 1

@@ -85,7 +85,7 @@ def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: 
     position = model.positions(state, fit.instrument)
     grid = fitter.signal.two_theta_deg
     strength = model.seen_strength(state, fit.instrument)
-    inside = (position > grid[0]) & (position < grid[-1])
+    inside = fitter.signal.measured(position)
     order = np.flatnonzero(inside & (strength > 0.01 * strength[inside].max(initial=0.0)))
     order = order[np.argsort(position[order])]
     width = 0.7 * max(fitter.signal.fwhm_deg, fit.instrument.gauss)

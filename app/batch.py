@@ -50,6 +50,7 @@ class Options:
     elements: tuple[str, ...] | None = None
     wavelength: str | None = None
     refine: bool = True
+    scan: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def work(job: Job) -> Outcome:
     _hush()
     try:
         logger.info("%s: reading", job.path)
-        record = load_specimen(job.path, wavelength=options.wavelength, elements=options.elements)
+        record = load_specimen(
+            job.path, wavelength=options.wavelength, elements=options.elements, scan=options.scan
+        )
         for file in record.files:
             told = f"{file.modality} by {file.reader}" if file.used else file.reason
             logger.info("%s: %s", file.path, told)

@@ -30,6 +30,10 @@ WavelengthOption = Annotated[
         "--wavelength", help="Radiation where the file does not say: CuKa, CoKa1 or 1.5406."
     ),
 ]
+ScanOption = Annotated[
+    int | None,
+    typer.Option("--scan", min=1, help="Of a powder file with several scans, read this one."),
+]
 VoxelSizeOption = Annotated[
     str | None,
     typer.Option("--voxel-size", help="Voxel of a volume in um: 0.65, or z,y,x as 1.3,0.65,0.65."),

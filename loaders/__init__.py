@@ -23,8 +23,9 @@ def load_specimen(
     *,
     wavelength: str | float | None = None,
     elements: tuple[str, ...] | list[str] | None = None,
+    scan: int | None = None,
 ) -> Record:
     """Everything that instruments wrote about one specimen; see `specimen.load_specimen`."""
     from xtalfuse.loaders.specimen import load_specimen as read_specimen
 
-    return read_specimen(path, wavelength=wavelength, elements=elements)
+    return read_specimen(path, wavelength=wavelength, elements=elements, scan=scan)

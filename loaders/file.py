@@ -25,6 +25,7 @@ def load(
     voxel_size_um: float | tuple[float, float, float] | None = None,
     section_step_um: float | None = None,
     labels: bool | None = None,
+    scan: int | None = None,
     limits: Limits | None = None,
 ) -> Measurement:
     """The measurement in one instrument file, read in a guarded child process.
@@ -40,6 +41,7 @@ def load(
     voxel_size_um : voxel of a volume by hand, one number or z, y, x; wins over the file
     section_step_um : distance of serial sections by hand
     labels : whether the values of a volume are labels; None to judge by the values
+    scan : number of one of several scans of a powder file, from 1 as they stand in it
     limits : time and memory that reading may take
 
     Returns
@@ -51,7 +53,7 @@ def load(
     UnreadableFileError
         If the file cannot be read or trusted; the message names file, cause and remedy.
     ValueError
-        If `wavelength` is no radiation, or a length or size by hand cannot be.
+        If `wavelength` is no radiation, or a number, length or size by hand cannot be.
 
     Examples
     --------
@@ -68,6 +70,7 @@ def load(
         section_step_um=section_step_um,
         part=part,
         labels=labels,
+        scan=scan,
     )
     return load_with(place, options, limits)
 

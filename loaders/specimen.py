@@ -42,6 +42,7 @@ def load_specimen(
     *,
     wavelength: str | float | None = None,
     elements: Iterable[str] | None = None,
+    scan: int | None = None,
 ) -> Record:
     """Everything that instruments wrote about one specimen.
 
@@ -52,6 +53,7 @@ def load_specimen(
         ``wavelength``, ``elements``, ``camera_length`` (mm), ``notes`` and ``group``.
     wavelength : X-ray radiation by hand; wins over ``specimen.yaml`` and over the files
     elements : symbols of the elements known to be there; wins over ``specimen.yaml``
+    scan : number of the scan to read of powder files with several, from 1
 
     Returns
     -------
@@ -63,10 +65,10 @@ def load_specimen(
     UnreadableFileError
         If there is nothing at `path`, or its ``specimen.yaml`` is wrong.
     ValueError
-        If `wavelength` or `elements` are wrong.
+        If `wavelength`, `elements` or `scan` are wrong.
     """
     path = Path(path)
-    options = ReadOptions(wavelength=wavelength)  # a wrong one is the caller's mistake
+    options = ReadOptions(wavelength=wavelength, scan=scan)  # a wrong one is the caller's mistake
     by_hand = None if elements is None else check_elements(elements)
     if not path.exists():
         raise UnreadableFileError(f"{path.name}: no such file or folder; check the path {path}")

@@ -14,6 +14,7 @@ from xtalfuse.terminal import (
     LibraryOption,
     OutOption,
     RefineOption,
+    ScanOption,
     WavelengthOption,
     bar,
     complain,
@@ -43,6 +44,7 @@ def identify(
         str | None, typer.Option(help="Elements that may be present, such as Al,O.")
     ] = None,
     wavelength: WavelengthOption = None,
+    scan: ScanOption = None,
     out: OutOption = Path("xtalfuse-results"),
     refine: RefineOption = True,
     as_json: JsonOption = False,
@@ -68,7 +70,7 @@ def identify(
 
     with telling():
         options = batch.Options(
-            library, parse_elements(elements), parse_wavelength(wavelength), refine
+            library, parse_elements(elements), parse_wavelength(wavelength), refine, scan
         )
         planned = batch.plan(batch.find_specimens(paths, out), out, options)
         make_folder(out)

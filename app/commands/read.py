@@ -9,6 +9,7 @@ import typer
 
 from xtalfuse.terminal import (
     JsonOption,
+    ScanOption,
     SectionStepOption,
     VoxelSizeOption,
     WavelengthOption,
@@ -30,6 +31,7 @@ def read(
     wavelength: WavelengthOption = None,
     voxel_size: VoxelSizeOption = None,
     section_step: SectionStepOption = None,
+    scan: ScanOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a file, or in each file of a folder, and whether it can be trusted.
@@ -39,6 +41,8 @@ def read(
     xtalfuse read scan.raw
 
     xtalfuse read specimens/               (a table, a file a row)
+
+    xtalfuse read ranges.xrdml --scan 2    (one of several scans)
 
     xtalfuse read slices/ --voxel-size 0.65
 
@@ -64,9 +68,13 @@ def read(
         if not split_part(path)[0].exists():
             raise UsageError(f"{path}: no such file or folder")
         if _holds_files(path) and voxel is None and section_step is None:
-            raise typer.Exit(_read_folder(path, radiation, as_json))
+            raise typer.Exit(_read_folder(path, radiation, scan, as_json))
         measurement = load(
-            path, wavelength=radiation, voxel_size_um=voxel, section_step_um=section_step
+            path,
+            wavelength=radiation,
+            voxel_size_um=voxel,
+            section_step_um=section_step,
+            scan=scan,
         )
     if as_json:
         print_json(measurement_document(measurement))
@@ -83,7 +91,7 @@ def _holds_files(path: Path) -> bool:
     return path.is_dir() and folder_reader(path) is None
 
 
-def _read_folder(folder: Path, wavelength: str | None, as_json: bool) -> int:
+def _read_folder(folder: Path, wavelength: str | None, scan: int | None, as_json: bool) -> int:
     """Read every file below a folder, specimen by specimen; the exit code."""
     from xtalfuse.batch import Status, exit_code, find_specimens, status_of_files
     from xtalfuse.display import consoles
@@ -97,7 +105,7 @@ def _read_folder(folder: Path, wavelength: str | None, as_json: bool) -> int:
         for done, path in enumerate(specimens):
             tell(done, len(specimens), path.name)
             try:
-                record = load_specimen(path, wavelength=wavelength)
+                record = load_specimen(path, wavelength=wavelength, scan=scan)
             except UnreadableFileError as error:  # a wrong specimen.yaml
                 complain(str(error))
                 statuses.append(Status.UNUSABLE)

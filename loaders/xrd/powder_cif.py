@@ -6,6 +6,7 @@ rietx reads powder CIF too, but no ranges, and not what the file says of its rad
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.loaders.xrd.quantity import number_in
+from xtalfuse.loaders.xrd.ranges import check_count
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import (
     Disputed,
@@ -86,16 +88,12 @@ def read(path: Path, choice: int | None = None) -> Scan:
     blocks = [first[b.name] for b in document if b.name in first]
     if not blocks:
         raise UnreadableFileError(_what_it_holds(path.name, document))
-    if not 1 <= (choice or 1) <= len(blocks):
-        raise UnreadableFileError(
-            f"{path.name}: no scan {choice}, it holds {len(blocks)}; give another to --scan"
-        )
+    check_count(path.name, 1 if choice is None else len(blocks), choice)
     scan = _scan(path, *blocks[(choice or 1) - 1])
     if len(blocks) > 1 and choice is None:
         others = ", ".join(block.name for block, _ in blocks[1:])
-        scan.metadata["others"] = others
         note = f"{len(blocks)} patterns: the first was read, not {others[:120]} (--scan N)"
-        return Scan(**{**vars(scan), "warnings": (*scan.warnings, note)})
+        return replace(scan, warnings=(*scan.warnings, note))
     return scan
 
 

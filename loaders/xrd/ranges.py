@@ -91,16 +91,13 @@ def joined(
     UnreadableFileError
         If there is none, no such one, or they are a map or a series.
     """
-    if choice is not None and choice not in scans:
-        why = refused.get(choice) or f"{name}: no scan {choice} among {len(scans) + len(refused)}"
-        raise UnreadableFileError(f"{why}; give another number to --scan")
-    if choice is not None:
+    if choice in scans:
         return per_second(name, scans[choice])
     if not scans:
         raise UnreadableFileError(next(iter(refused.values())))
     scans = {number: _ascending(per_second(name, scan)) for number, scan in scans.items()}
     widths = {number: float(np.ptp(scan.two_theta)) for number, scan in scans.items()}
-    check_count(name, len(scans), max(widths.values()))
+    check_count(name, len(scans), widest_deg=max(widths.values()))
     said = [f"scan {number} is not over 2theta" for number in refused]
     stacks: list[list[int]] = []
     for number, scan in scans.items():
@@ -129,14 +126,23 @@ def joined(
     return replace(whole, warnings=(*whole.warnings, *said))
 
 
-def check_count(name: str, count: int, widest_deg: float = np.inf) -> None:
+def check_count(
+    name: str, count: int, choice: int | None = None, widest_deg: float = np.inf
+) -> None:
     """Refuse what is a mesh, a map or a series rather than parts of one pattern.
 
     Raises
     ------
     UnreadableFileError
-        If there are too many, or several that all are narrow.
+        If there are too many, or several that all are narrow, and none was chosen; or the one
+        that was chosen is not there.
     """
+    if choice is not None:
+        if choice > count:
+            raise UnreadableFileError(
+                f"{name}: no scan {choice}, it holds {count}; give another number to --scan"
+            )
+        return
     if count > MOST_SCANS or (count > 3 and widest_deg < NARROW_DEG):
         at_most = f" of at most {widest_deg:.3g} degrees" if np.isfinite(widest_deg) else ""
         raise UnreadableFileError(
@@ -242,8 +248,13 @@ def _apart(a: Scan, b: Scan) -> str:
 
 
 def _together(a: Scan, b: Scan) -> Scan:
-    """Both ranges in order of angle."""
-    angles = np.concatenate([a.two_theta, b.two_theta])
+    """Both ranges in order of angle; points at one place get one angle, and are averaged later."""
+    above = np.clip(np.searchsorted(a.two_theta, b.two_theta), 1, a.two_theta.size - 1)
+    middle = 0.5 * (a.two_theta[above - 1] + a.two_theta[above])
+    near = np.where(b.two_theta < middle, above - 1, above)
+    step = abs(float(np.median(np.diff(a.two_theta))))
+    same = np.abs(a.two_theta[near] - b.two_theta) <= SAME_POINTS * step
+    angles = np.concatenate([a.two_theta, np.where(same, a.two_theta[near], b.two_theta)])
     order = np.argsort(angles, kind="stable")
     noise = [_noise(a), _noise(b)] if (a.sigma is not None or b.sigma is not None) else []
     sigmas = [sigma for sigma in noise if sigma is not None]

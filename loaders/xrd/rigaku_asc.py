@@ -38,8 +38,7 @@ def read(path: Path, choice: int | None = None) -> Scan:
     general = dict(_keys(head))
     if not groups:
         raise UnreadableFileError(f"{path.name}: no *BEGIN with data; {EXPORT_AGAIN}")
-    if choice is None:
-        check_count(path.name, len(groups))
+    check_count(path.name, len(groups), choice)
     scans: dict[int, Scan] = {}
     refusals: dict[int, str] = {}
     for number, group in enumerate(groups, start=1):

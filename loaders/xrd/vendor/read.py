@@ -64,8 +64,7 @@ def read(path: Path, choice: int | None = None) -> Scan:
 
     form = identify_format(path)
     told = _facts(path, form)
-    if choice is None:
-        check_count(path.name, len(told))
+    check_count(path.name, len(told), choice)
     scans: dict[int, Scan] = {}
     refused: dict[int, str] = {}
     for number, said in enumerate(told, start=1):

@@ -54,8 +54,7 @@ def read(path: Path, choice: int | None = None) -> Scan:
         another axis, or there is none.
     """
     ranges = _ranges(path)
-    if choice is None:
-        check_count(path.name, len(ranges))
+    check_count(path.name, len(ranges), choice)
     scans, refusals = {}, {}
     for number, found in enumerate(ranges, start=1):
         drive = found.keys.get("DRIVE", "")

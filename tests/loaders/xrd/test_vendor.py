@@ -7,173 +7,48 @@ at the line that it intends, and hands on one scan of several.
 
 from __future__ import annotations
 
-import io
-import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 
+from tests.loaders.xrd.scan_files import (
+    AGAIN,
+    ALL,
+    ANGLES,
+    CU_CIF,
+    EVERY,
+    GSAS,
+    HIGH,
+    LISTED,
+    LOW,
+    SLOW,
+    STEP,
+    brml,
+    cif,
+    counts,
+    of_xrdml,
+    ras,
+    ras_block,
+    reading,
+    rigaku_asc,
+    said,
+    uxd,
+    uxd_range,
+    words,
+    xrdml_scan,
+)
 from xtalfuse.loaders import UnreadableFileError
 from xtalfuse.loaders.reader import ReadOptions
-from xtalfuse.loaders.registry import read
-from xtalfuse.physics.units import ANODES
-
-STEP = 0.05
-ANGLES = np.round(np.arange(20.0, 60.001, STEP), 4)
-RATES = 60.0 + 4000.0 * np.exp(-(((ANGLES - 35.0) / 0.2) ** 2))  # per second
-RATES += 2000.0 * np.exp(-(((ANGLES - 50.0) / 0.2) ** 2))
-LOW, HIGH = ANGLES < 40.01, ANGLES > 40.01
-SLOW = np.where(HIGH, 4.0, 1.0)  # seconds
-EVERY = np.ones(ANGLES.size, bool)
-
-
-def counts(times=1.0, seed=1):
-    return np.random.default_rng(seed).poisson(RATES * times).astype(float)
-
-
-def words(values, end=" "):
-    return end.join(f"{v:g}" for v in values)
-
-
-def of_xrdml(*scans, used='intended="K-Alpha 1"', anode="Cu"):
-    beam = f"<incidentBeamPath><xRayTube><anodeMaterial>{anode}</anodeMaterial></xRayTube>"
-    waves = "<kAlpha1 unit='Angstrom'>1.540598</kAlpha1><kAlpha2>1.544426</kAlpha2>"
-    waves += "<kBeta unit='Angstrom'>1.39225</kBeta>"
-    return (
-        "<xrdMeasurements><xrdMeasurement><usedWavelength "
-        f"{used}>{waves}</usedWavelength>{beam}</incidentBeamPath>{''.join(scans)}"
-        "</xrdMeasurement></xrdMeasurements>"
-    )
-
-
-def xrdml_scan(inside=EVERY, values=None, times="1", **more):
-    values = counts()[inside] if values is None else values
-    kind = "commonCountingTime" if " " not in str(times) else "countingTimes"
-    first, last = ANGLES[inside][[0, -1]] * more.get("scale", 1.0)
-    name = more.get("name", "intensities")
-    return (
-        f'<scan scanAxis="{more.get("axis", "Gonio")}" status="{more.get("status", "Completed")}">'
-        f'<dataPoints><positions axis="2Theta" unit="{more.get("angle", "deg")}"><startPosition>'
-        f"{first}</startPosition><endPosition>{last}</endPosition></positions>"
-        f'<{kind} unit="{more.get("time_unit", "seconds")}">{times}</{kind}>{more.get("extra", "")}'
-        f'<{name} unit="{more.get("unit", "counts")}">{words(values)}</{name}></dataPoints></scan>'
-    )
-
-
-def zipped(**members):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-    return made.getvalue()
-
-
-def brml(*scans, used=""):
-    """Each scan: (inside, counts, times), or the rows themselves."""
-    xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-    views = (
-        '<RawDataView xsi:type="FixedRawDataView" Start="0" Length="1" LogicName="MeasuredTime" '
-        'Unit="s"/><RawDataView xsi:type="VaryingRawDataView" Start="1" Length="1">'
-        '<FieldDefinitions AxisId="TwoTheta"/></RawDataView><RawDataView '
-        'xsi:type="RecordedRawDataView" Start="2" Length="1"><Unit Base="Counts"/></RawDataView>'
-    )
-    members, names = {}, []
-    for i, scan in enumerate(scans):
-        rows = scan
-        if isinstance(scan, tuple):
-            inside, values, times = scan
-            times = np.broadcast_to(times, values.shape)
-            rows = [
-                f"{t:g},{x:g},{y:g}" for t, x, y in zip(times, ANGLES[inside], values, strict=True)
-            ]
-        names.append(f"Experiment0/RawData{i}.xml")
-        data = "".join(f"<Datum>{row}</Datum>" for row in rows)
-        members[names[-1]] = (
-            f'<RawData {xsi}><TubeMaterial>Cu</TubeMaterial>{used}<WaveLengthAlpha1 Unit="Å" '
-            'Value="1.5406"/><WaveLengthAlpha2 Value="1.54439"/><WaveLengthBeta Value="1.39222"/>'
-            f'<DataRoutes><DataRoute RouteFlag="Measured"><ScanInformation ScanName="LockedCoupled"'
-            f"/>{data}<DataViews>{views}</DataViews></DataRoute></DataRoutes></RawData>"
-        )
-    listed = "".join(f"<string>{name}</string>" for name in names)
-    manifest = (
-        f"<DataContainer><RawDataReferenceList>{listed}</RawDataReferenceList></DataContainer>"
-    )
-    return zipped(**{"Experiment0/DataContainer.xml": manifest}, **members)
-
-
-def uxd_range(inside=EVERY, values=None, **more):
-    values = counts()[inside] if values is None else values
-    width, marker = more.get("width", 8), more.get("marker", "_COUNTS")
-    rows = [words(values[i : i + width]) for i in range(0, values.size, width)]
-    first = ANGLES[inside][0]
-    return (
-        f"_DRIVE='{more.get('drive', 'COUPLED')}'\n_STEPTIME={more.get('time', 1)}\n_STEPSIZE="
-        f"{STEP}\n{more.get('extra', '')}_START={first}\n{marker}\n"
-        + "\n".join(more.get("rows", rows))
-        + "\n"
-    )
-
-
-def uxd(*ranges):
-    return "_FILEVERSION=1\n_ANODE='Cu'\n_WL1=1.540600\n_WL2=1.544390\n" + "".join(ranges)
-
-
-def ras_block(inside=EVERY, values=None, **more):
-    values = counts()[inside] if values is None else values
-    rows = [f"{x:.4f} {y:g} 1" for x, y in zip(ANGLES[inside], values, strict=True)]
-    return (
-        '*RAS_HEADER_START\n*HW_XG_TARGET_NAME "Cu"\n*HW_XG_WAVE_LENGTH_ALPHA1 "1.540593"\n'
-        '*HW_XG_WAVE_LENGTH_ALPHA2 "1.544414"\n*HW_XG_WAVE_LENGTH_BETA "1.392246"\n'
-        f'*MEAS_SCAN_AXIS_X "{more.get("axis", "TwoThetaTheta")}"\n*MEAS_SCAN_UNIT_Y "counts"\n'
-        f'*MEAS_SCAN_STEP "{STEP}"\n*MEAS_SCAN_SPEED "{more.get("speed", 3)}"\n'
-        f'*MEAS_SCAN_SPEED_UNIT "deg/min"\n{more.get("extra", "")}*RAS_HEADER_END\n*RAS_INT_START\n'
-        + "\n".join(more.get("rows", rows)) + "\n*RAS_INT_END\n"
-    )  # fmt: skip
-
-
-def ras(*blocks):
-    return "*RAS_DATA_START\n" + "".join(blocks) + "*RAS_DATA_END\n"
-
-
-def rigaku_asc(*groups):
-    """Each group: (inside, counts, speed in degrees a minute)."""
-    head = "*TYPE = Raw\n*CLASS = ASCII\n*WAVE_LENGTH1 = 1.54059\n*WAVE_LENGTH2 = 1.54441\n"
-    head += "*SCAN_AXIS = 2theta/theta\n*YUNIT = counts\n"
-    for inside, values, speed in groups:
-        first, last = ANGLES[inside][[0, -1]]
-        head += (
-            f"*BEGIN\n*START = {first}\n*STOP = {last}\n*STEP = {STEP}\n*SPEED = {speed}\n"
-            f"*SPEED_DIM = deg/min\n*COUNT = {values.size}\n{words(values, ', ')}\n*END\n"
-        )
-    return head + "*EOF\n"
-
-
-def cif(columns, head=""):
-    rows = "\n".join(" ".join(str(v) for v in row) for row in zip(*columns.values(), strict=True))
-    return f"data_a\n{head}loop_\n" + "\n".join(columns) + f"\n{rows}\n"
-
-
-CU_CIF = "_diffrn_radiation_wavelength 1.5406\n"
-LISTED = {"_pd_meas_2theta_scan": ANGLES, "_pd_meas_counts_total": counts().astype(int)}
 
 
 @pytest.fixture
 def pattern(tmp_path):
-    def reading(name, content, **options):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read(path, ReadOptions(**options))
-
-    return reading
-
-
-def said(pattern):
-    return "; ".join(pattern.provenance.warnings)
+    return partial(reading, tmp_path)
 
 
 # ---- rows and columns
 
-ALL = counts()
 PAIRS = np.column_stack([ANGLES, ALL]).ravel()
 
 
@@ -197,7 +72,6 @@ def test_no_value_of_a_uxd_is_cut_away(pattern, text):
 
 SHORT = [words(ALL[i : i + 8]) for i in range(0, ALL.size, 8)]
 POINTS = [f"{x:.4f} {y:g} 1" for x, y in zip(ANGLES, ALL, strict=True)]
-GSAS = "X-ray\nBANK 1 20 2 CONST 2000 5 0 0 STD\n" + 2 * ("     100     120" * 5 + "\n")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +175,6 @@ def test_times_that_are_not_those_of_the_points_are_refused(pattern, times):
 
 # ---- which scan, which range
 
-AGAIN = counts(seed=2)
 WARM = counts()[::-1]  # the peaks elsewhere
 SECOND = "<xrdMeasurement><usedWavelength><kAlpha1>0.70931715</kAlpha1></usedWavelength>"
 
@@ -378,143 +251,3 @@ def test_a_format_of_one_scan_takes_no_other(pattern):
 @pytest.mark.parametrize("status", ["Aborted", "Not finished"])
 def test_a_scan_that_was_not_finished_is_told(pattern, status):
     assert "not finished" in said(pattern("a.xrdml", of_xrdml(xrdml_scan(status=status))))
-
-
-# ---- radiation, angles
-
-BETA = '<WaveLength Unit="Å" Value="1.39222"/>'
-WAVE_TYPE = '*MEAS_COND_XG_WAVE_TYPE "{}"\n'
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "lines"),
-    [
-        ("a.xrdml", of_xrdml(xrdml_scan(), used='intended="K-Beta"'), (1.39225,)),
-        ("a.xrdml", of_xrdml(xrdml_scan(), used='intended="K-Alpha 2"'), (1.544426,)),
-        ("a.xrdml", of_xrdml(xrdml_scan(), used='intended="K-Alpha"'), (1.540598, 1.544426)),
-        ("a.xrdml", of_xrdml(xrdml_scan()).replace("1.544426", "1.540598"), (1.540598,)),
-        ("a.xrdml", of_xrdml(xrdml_scan()).replace("'Angstrom'>1.540598", "'nm'>0.1540598"),
-         (1.540598, 1.544426)),
-        ("a.brml", brml((EVERY, ALL, 1.0), used=BETA), (1.39222,)),
-        ("a.ras", ras(ras_block(extra=WAVE_TYPE.format("Kb"))), (1.392246,)),
-        ("a.ras", ras(ras_block(extra=WAVE_TYPE.format("Ka1"))), (1.540593, 1.544414)),
-        ("a.cif", cif(LISTED, "_diffrn_radiation_type 'Cu K\\a'\n"), ANODES["Cu"]),
-        ("a.cif", cif(LISTED, "_diffrn_radiation_type 'CoKa'\n"), ANODES["Co"]),
-        ("a.cif", cif(LISTED, "_diffrn_radiation_type 'Mo K\\a~1~'\n"), ANODES["Mo"][:1]),
-        ("a.cif", cif(LISTED, "_diffrn_radiation_xray_symbol K-L~2,3~\n_diffrn_source_target Cu\n"),
-         ANODES["Cu"]),
-        ("a.gsas", "Calibrated wavelength: 4.133e-11 m\n" + GSAS, (0.4133,)),
-    ],
-)  # fmt: skip
-def test_the_radiation_that_a_file_means(pattern, name, content, lines):
-    found = pattern(name, content).radiation.wavelengths_angstrom
-    assert found == pytest.approx(lines, abs=2e-6)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "cause"),
-    [
-        ("1.544426", "15.44426", "no anode emits together"),
-        ("1.540598", "15.40598", "no diffractometer"),
-        ("<kBeta", "<ratioKAlpha2KAlpha1>5</ratioKAlpha2KAlpha1><kBeta", "ratio of 5"),
-        (">Cu<", ">Mo<", "contradict"),
-    ],
-)
-def test_radiation_that_cannot_be_is_refused_unless_given_by_hand(pattern, old, new, cause):
-    text = of_xrdml(xrdml_scan()).replace(old, new)
-    with pytest.raises(UnreadableFileError, match=f"{cause}.*; pass --wavelength"):
-        pattern("a.xrdml", text)
-    found = pattern("a.xrdml", text, wavelength="CuKa")
-    assert found.radiation.name == "CuKa"
-    assert cause in said(found)
-
-
-def test_the_unit_of_the_angles_is_followed(pattern):
-    radians = xrdml_scan(angle="rad", scale=np.pi / 180.0)
-    found = pattern("a.xrdml", of_xrdml(radians))
-    np.testing.assert_allclose(found.axis("two_theta"), ANGLES, atol=1e-6)
-    with pytest.raises(UnreadableFileError, match="angles in 'furlong'"):
-        pattern("a.xrdml", of_xrdml(xrdml_scan(angle="furlong")))
-
-
-TITLES = ("CPD RRRR PbSO4 1.909A neutron data", "HB-2A Neutrons", "time-of-flight, bank 2")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        *(("a.gsas", f"{title}\n{GSAS}") for title in TITLES),
-        ("a.cif", cif(LISTED, CU_CIF + "_diffrn_radiation_probe neutron\n")),
-        ("a.cif", cif(LISTED, CU_CIF + "_diffrn_source 'nuclear reactor'\n")),
-        ("a.cif", cif(LISTED, CU_CIF + "_diffrn_radiation_type 'constant wavelength neutron'\n")),
-    ],
-)
-def test_neutron_patterns_are_refused(pattern, name, content):
-    with pytest.raises(UnreadableFileError, match="neutron pattern"):
-        pattern(name, content, wavelength="CuKa")
-
-
-def test_a_specimen_that_saw_neutrons_is_no_neutron_pattern(pattern):
-    found = pattern("a.gsas", f"neutron-irradiated steel\n{GSAS}", wavelength="CuKa")
-    assert found.values.size == 20
-
-
-# ---- powder CIF
-
-
-@pytest.mark.parametrize("mark", [".", "?"])
-def test_excluded_points_of_a_cif_are_left_out(pattern, mark):
-    values = [mark if 30 <= x <= 31 else f"{y:g}({np.sqrt(y):.0f})"
-              for x, y in zip(ANGLES, ALL, strict=True)]  # fmt: skip
-    columns = {"_pd_proc_2theta_corrected": ANGLES, "_pd_proc_intensity_total": values}
-    found = pattern("a.cif", cif(columns, CU_CIF))
-    kept = (ANGLES < 29.99) | (ANGLES > 31.01)
-    np.testing.assert_array_equal(found.values, ALL[kept])
-    np.testing.assert_allclose(found.sigma, np.round(np.sqrt(ALL[kept])))
-    assert "21 points without a value" in said(found)
-
-
-@pytest.mark.parametrize("name", ["_pd_proc_d_spacing", "_pd_proc_recip_len_Q"])
-def test_a_cif_over_d_or_q_is_converted_with_its_wavelength(pattern, name):
-    d = 1.5406 / (2.0 * np.sin(np.radians(ANGLES / 2.0)))
-    columns = {name: d if "spacing" in name else 2.0 * np.pi / d, "_pd_meas_counts_total": ALL}
-    found = pattern("a.cif", cif(columns, CU_CIF))
-    np.testing.assert_allclose(found.axis("two_theta"), ANGLES, atol=1e-6)
-    with pytest.raises(UnreadableFileError, match="no wavelength to turn them"):
-        pattern("a.cif", cif(columns))
-
-
-def test_of_several_patterns_of_a_cif_one_can_be_chosen(pattern):
-    other = {**LISTED, "_pd_meas_counts_total": AGAIN.astype(int)}
-    text = cif(LISTED, CU_CIF) + cif(other, CU_CIF).replace("data_a", "data_b")
-    found = pattern("a.cif", text)
-    np.testing.assert_array_equal(found.values, ALL)
-    assert "2 patterns" in said(found)
-    np.testing.assert_array_equal(pattern("a.cif", text, scan=2).values, AGAIN)
-
-
-def test_a_missing_last_line_end_is_told_only_where_digits_may_be_lost(pattern):
-    text = cif({k: v[:400] for k, v in LISTED.items()}, CU_CIF).rstrip("\n")
-    assert pattern("a.cif", text).provenance.warnings[1:] == ()
-    assert "cut" in said(pattern("a.cif", text[:-1]))
-
-
-MAGNETIC = (
-    "data_m\n_cell_length_a 2.88\n_space_group_magn.number_BNS 123.345\nloop_\n"
-    "_space_group_symop_magn_operation.id\n_space_group_symop_magn_operation.xyz\n1 x,y,z,+1\n"
-    "loop_\n_atom_site_label\n_atom_site_fract_x\nCr1 0\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("content", "cause"),
-    [
-        (MAGNETIC, "magnetic CIF"),
-        ("data_s\n_cell_length_a 2.88\n_cell_length_b 3\n", "crystal structure"),
-        ("data_s\nloop_\n_atom_site_label\n_atom_site_fract_x\nCr1\n", "get the structure again"),
-    ],
-)
-def test_a_structure_is_refused_for_what_it_is(pattern, content, cause):
-    with pytest.raises(UnreadableFileError, match=cause) as refusal:
-        pattern("a.cif", content)
-    assert "instrument" not in str(refusal.value)

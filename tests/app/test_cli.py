@@ -54,14 +54,14 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
     """Stand-ins for reading and identifying; returns what they were called with."""
     calls: dict = {}
 
-    def load(path, *, wavelength=None, voxel_size_um=None, section_step_um=None, limits=None):
+    def load(path, *, wavelength=None, voxel_size_um=None, section_step_um=None, scan=None):
         calls["wavelength"] = wavelength
         if "bad" in Path(path).name:
             raise UnreadableFileError(f"{path}: cut short; copy it again from the instrument")
         return measurement(path)
 
-    def load_specimen(path, *, wavelength=None, elements=None):
-        calls.update(wavelength=wavelength, elements=elements)
+    def load_specimen(path, *, wavelength=None, elements=None, scan=None):
+        calls.update(wavelength=wavelength, elements=elements, scan=scan)
         files = [path] if path.is_file() else sorted(path.iterdir())
         good = [file for file in files if "bad" not in file.name]
         reports = [
@@ -122,11 +122,12 @@ def test_an_answer_is_printed_and_written(pipeline, here: Path):
 
 
 def test_options_reach_the_pipeline(pipeline, here: Path):
-    done = identify("good.xy", "--elements", "Al,O", "--wavelength", "CoKa", "--no-refine")
+    options = ("--elements", "Al,O", "--wavelength", "CoKa", "--no-refine", "--scan", "2")
+    done = identify("good.xy", *options)
     assert done.exit_code == 0, done.output
     assert pipeline["elements"] == ("Al", "O")
     assert pipeline["wavelength"] == "CoKa"
-    assert pipeline["refine"] is False
+    assert (pipeline["refine"], pipeline["scan"]) == (False, 2)
 
 
 def test_json_is_all_that_stands_on_stdout(pipeline, here: Path):

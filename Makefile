@@ -29,14 +29,15 @@ demo: $(INSTALLED)
 	$(BIN)/xtalfuse demo
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # The same with the lowest versions of pyproject.toml, in an environment of its own. Old packages
 # warn of newer ones: there, warnings are no errors.
 test-minimum:
 	test -x .venv-minimum/bin/python || $(PYTHON) -m venv .venv-minimum
 	.venv-minimum/bin/python -m pip install --quiet -c constraints-minimum.txt -e ".[dev]"
-	OMP_NUM_THREADS=1 .venv-minimum/bin/python -m pytest -W default
+	OMP_NUM_THREADS=1 .venv-minimum/bin/python -m pytest -W default \
+		--numprocesses auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

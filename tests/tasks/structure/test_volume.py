@@ -176,11 +176,10 @@ def test_a_foam_is_told_fast_within_its_uncertainty():
     from xtalfuse.datasets.simulate.ct import foam
 
     solid = foam(3, 1, (32, 32, 32), 0.4, 11.0).astype(float)
-    slow = analyse(volume(solid), ("pore", "aluminium"))
     fast = analyse(volume(solid), ("pore", "aluminium"), fast=True)
     assert fast.stiffness is None
-    for axis in "xyz":
-        known = slow.property_named(f"longitudinal_modulus_{axis}").value
+    # GPa, of the same foam by FFT (``analyse`` without ``fast``), which takes half a minute
+    for axis, known in {"x": 5.543, "y": 6.798, "z": 4.987}.items():
         told = fast.property_named(f"longitudinal_modulus_{axis}")
         # two and a half standard uncertainties: 99 of 100
         assert abs(told.value - known) < 2.5 * told.uncertainty

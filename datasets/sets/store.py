@@ -10,6 +10,7 @@ beyond the file are refused.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -56,18 +57,22 @@ def write_arrays(
     Raises
     ------
     OSError
-        If the folder cannot be written; nothing is left behind.
+        If the folder cannot be written or the disk is full; nothing is left behind.
     """
     import h5py
 
     path = Path(path)
     hashes = {name: array_sha256(array) for name, array in arrays.items()}
     sha256 = _whole_sha256(hashes, attributes)
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    # in memory first: on a full disk the HDF5 library ends the whole program (h5py 3, HDF5 1.14)
+    memory = io.BytesIO()
+    with h5py.File(memory, "w", libver="latest") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=np.ascontiguousarray(array))
         file.attrs["content"] = json.dumps([hashes, dict(attributes)], sort_keys=True)
         file.attrs["sha256"] = sha256
+    with replacing(path) as temporary:
+        temporary.write_bytes(memory.getbuffer())
     return sha256
 
 

@@ -11,16 +11,22 @@ import contextlib
 import importlib
 import os
 import pickle
+import queue
 import signal
 import struct
 import sys
+import threading
+import time
 import warnings
 from dataclasses import dataclass
 from typing import IO, Any
 
+from xtalfuse.loaders.safe.processes import die_with_parent
+
 HEADER = struct.Struct("<Q")
 READY = b"ready"
 GRACE_SECONDS = 10.0  # after the parent's own limit: ends a child whose parent is gone
+ENDING_SECONDS = 1.0  # a child that is at rest ends in order meanwhile
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,18 @@ def _answer(request: Request) -> Any:
         return Failure("UnreadableFileError" if refused else type(error).__name__, str(error))
 
 
+def _take_in(stream: IO[bytes], waiting: queue.SimpleQueue[bytes | None]) -> None:
+    """Pass messages on; when the other side is gone, so is this process, whatever it is doing."""
+    while (body := receive(stream)) is not None:
+        waiting.put(body)
+    waiting.put(None)
+    time.sleep(ENDING_SECONDS)
+    os._exit(0)
+
+
 def main() -> None:
     """Serve requests until standard input closes."""
+    die_with_parent()
     incoming = os.fdopen(os.dup(0), "rb")
     outgoing = os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "r+b") as nowhere:
@@ -114,7 +130,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides on Ctrl-C
     warnings.simplefilter("ignore")
     send(outgoing, READY)
-    while (body := receive(incoming)) is not None:
+    waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    threading.Thread(target=_take_in, args=(incoming, waiting), daemon=True).start()
+    while (body := waiting.get()) is not None:
         request: Request = pickle.loads(body)
         _set_alarm(request.seconds + GRACE_SECONDS)
         result = _answer(request)

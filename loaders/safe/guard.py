@@ -72,40 +72,58 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"a reader returned a {module}.{name}")
 
 
+def _start() -> subprocess.Popen[bytes]:
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **threads, "PYTHONPATH": path, "MPLBACKEND": "Agg"},
+        start_new_session=True,
+    )
+
+
 class _Worker:
     """One child process and the thread that collects its answers."""
 
     def __init__(self) -> None:
-        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **threads, "PYTHONPATH": path, "MPLBACKEND": "Agg"},
-            start_new_session=True,
-        )
         self.served = 0
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=self._collect, daemon=True).start()
+        started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
+        threading.Thread(target=self._serve, args=(started,), daemon=True).start()
+        process = started.get()
+        if isinstance(process, OSError):
+            raise process
+        self.process = process
         try:
-            started = self._answers.get(timeout=START_SECONDS) == READY
+            ready = self._answers.get(timeout=START_SECONDS) == READY
         except queue.Empty:
-            started = False
-        if not started:  # no file is to blame
+            ready = False
+        if not ready:  # no file is to blame
             raise RuntimeError(f"the process that reads files does not start: {self.stop()}")
 
-    def _collect(self) -> None:
-        assert self.process.stdout is not None
+    def _serve(self, started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError]) -> None:
+        """Start the child and collect what it sends.
+
+        One thread does both: the kernel ends the child with the thread that started it.
+        """
+        try:
+            process = _start()
+        except OSError as error:
+            started.put(error)
+            return
+        started.put(process)
+        assert process.stdout is not None
         body: bytes | None = b""
         while body is not None:
             try:
-                body = receive(self.process.stdout)
+                body = receive(process.stdout)
             except (OSError, ValueError):  # the pipe was closed under us: same as its end
                 body = None
             self._answers.put(body)
-        self.process.stdout.close()
+        process.stdout.close()
 
     def ask(self, request: Request) -> bytes | None:
         """The answer; None if the child died.

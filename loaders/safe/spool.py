@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from xtalfuse.loaders.record import Measurement, UnreadableFileError
+from xtalfuse.loaders.safe.scratch import NO_ROOM, scratch_folder
 
 IN_MEMORY_BYTES = 512_000_000  # a larger array goes through a file
 _FILE = "values.npy"
@@ -58,12 +59,20 @@ class Spool:
                 f"{name}: a volume of {needed / 1e9:.3g} GB, and {self.folder} has "
                 f"{free / 1e9:.3g} GB free; crop it, or set TMPDIR to a larger disk"
             )
-        with (Path(self.folder) / _FILE).open("wb") as file:
-            header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(shape)}
-            np.lib.format.write_array_header_2_0(file, header)
-            for block in blocks:
-                # not a memory map: its pages would count as memory of this process
-                np.ascontiguousarray(block, dtype).tofile(file)
+        try:
+            with (Path(self.folder) / _FILE).open("wb") as file:
+                header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(shape)}
+                np.lib.format.write_array_header_2_0(file, header)
+                for block in blocks:
+                    # not a memory map: its pages would count as memory of this process
+                    file.write(np.ascontiguousarray(block, dtype).data)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise UnreadableFileError(
+                f"{name}: {self.folder} has no room for {needed / 1e9:.3g} GB "
+                f"({error.strerror}); crop it, or set TMPDIR to a larger disk"
+            ) from None
 
     def collect(self, result: Measurement | Spooled) -> Measurement:
         """The measurement with its values, mapped read-only from the file where they lie there."""
@@ -75,7 +84,9 @@ class Spool:
 
 @contextmanager
 def temporary_spool() -> Iterator[Spool]:
-    """A spool that is gone afterwards; an array that is mapped from it stays."""
-    # Windows keeps a file that is mapped: it is left to the system's own tidying there.
-    with tempfile.TemporaryDirectory(prefix="xtalfuse-", ignore_cleanup_errors=True) as folder:
-        yield Spool(folder)
+    """A spool that is gone afterwards, or, where this program is killed, when a file is next read.
+
+    An array that is mapped from it stays; Windows keeps the file of such an array until then.
+    """
+    with scratch_folder(Path(tempfile.gettempdir()), "xtalfuse-tmp-") as folder:
+        yield Spool(str(folder))

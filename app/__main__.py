@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 
+from xtalfuse.start import code_of, prepare
+
 
 def main() -> None:
     """Run the command line; Ctrl-C while it is still loading is told in one line, too."""
     try:
+        prepare()
         from xtalfuse.cli import main as run
 
         run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         sys.stderr.write("stopped\n")
-        sys.exit(130)
+        sys.exit(code_of(stop))
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import re
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from xtalfuse import log
+from xtalfuse.loaders.safe.processes import process_pool
+from xtalfuse.loaders.safe.scratch import NO_ROOM
 from xtalfuse.options import UsageError, open_library
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Status(StrEnum):
     ANSWERED = "answered"
     PARTLY = "some files refused"
     UNUSABLE = "nothing usable"
+    UNWRITTEN = "the results cannot be written"
     CRASHED = "our fault"
 
 
@@ -90,8 +92,8 @@ def find_specimens(paths: Iterable[Path], out: Path) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path}: no such file or folder")
+        if not os.path.exists(path):
+            raise UsageError(f"{path}: no such file or folder, or it may not be looked at")
         inside = _specimens_in(path, out) if path.is_dir() else [path]
         if not inside:
             raise UsageError(f"{path}: the folder holds no files")
@@ -100,30 +102,56 @@ def find_specimens(paths: Iterable[Path], out: Path) -> list[Path]:
 
 
 def _specimens_in(folder: Path, out: Path) -> list[Path]:
-    entries = [
-        entry
-        for entry in sorted(folder.iterdir())
-        if not entry.name.startswith(".") and entry.resolve() != out.resolve()
-    ]
-    if any(entry.is_file() for entry in entries):
+    try:
+        entries = [
+            entry
+            for entry in sorted(folder.iterdir())
+            if not entry.name.startswith(".") and entry.resolve() != out.resolve()
+        ]
+    except OSError:  # reading it as a specimen will say why; the others are not to suffer
         return [folder]
-    return [found for entry in entries if entry.is_dir() for found in _specimens_in(entry, out)]
+    if any(os.path.isfile(entry) for entry in entries):
+        return [folder]
+    return [
+        found for entry in entries if os.path.isdir(entry) for found in _specimens_in(entry, out)
+    ]
 
 
 def plan(specimens: list[Path], out: Path, options: Options) -> list[Job]:
     """One job per specimen, each with a folder of its own."""
+    from xtalfuse.report.run import RESULT
+
     jobs: list[Job] = []
     taken: set[str] = set()
     for path in specimens:
         full = path.resolve().name
         stem = full if path.is_dir() else Path(full).stem
-        numbered = (f"{_safe(full)}-{number}" for number in count(2))
-        choices = chain((_safe(stem), _safe(full)), numbered)
-        # compared in lower case: on some disks A and a are one folder
-        name = next(choice for choice in choices if choice.lower() not in taken)
-        taken.add(name.lower())
+        name = folder_name((_safe(stem), _safe(full)), out, RESULT, full, taken)
         jobs.append(Job(path, out / name, options))
     return jobs
+
+
+def folder_name(
+    choices: Sequence[str], out: Path, document: str, source: str, taken: set[str]
+) -> str:
+    """The first name that no other specimen has, in this run or in the results of earlier ones.
+
+    Parameters
+    ----------
+    choices : names to be preferred; the last of them with a number comes after them
+    out : folder of all results
+    document : that the task writes, such as ``result.json``
+    source : name of the file or folder that is worked on
+    taken : names in this run, in small letters; the one that is found is added
+    """
+    from xtalfuse.report.run import is_free
+
+    for name in chain(choices, (f"{choices[-1]}-{number}" for number in count(2))):
+        # compared in small letters: on some disks A and a are one folder
+        if name.lower() not in taken and is_free(out / name, document, source):
+            taken.add(name.lower())
+            return name
+    raise AssertionError("numbers do not end")
 
 
 def _safe(name: str) -> str:
@@ -143,6 +171,7 @@ def work(job: Job) -> Outcome:
     from xtalfuse.loaders import load_specimen
     from xtalfuse.loaders.record import UnreadableFileError
     from xtalfuse.report.phases import write_report
+    from xtalfuse.report.run import CRASH, RESULT, run_in
     from xtalfuse.tasks.identify.pipeline import identify
 
     options = job.options
@@ -162,15 +191,33 @@ def work(job: Job) -> Outcome:
         else:
             answer = nothing_usable(record)
         logger.info("%s: done in %s", job.path, _in_words(answer.seconds))
-        write_report(answer, job.folder)
+        try:
+            write_report(answer, job.folder)
+        except OSError as error:
+            return Outcome(job, Status.UNWRITTEN, error=not_written(error, job.folder))
         logger.info("%s: written", job.folder)
-        (job.folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
     except UnreadableFileError as error:
         return Outcome(job, Status.UNUSABLE, error=str(error))
     except Exception as error:
-        place = keep_traceback(job.folder / "crash.txt")
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return Outcome(job, Status.UNWRITTEN, error=not_written(error, job.folder))
+        place = keep_traceback(job.folder / CRASH)
         return Outcome(job, Status.CRASHED, error=f"{type(error).__name__}: {error}; see {place}")
-    return Outcome(job, status_of(answer), replace(answer, curves=None, panels=()))
+    run = run_in(job.folder, RESULT)
+    return Outcome(job, status_of(answer), replace(answer, curves=None, panels=(), run=run))
+
+
+def not_written(error: OSError, folder: Path) -> str:
+    """Why results cannot be written and what to do, in one line."""
+    place = error.filename or folder
+    if error.errno in NO_ROOM:
+        remedy = "free some space, or give --out (for temporary files, TMPDIR) on another disk"
+    else:
+        remedy = "give --out a folder that you may write to"
+    return (
+        f"{place}: cannot be written ({error.strerror or error}); {remedy}; no results of this "
+        "run are left behind"
+    )
 
 
 def _in_words(seconds: Mapping[str, float]) -> str:
@@ -244,10 +291,12 @@ def status_of_files(files: Iterable[FileReport]) -> Status:
 
 
 def exit_code(statuses: Iterable[Status]) -> int:
-    """0 all answered, 3 some files refused, 4 nothing usable, 1 our fault."""
+    """0 all answered, 1 our fault, 2 not written, 3 some files refused, 4 nothing usable."""
     seen = set(statuses)
     if Status.CRASHED in seen:
         return 1
+    if Status.UNWRITTEN in seen:
+        return 2
     if seen <= {Status.UNUSABLE}:
         return 4
     return 0 if seen == {Status.ANSWERED} else 3
@@ -294,31 +343,10 @@ def _in_pool(
     jobs: list[J], processes: int, task: Callable[[J], R], unfinished: list[J]
 ) -> Iterator[R]:
     """Outcomes from a pool of processes; jobs that it died under are put into `unfinished`."""
-    context = multiprocessing.get_context("spawn")  # fork copies locks of threads that are not
-    pool = ProcessPoolExecutor(
-        min(processes, len(jobs)), context, initializer=log.set_level, initargs=(log.level(),)
-    )
-    try:
+    with process_pool(min(processes, len(jobs)), log.set_level, log.level()) as pool:
         futures = {pool.submit(task, job): job for job in jobs}
         for future in as_completed(futures):
             try:
                 yield future.result()
             except BrokenProcessPool:
                 unfinished.append(futures[future])
-    except BaseException:
-        _end(pool)
-        raise
-    pool.shutdown()
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    """Stop a pool without waiting for what its processes are doing."""
-    import psutil
-
-    children = psutil.Process().children(recursive=True)
-    pool.shutdown(wait=False, cancel_futures=True)
-    for child in children:
-        try:
-            child.terminate()
-        except psutil.NoSuchProcess:
-            continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,8 @@ from xtalfuse.commands.materials import materials
 from xtalfuse.commands.microstructure import microstructure
 from xtalfuse.commands.read import read
 from xtalfuse.commands.schema import schema
-from xtalfuse.terminal import INTERRUPTED, complain
+from xtalfuse.start import code_of
+from xtalfuse.terminal import complain
 
 ANYWHERE = ("--quiet", "-q", "--verbose", "-v")
 
@@ -37,9 +39,9 @@ class Commands(TyperGroup):
         """Ctrl-C before a command has its own answer to it, as while torch is loaded."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             complain("stopped")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(code_of(stop)) from None
 
 
 app = typer.Typer(
@@ -49,8 +51,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    epilog="Exit codes: 0 all answered, 1 our fault, 2 usage, 3 some files refused, "
-    "4 nothing usable.",
+    epilog="Exit codes: 0 all answered, 1 our fault, 2 usage or no room for the results, "
+    "3 some files refused, 4 nothing usable, 130 Ctrl-C, 143 SIGTERM.",
 )
 
 
@@ -90,8 +92,11 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from xtalfuse.batch import keep_traceback
+        from xtalfuse.batch import NO_ROOM, keep_traceback, not_written
 
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            complain(not_written(error, Path("the output")))
+            sys.exit(2)
         place = keep_traceback()
         complain(
             f"xtalfuse failed, and it is not your fault: {type(error).__name__}: {error}\n"

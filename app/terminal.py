@@ -48,7 +48,6 @@ RefineOption = Annotated[
 ]
 
 logger = logging.getLogger(__name__)
-INTERRUPTED = 130  # exit code after Ctrl-C, 128 + SIGINT, as shells have it
 
 
 @contextmanager
@@ -92,6 +91,7 @@ def print_json(content: Any) -> None:
     from xtalfuse.report.page import finite
 
     sys.stdout.write(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()  # a full disk is told here, not when the program has ended
 
 
 def cores() -> int:

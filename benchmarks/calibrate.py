@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.fusion.calibrate import SHIPPED, Logistic, fit_logistic
+from xtalfuse.loaders.safe.processes import process_pool
 from xtalfuse.tasks.identify.powder.phase import (
     FINAL_POINTS,
     SEARCH_POINTS,
@@ -141,8 +141,7 @@ def collect(runs: list[Run], library: Path, cache: Path, workers: int) -> list[d
             row = json.loads(line)
             rows[row["key"]] = row
     todo = [run for run in runs if run.key not in rows]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn) as pool, cache.open("a", encoding="utf-8") as file:
+    with process_pool(workers) as pool, cache.open("a", encoding="utf-8") as file:
         futures = {pool.submit(search, run, library): run for run in todo}
         for count, future in enumerate(as_completed(futures), 1):
             row = future.result()

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 from benchmarks.calibrate import calibration_error
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from xtalfuse.datasets.library.build import Library
+from xtalfuse.loaders.safe.processes import process_pool
 
 MAJOR = 0.10
 
@@ -157,8 +157,7 @@ def collect(runs: list[Run], library: Path, cache: Path | None, workers: int) ->
         for line in cache.read_text(encoding="utf-8").splitlines():
             rows[json.loads(line)["key"]] = json.loads(line)
     todo = [run for run in runs if run.key not in rows]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn) as pool:
+    with process_pool(workers) as pool:
         futures = [pool.submit(work, run, library) for run in todo]
         for count, future in enumerate(as_completed(futures), 1):
             row = future.result()

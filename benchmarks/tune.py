@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -28,6 +26,7 @@ import numpy as np
 
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from xtalfuse.datasets.library.build import Library
+from xtalfuse.loaders.safe.processes import process_pool
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings, origins
 
 FACTORS = (0.7, 1.3)
@@ -143,8 +142,7 @@ def changes(
     library : file of the references
     workers : processes
     """
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn) as pool:
+    with process_pool(workers) as pool:
         was = list(pool.map(partial(search, DEFAULT, library_path=library), chosen))
         yield compare("default", 1.0, None, was, was)
         for name in names:

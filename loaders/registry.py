@@ -103,10 +103,21 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Measurement | 
 
 
 def folder_reader(folder: Path) -> tuple[str, tuple[Path, ...]] | None:
-    """(name of the reader, files) of a folder that is one measurement; None if it is none."""
-    for reader in READERS.values():
-        if files := reader.folder(folder):
-            return reader.name, files
+    """(name of the reader, files) of a folder that is one measurement; None if it is none.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the folder may not be read.
+    """
+    try:
+        for reader in READERS.values():
+            if files := reader.folder(folder):
+                return reader.name, files
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{folder.name}: the folder cannot be read ({error.strerror}); check its permissions"
+        ) from None
     return None
 
 

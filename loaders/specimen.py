@@ -100,6 +100,15 @@ def _is_volume(folder: Path) -> bool:
     return found is not None and Modality.CT in registry.READERS[found[0]].modalities
 
 
+def _why_no_volume(folder: Path) -> str:
+    """Why a folder inside that of a specimen cannot be used; empty where it is a volume."""
+    try:
+        volume = _is_volume(folder)
+    except UnreadableFileError as error:
+        return str(error)
+    return "" if volume else f"{folder.name}: a folder; give it as a specimen of its own"
+
+
 def _inside(folder: Path, findings: _Findings) -> tuple[Description, list[Path]]:
     """Description and instrument files of a folder; what is neither is reported."""
     said = Description()
@@ -115,8 +124,7 @@ def _inside(folder: Path, findings: _Findings) -> tuple[Description, list[Path]]
             findings.reports[entry] = FileReport(
                 str(entry), sha256_of(entry), None, "specimen.yaml", True, ""
             )
-        elif entry.is_dir() and not _is_volume(entry):
-            reason = f"{entry.name}: a folder; give it as a specimen of its own"
+        elif entry.is_dir() and (reason := _why_no_volume(entry)):
             findings.reports[entry] = FileReport(str(entry), None, None, None, False, reason)
         else:
             files.append(entry)

@@ -57,8 +57,8 @@ def render_page(template: str, **content: Any) -> str:
     ----------
     template : name of a template of this room; it extends ``page.html.j2``
     content : for that page ``specimen``, ``headline``, ``warnings``, ``files``, ``seconds`` and
-        ``version``; if any, ``notes`` and ``group`` of the specimen, and ``script_hash`` of the
-        only script that may run
+        ``version``; if any, ``notes`` and ``group`` of the specimen, ``run`` that writes it, and
+        ``script_hash`` of the only script that may run
     """
     import jinja2
 
@@ -74,10 +74,9 @@ def render_page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(
-        {"script_hash": "", "notes": "", "group": "", "chance": chance, "file_name": file_name}
-        | content
-    )
+    usual = {"notes": "", "group": "", "run": "", "script_hash": ""}
+    usual |= {"chance": chance, "file_name": file_name}
+    return environment.get_template(template).render(usual | content)
 
 
 def file_name(path: str) -> str:

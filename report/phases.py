@@ -22,7 +22,8 @@ from xtalfuse.report.figures.pattern import (
     png_bytes,
 )
 from xtalfuse.report.notation import cell_text, chance, percent, space_group_symbol
-from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
+from xtalfuse.report.page import Picture, as_base64, file_name, finite, render_page
+from xtalfuse.report.run import RESULT, one_run
 from xtalfuse.tasks.identify.answer import Answer, Curves
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -33,8 +34,8 @@ def write_report(answer: Answer, folder: str | Path) -> Path:
     """Write everything about one specimen into a folder and return the path of its report.
 
     The folder receives ``report.html`` (it needs no other file), ``pattern.png`` where there
-    is a powder pattern, ``phases.csv`` and, last, ``result.json``. Each file is complete or
-    absent: it is written beside its place and then moved there.
+    is a powder pattern, ``phases.csv`` and ``result.json``, all of them or none; those of an
+    earlier run go. See `xtalfuse.report.run`.
 
     Raises
     ------
@@ -42,24 +43,25 @@ def write_report(answer: Answer, folder: str | Path) -> Path:
         If the folder cannot be made or written to.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    picture = None
-    if answer.curves is None:
-        (folder / "pattern.png").unlink(missing_ok=True)  # of an earlier answer
-    else:
-        png = png_bytes(pattern_figure(answer))
-        write_file(folder / "pattern.png", png)
-        picture = Picture(as_base64(png), "powder pattern with its phases")
-    write_file(folder / "phases.csv", phases_csv(answer).encode("utf-8", "replace"))
-    html = render(answer, picture)
-    write_file(folder / "report.html", html.encode("utf-8", "replace"))
-    write_file(folder / "result.json", (result_json(answer) + "\n").encode())
+    with one_run(folder, RESULT, answer.to_dict(), source_of(answer)) as pending:
+        picture = None
+        if answer.curves is not None:
+            png = png_bytes(pattern_figure(answer))
+            pending.write("pattern.png", png)
+            picture = Picture(as_base64(png), "powder pattern with its phases")
+        pending.write("phases.csv", phases_csv(answer).encode("utf-8", "replace"))
+        html = render(answer, picture, pending.id)
+        pending.write("report.html", html.encode("utf-8", "replace"))
     return folder / "report.html"
 
 
-def result_json(answer: Answer) -> str:
-    """``result.json`` as text: plain JSON, with null for what is not known or not finite."""
-    return json.dumps(finite(answer.to_dict()), indent=2, allow_nan=False)
+def source_of(answer: Answer) -> str:
+    """Name of the file or folder that an answer is about."""
+    if len(answer.files) == 1:
+        name = file_name(answer.files[0].path)
+        if Path(name).stem == answer.specimen:
+            return name
+    return answer.specimen
 
 
 def phases_csv(answer: Answer) -> str:
@@ -195,8 +197,8 @@ def missing_lines(curves: Curves | None) -> int:
     return 0 if curves is None else sum(len(lines) for lines in curves.missing_deg.values())
 
 
-def render(answer: Answer, picture: Picture | None) -> str:
-    """The report as HTML. Everything that came from outside is escaped.
+def render(answer: Answer, picture: Picture | None, run: str = "") -> str:
+    """The report as HTML, with the id of its run. Everything that came from outside is escaped.
 
     The only script that may run is the viewer of the pattern, known to the page by its hash.
     """
@@ -210,6 +212,7 @@ def render(answer: Answer, picture: Picture | None) -> str:
         files=answer.files,
         seconds=answer.seconds,
         version=answer.version,
+        run=run,
         answer=answer,
         notes=answer.notes,
         group=answer.group if answer.group != answer.specimen else "",

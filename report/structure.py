@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -16,7 +15,8 @@ from xtalfuse.physics.estimate import Estimate
 from xtalfuse.report.figures.pattern import png_bytes
 from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.notation import with_uncertainty
-from xtalfuse.report.page import Picture, as_base64, finite, render_page, write_file
+from xtalfuse.report.page import Picture, as_base64, render_page
+from xtalfuse.report.run import PROPERTIES, one_run
 from xtalfuse.tasks.structure.properties import title_of
 from xtalfuse.tasks.structure.result import Microstructure
 
@@ -32,8 +32,8 @@ def write_microstructure(
     """Write everything about one map or volume into a folder and return the path of its report.
 
     The folder receives ``grains.csv``, ``boundaries.csv``, ``graph.h5``, a PNG for each figure,
-    ``report.html`` (it needs no other file) and, last, ``properties.json``. Each file is
-    complete or absent.
+    ``report.html`` (it needs no other file) and ``properties.json``, all of them or none; those
+    of an earlier run go. See `xtalfuse.report.run`.
 
     Parameters
     ----------
@@ -45,20 +45,20 @@ def write_microstructure(
         If the folder cannot be made or written to.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(folder / "grains.csv", grain_table(found.graph, found.grain_columns))
-    write_table(folder / "boundaries.csv", boundary_table(found.graph, found.boundary_columns))
-    save_graph(folder / "graph.h5", found.graph)
-    pictures = []
-    drawn = illustrations(found)
-    for done, illustration in enumerate(drawn):
-        tell(done, len(drawn), illustration.name)
-        png = png_bytes(illustration.draw())
-        write_file(folder / f"{illustration.name}.png", png)
-        pictures.append(Picture(as_base64(png), illustration.caption))
-    write_file(folder / "report.html", _page(found, pictures).encode("utf-8", "replace"))
-    document = json.dumps(finite(found.to_dict()), indent=2, allow_nan=False)
-    write_file(folder / "properties.json", f"{document}\n".encode())
+    with one_run(folder, PROPERTIES, found.to_dict(), found.specimen) as pending:
+        aside = pending.folder
+        write_table(aside / "grains.csv", grain_table(found.graph, found.grain_columns))
+        write_table(aside / "boundaries.csv", boundary_table(found.graph, found.boundary_columns))
+        save_graph(aside / "graph.h5", found.graph)
+        pictures = []
+        drawn = illustrations(found)
+        for done, illustration in enumerate(drawn):
+            tell(done, len(drawn), illustration.name)
+            png = png_bytes(illustration.draw())
+            pending.write(f"{illustration.name}.png", png)
+            pictures.append(Picture(as_base64(png), illustration.caption))
+        page = _page(found, pictures, pending.id)
+        pending.write("report.html", page.encode("utf-8", "replace"))
     return folder / "report.html"
 
 
@@ -100,7 +100,7 @@ def grouped(properties: Iterable[Estimate]) -> list[list[Estimate]]:
     ]
 
 
-def _page(found: Microstructure, pictures: list[Picture]) -> str:
+def _page(found: Microstructure, pictures: list[Picture], run: str) -> str:
     stiffness = found.property_named("stiffness_voigt")
     return render_page(
         "structure.html.j2",
@@ -110,6 +110,7 @@ def _page(found: Microstructure, pictures: list[Picture]) -> str:
         files=found.files,
         seconds=found.seconds,
         version=found.version,
+        run=run,
         groups=grouped([item for item in found.properties if item is not stiffness]),
         stiffness=stiffness,
         materials=found.materials,

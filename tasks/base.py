@@ -34,6 +34,22 @@ class _Beside:
 Beside: TypeAlias = Annotated[T, _Beside]
 
 
+@dataclass(frozen=True)
+class Run:
+    """Which run wrote a folder of results, and what else it wrote there.
+
+    Parameters
+    ----------
+    id : hash of what was found, with the times that it took; the page holds it, too
+    source : name of the file or folder that was worked on
+    files : SHA-256 of each other file of the folder, by name
+    """
+
+    id: str
+    source: str
+    files: Mapping[str, str]
+
+
 class Shown:
     """What shows itself: in a notebook as HTML, and as a figure.
 
@@ -68,6 +84,7 @@ class Result(Shown):
     warnings : what a reader must know before using a number
     seconds : spent on each step
     version : of xtalfuse
+    run : that wrote it to a folder; None as long as none has
     """
 
     specimen: str
@@ -75,6 +92,7 @@ class Result(Shown):
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
     version: str
+    run: Run | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What is written as JSON: plain values, no arrays."""

@@ -8,7 +8,7 @@ import typer
 
 from xtalfuse import log
 from xtalfuse.commands.identify import run
-from xtalfuse.terminal import INTERRUPTED, OutOption, RefineOption, opened, say_path, telling
+from xtalfuse.terminal import OutOption, RefineOption, opened, say_path, telling
 
 
 def demo(
@@ -27,7 +27,7 @@ def demo(
         known = dict(demo_jobs(out / "demo", refine))
         make_folder(out)
         opened(None)  # making it takes a while, the first time
-    outcomes, interrupted = run(list(known), 1)
+    outcomes, stopped = run(list(known), 1)
     console = consoles()[0]
     if not log.is_quiet():
         for outcome in outcomes:
@@ -38,4 +38,4 @@ def demo(
         if outcome.report is not None:
             say_path(outcome.report.resolve())
     code = batch.exit_code(outcome.status for outcome in outcomes)
-    raise typer.Exit(INTERRUPTED if interrupted else code)
+    raise typer.Exit(stopped or code)

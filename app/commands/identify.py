@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xtalfuse import log
+from xtalfuse.start import code_of
 from xtalfuse.terminal import (
-    INTERRUPTED,
     JsonOption,
     LibraryOption,
     OutOption,
@@ -86,24 +86,28 @@ def identify(
         else:
             say_path(outcome.report)
 
-    outcomes, interrupted = run(planned, jobs or min(len(planned), cores()), show)
+    outcomes, stopped = run(planned, jobs or min(len(planned), cores()), show)
     if as_json:
         documents = [_as_document(outcome) for outcome in outcomes]
         print_json(documents[0] if len(planned) == 1 and documents else documents)
-    if interrupted:
+    if stopped:
         complain(f"stopped; {len(outcomes)} of {len(planned)} specimens are done, see {out}")
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(stopped)
     raise typer.Exit(batch.exit_code(outcome.status for outcome in outcomes))
 
 
 def run(
     jobs: list[Job], processes: int, show: Callable[[Outcome], None] = lambda outcome: None
-) -> tuple[list[Outcome], bool]:
-    """(outcomes, whether Ctrl-C ended it); each is given to `show` as soon as it is there."""
+) -> tuple[list[Outcome], int]:
+    """(outcomes in the order of the jobs, exit code if a signal such as Ctrl-C ended it, or 0).
+
+    Each outcome is given to `show` as soon as it is there.
+    """
     from xtalfuse.batch import work_on_all
     from xtalfuse.display import shown
 
     outcomes: list[Outcome] = []
+    stopped = 0
     with bar(spinner=True) as progress:
         name = shown(jobs[0].path) if len(jobs) == 1 else "specimens"
         task = progress.add_task(name, total=len(jobs))
@@ -115,9 +119,10 @@ def run(
                 progress.stop()
                 show(outcome)
                 progress.start()
-        except KeyboardInterrupt:
-            return outcomes, True
-    return outcomes, False
+        except KeyboardInterrupt as stop:
+            stopped = code_of(stop)
+    place = {job: number for number, job in enumerate(jobs)}
+    return sorted(outcomes, key=lambda outcome: place[outcome.job]), stopped
 
 
 def _as_document(outcome: Outcome) -> dict[str, Any]:

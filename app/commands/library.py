@@ -41,6 +41,7 @@ def build(
     from xtalfuse.options import UsageError
 
     with telling():
+        from xtalfuse.batch import not_written
         from xtalfuse.datasets.library.build import build as build_library
 
         try:
@@ -49,7 +50,7 @@ def build(
         except FileNotFoundError as error:
             raise UsageError(str(error)) from None
         except OSError as error:
-            raise UsageError(f"{out}: cannot be written ({error.strerror or error})") from None
+            raise UsageError(not_written(error, out)) from None
     if as_json:
         from dataclasses import asdict
 

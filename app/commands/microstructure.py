@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xtalfuse import log
+from xtalfuse.start import code_of
 from xtalfuse.terminal import (
-    INTERRUPTED,
     JsonOption,
     OutOption,
     SectionStepOption,
@@ -191,20 +191,20 @@ def _work_on_all(planned: list[Job], processes: int, out: Path, as_json: bool) -
     from xtalfuse.batch import exit_code
 
     outcomes: list[Outcome] = []
-    interrupted = False
+    stopped = 0
     try:
         for outcome in _outcomes(planned, processes):
             outcomes.append(outcome)
             _show(outcome, as_json)
-    except KeyboardInterrupt:
-        interrupted = True
+    except KeyboardInterrupt as stop:
+        stopped = code_of(stop)
     if as_json:
         outcomes.sort(key=lambda outcome: planned.index(outcome.job))
         documents = [_document(outcome) for outcome in outcomes]
         print_json(documents[0] if len(planned) == 1 and documents else documents)
-    if interrupted:
+    if stopped:
         complain(f"stopped; {len(outcomes)} of {len(planned)} are done, see {out}")
-        return INTERRUPTED
+        return stopped
     return exit_code(outcome.status for outcome in outcomes)
 
 
@@ -238,21 +238,19 @@ def _show(outcome: Outcome, as_json: bool) -> None:
 
 def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
     """A folder for the results of each path, named after it."""
+    from xtalfuse.batch import folder_name
     from xtalfuse.loaders.reader import split_part
     from xtalfuse.options import UsageError
+    from xtalfuse.report.run import PROPERTIES
 
     folders: dict[Path, Path] = {}
-    measured = {path.resolve() for path in paths}
+    taken: set[str] = set()
     for path in {path.resolve(): path for path in paths}.values():  # each once
         if not split_part(path)[0].exists():
             raise UsageError(f"{path}: no such file or folder")
-        stem = path.resolve().name.replace("#", "-")
-        name, number = stem, 1
-        # never among what was measured: the folder of sections beside their results
-        while out / name in folders.values() or (out / name).resolve() in measured:
-            number += 1
-            name = f"{stem}-{number}"
-        folders[path] = out / name
+        source = path.resolve().name
+        choices = (source.replace("#", "-"),)
+        folders[path] = out / folder_name(choices, out, PROPERTIES, source, taken)
     return folders
 
 
@@ -262,9 +260,10 @@ def _nothing(done: int, total: int, what: str) -> None:
 
 def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome:
     """What a path shows, written to its folder; or why not. Never raises."""
-    from xtalfuse.batch import Status, keep_traceback
+    from xtalfuse.batch import NO_ROOM, Status, keep_traceback, not_written
     from xtalfuse.loaders import load
     from xtalfuse.loaders.record import UnreadableFileError
+    from xtalfuse.report.run import CRASH, PROPERTIES, run_in
     from xtalfuse.report.structure import write_microstructure
     from xtalfuse.tasks.structure.analyse import analyse
 
@@ -279,24 +278,26 @@ def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome
         tell(1, 3, "grains and properties")
         found = analyse(measurement, settings.phases, **settings.options)
         tell(2, 3, "report")
-        write_microstructure(found, folder)
+        try:
+            write_microstructure(found, folder)
+        except OSError as error:
+            return Outcome(job, Status.UNWRITTEN, not_written(error, folder))
     except (UnreadableFileError, ValueError) as error:
         text = str(error)
         told = text if path.name in text else f"{path.name}: {text}"
-        return Outcome(job, Status.UNUSABLE, told)
-    except OSError as error:
-        told = f"{folder}: cannot be written ({error.strerror or error})"
         return Outcome(job, Status.UNUSABLE, told)
     except MemoryError:
         return Outcome(
             job, Status.UNUSABLE, f"{path.name}: not enough memory; cut a part out of it"
         )
     except Exception as error:
-        place = keep_traceback(folder / "crash.txt")
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return Outcome(job, Status.UNWRITTEN, not_written(error, folder))
+        place = keep_traceback(folder / CRASH)
         told = f"{path.name}: {type(error).__name__}: {error}; our fault, see {place}"
         return Outcome(job, Status.CRASHED, told)
-    (folder / "crash.txt").unlink(missing_ok=True)  # of an earlier run
-    return Outcome(job, Status.ANSWERED, summary=_summary(found), document=found.to_dict())
+    whole = replace(found, run=run_in(folder, PROPERTIES))
+    return Outcome(job, Status.ANSWERED, summary=_summary(found), document=whole.to_dict())
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

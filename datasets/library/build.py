@@ -164,9 +164,16 @@ def _report(
 def _sources(paths: Iterable[str | Path]) -> tuple[list[_Source], list[tuple[str, str]]]:
     """CIF files in order, each content once, and what is left out already."""
     found: list[Path] = []
+    left_out: list[tuple[str, str]] = []
+
+    def cannot(error: OSError) -> None:
+        left_out.append((str(error.filename), f"cannot be read: {error.strerror}"))
+
     for path in map(Path, paths):
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() == ".cif")
+            walk = os.walk(path, onerror=cannot)
+            files = (Path(root, name) for root, _, names in walk for name in names)
+            found += sorted(file for file in files if file.suffix.lower() == ".cif")
         elif path.exists():
             found.append(path)
         else:
@@ -176,7 +183,6 @@ def _sources(paths: Iterable[str | Path]) -> tuple[list[_Source], list[tuple[str
             "there is no .cif file in what was given; give CIF files or folders"
         )
     sources: dict[str, _Source] = {}
-    left_out = []
     for order, path in enumerate(dict.fromkeys(found)):
         try:
             source = _Source(path, order, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -12,9 +12,8 @@ from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
+from xtalfuse.loaders.safe.processes import process_pool
 
 MANIFEST = "manifest.json"
 SHARDS_OPEN = 256  # per process
@@ -316,8 +316,7 @@ def _made(
         for shard in shards:
             yield shard, _make(kind, str(folder), shard)
         return
-    context = get_context("spawn")  # torch does not survive a fork
-    with ProcessPoolExecutor(jobs, context, _one_thread) as pool:
+    with process_pool(jobs, _one_thread) as pool:
         running = {pool.submit(_make, kind, str(folder), shard): shard for shard in shards}
         for done in as_completed(running):
             yield running[done], done.result()

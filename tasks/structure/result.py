@@ -170,6 +170,7 @@ class Microstructure(Result):
             warnings=self.warnings,
             seconds=self.seconds,
             version=self.version,
+            run=self.run,
             file=self.files[0],
             grains=len(self.graph),
             boundaries=self.graph.edges.shape[1],

@@ -26,6 +26,7 @@ def test_ctrl_c_while_loading_is_one_line(monkeypatch, capsys):
             raise KeyboardInterrupt
 
     monkeypatch.setitem(sys.modules, "xtalfuse.cli", Stopped())
+    monkeypatch.setattr("xtalfuse.__main__.prepare", lambda: None)  # signals are those of pytest
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 130

@@ -214,10 +214,7 @@ def not_written(error: OSError, folder: Path) -> str:
         remedy = "free some space, or give --out (for temporary files, TMPDIR) on another disk"
     else:
         remedy = "give --out a folder that you may write to"
-    return (
-        f"{place}: cannot be written ({error.strerror or error}); {remedy}; no results of this "
-        "run are left behind"
-    )
+    return f"{place}: cannot be written ({error.strerror or error}); {remedy}"
 
 
 def _in_words(seconds: Mapping[str, float]) -> str:

@@ -20,7 +20,7 @@ GRACE_SECONDS = 3.0  # batch systems kill after 10 to 90 s; what is left is swep
 ERRORS = "xtalfuse-plain"
 
 # What the program itself prints, for terminals that lack it; blocks are those of a curve.
-_PLAIN = dict(zip("▁▂▃▄▅▆▇█", "__.-=*##", strict=True)) | {
+_PLAIN = dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True)) | {
     "Å": "A", "°": " deg", "µ": "u", "μ": "u", "²": "2", "³": "3", "±": "+-", "×": "x",
     "θ": "theta", "α": "alpha", "β": "beta", "γ": "gamma", "λ": "lambda", "χ": "chi",
     "σ": "sigma", "Σ": "Sigma", "Δ": "Delta", "…": "...", "–": "-", "−": "-", "→": "->", "·": ".",

@@ -17,10 +17,12 @@ from xtalfuse.batch import (
     find_specimens,
     plan,
     status_of,
+    work,
     work_on_all,
 )
 from xtalfuse.loaders.record import FileReport
 from xtalfuse.options import UsageError
+from xtalfuse.report.run import RESULT, one_run
 
 
 def touch(path: Path) -> Path:
@@ -61,6 +63,37 @@ def test_every_specimen_has_a_folder_of_its_own(tmp_path: Path):
     assert folders[5].name == "ä_b_rm"
 
 
+def test_a_specimen_never_takes_the_results_of_another(tmp_path: Path):
+    out = tmp_path / "out"
+    with one_run(out / "scan", RESULT, {}, "scan.xrdml"):
+        pass
+    paths = [touch(tmp_path / name) for name in ("scan.xy", "scan.xrdml")]
+    touch(out / "specimen" / "measured.xy")  # what was measured, not results
+    paths.append(out / "specimen")
+    for some in (paths, paths[::-1], paths[:1]):  # whatever is worked on with it
+        folders = {job.path.name: job.folder.name for job in plan(some, out, Options())}
+        known = {"scan.xy": "scan.xy", "scan.xrdml": "scan", "specimen": "specimen-2"}
+        assert folders == {path.name: known[path.name] for path in some}
+
+
+def test_a_folder_that_may_not_be_read_costs_no_other(tmp_path: Path, monkeypatch):
+    locked, good = tmp_path / "all" / "locked", touch(tmp_path / "all" / "good" / "scan.xy")
+    touch(locked / "scan.xy")
+    look = Path.iterdir
+
+    def iterdir(path: Path):
+        if path == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    found = find_specimens([tmp_path / "all"], tmp_path / "out")
+    assert found == [good.parent, locked]
+    outcome = work(plan([locked], tmp_path / "out", Options())[0])
+    assert outcome.status is Status.UNUSABLE
+    assert "locked: the folder cannot be read (Permission denied)" in outcome.error
+
+
 @pytest.mark.parametrize(
     ("statuses", "code"),
     [
@@ -69,6 +102,7 @@ def test_every_specimen_has_a_folder_of_its_own(tmp_path: Path):
         ([Status.ANSWERED, Status.UNUSABLE], 3),
         ([Status.UNUSABLE, Status.UNUSABLE], 4),
         ([Status.UNUSABLE, Status.CRASHED], 1),
+        ([Status.ANSWERED, Status.UNWRITTEN], 2),
     ],
 )
 def test_exit_codes(statuses, code):

@@ -5,6 +5,7 @@ Reading and identifying are replaced by small stand-ins here; they have tests of
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from xtalfuse import cli
+from xtalfuse.batch import work
 from xtalfuse.loaders.record import (
     Axis,
     Beam,
@@ -137,6 +139,26 @@ def test_json_is_all_that_stands_on_stdout(pipeline, here: Path):
     several = json.loads(identify("good.xy", "crash.xy", "--json").stdout)
     assert [document["specimen"] for document in several] == ["good", "crash.xy"]
     assert "ZeroDivisionError" in several[1]["error"]
+
+
+def test_json_has_the_order_of_the_arguments(pipeline, here: Path, monkeypatch):
+    monkeypatch.setattr("xtalfuse.batch.work_on_all", lambda jobs, _: map(work, reversed(jobs)))
+    documents = json.loads(identify("other.xy", "good.xy", "crash.xy", "--json").stdout)
+    assert [document["specimen"] for document in documents] == ["other", "good", "crash.xy"]
+    results = here / "xtalfuse-results"
+    assert documents[1]["run"] == json.loads((results / "good/result.json").read_text())["run"]
+
+
+def test_results_that_cannot_be_written_are_no_fault_of_ours(pipeline, here: Path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("xtalfuse.report.phases.one_run", full)
+    done = identify("good.xy", "--quiet")
+    assert done.exit_code == 2
+    assert "No space left on device" in done.stderr
+    assert "free some space" in done.stderr
+    assert list((here / "xtalfuse-results").iterdir()) == []
 
 
 @pytest.mark.parametrize(

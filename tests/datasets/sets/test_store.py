@@ -11,6 +11,7 @@ import pytest
 
 from xtalfuse.datasets.sets import atomic
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
+from xtalfuse.loaders.safe.scratch import held
 
 ARRAYS = {
     "hkl": np.arange(-30, 30, dtype=np.int16).reshape(-1, 3),
@@ -107,3 +108,27 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     assert read_arrays(path)[2] == sha256
     assert os.listdir(tmp_path) == ["a.h5"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of POSIX stands for a full disk")
+def test_a_full_disk_is_an_error_and_leaves_the_old_file(tmp_path: Path) -> None:
+    import resource
+
+    write_arrays(tmp_path / "a.h5", {}, ATTRIBUTES)
+    old = (tmp_path / "a.h5").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            write_arrays(tmp_path / "a.h5", {"much": np.arange(10_000.0)}, ATTRIBUTES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "a.h5").read_bytes() == old
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_what_a_killed_program_had_begun_to_write_is_removed(tmp_path: Path) -> None:
+    handle, part = held(tmp_path, ".a.h5.", ".part")
+    os.close(handle)
+    write_arrays(tmp_path / "a.h5", ARRAYS, ATTRIBUTES)
+    assert not part.exists()

@@ -74,7 +74,7 @@ def render_page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    usual = {"notes": "", "group": "", "run": "", "script_hash": ""}
+    usual: dict[str, Any] = {"notes": "", "group": "", "run": "", "script_hash": ""}
     usual |= {"chance": chance, "file_name": file_name}
     return environment.get_template(template).render(usual | content)
 

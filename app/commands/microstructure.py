@@ -78,6 +78,15 @@ FastOption = Annotated[
         rich_help_panel="Volumes",
     ),
 ]
+SpecimenOption = Annotated[
+    str,
+    typer.Option(
+        metavar="whole|found|MASK",
+        help="What of a volume is specimen: all; without the air around it and what lies beyond "
+        "the field of view; or where a volume of the same size is not zero.",
+        rich_help_panel="Volumes",
+    ),
+]
 JobsOption = Annotated[
     int, typer.Option(min=1, help="Worked on at once; a large volume takes gigabytes.")
 ]
@@ -139,6 +148,7 @@ def microstructure(
     voxel_size: VoxelSizeOption = None,
     section_step: SectionStepOption = None,
     fast: FastOption = False,
+    specimen: SpecimenOption = "found",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -176,6 +186,7 @@ def microstructure(
                 "smooth": smooth,
                 "twins": twins,
                 "fast": fast,
+                "specimen": specimen,
             },
             parse_voxel_size(voxel_size),
             section_step,
@@ -276,7 +287,10 @@ def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome
             section_step_um=settings.section_step_um,
         )
         tell(1, 3, "grains and properties")
-        found = analyse(measurement, settings.phases, **settings.options)
+        options = settings.options
+        if (mask := options["specimen"]) not in ("found", "whole"):
+            options = {**options, "specimen": load(mask).values}
+        found = analyse(measurement, settings.phases, **options)
         tell(2, 3, "report")
         try:
             write_microstructure(found, folder)

@@ -16,9 +16,11 @@ from xtalfuse.encoders.volume.objects import (
     neighbours,
     sizes,
 )
+from xtalfuse.encoders.volume.specimen import largest_box
 
 Step = float | tuple[float, float, float]
 _DIRECTIONS = HALF
+_UNIT = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,17 @@ class Porosity:
         return self.total - self.open
 
 
-def porosity(pore: np.ndarray, periodic: Periodic = False) -> Porosity:
+def porosity(
+    pore: np.ndarray, periodic: Periodic = False, inside: np.ndarray | None = None
+) -> Porosity:
     """Open and closed porosity.
 
     Parameters
     ----------
     pore : (Z, Y, X) bool
     periodic : whether opposite faces meet, of all axes or of each
+    inside : (Z, Y, X) bool, the specimen; None for all. Shares are of it, and a pore at its
+        surface is open; through it is through the largest box in it
 
     Notes
     -----
@@ -59,18 +65,26 @@ def porosity(pore: np.ndarray, periodic: Periodic = False) -> Porosity:
     larger body opened counts as open.
     """
     repeats = axes_that_repeat(periodic)
+    core, whole = pore, pore.size
+    if inside is not None:
+        pore, core, whole = pore & inside, pore[largest_box(inside)], np.count_nonzero(inside)
     labels, count = components(pore, periodic, connectivity=6)
     voxels = sizes(labels, count)
-    through = [_reaches_through(pore, axis, repeats) for axis in range(3)]
+    through = [_reaches_through(core, axis, repeats) for axis in range(3)]
     outside = np.zeros(count, bool)
     for axis in range(3):
         faces = labels.take([0, -1], axis)
         if repeats[axis]:
             faces = labels[through[axis]] if through[axis] is not None else np.empty(0, int)
         outside[faces[faces > NOTHING]] = True
+        if inside is not None:
+            for here, there in neighbours(pore.shape, _UNIT[axis], (False, False, False)):
+                for one, other in ((here, there), (there, here)):
+                    beside = labels[one][~inside[other]]
+                    outside[beside[beside > NOTHING]] = True
     return Porosity(
-        total=float(voxels.sum() / pore.size),
-        open=float(voxels[outside].sum() / pore.size),
+        total=float(voxels.sum() / whole),
+        open=float(voxels[outside].sum() / whole),
         percolates=tuple(way is not None for way in through),  # type: ignore[arg-type]
         pores=count,
     )
@@ -104,7 +118,12 @@ def _weights(step: tuple[float, float, float]) -> tuple[float, ...]:
     return tuple((areas[: len(unit)] + areas[len(unit) :]) / (4.0 * np.pi))
 
 
-def specific_surface(mask: np.ndarray, step: Step = 1.0, periodic: Periodic = False) -> float:
+def specific_surface(
+    mask: np.ndarray,
+    step: Step = 1.0,
+    periodic: Periodic = False,
+    inside: np.ndarray | None = None,
+) -> float:
     """Surface of a body per volume of the whole, without the faces of the volume, 1/um.
 
     Parameters
@@ -112,6 +131,7 @@ def specific_surface(mask: np.ndarray, step: Step = 1.0, periodic: Periodic = Fa
     mask : (Z, Y, X) bool
     step : voxel z, y, x, um
     periodic : whether opposite faces meet, of all axes or of each
+    inside : (Z, Y, X) bool, the specimen; None for all
 
     Notes
     -----
@@ -132,8 +152,14 @@ def specific_surface(mask: np.ndarray, step: Step = 1.0, periodic: Periodic = Fa
     for offset, weight in zip(_DIRECTIONS, _weights((z, y, x)), strict=True):
         crossings = pairs = 0
         for here, there in neighbours(mask.shape, offset, repeats):
-            pairs += mask[here].size
-            crossings += int(np.count_nonzero(mask[here] != mask[there]))
+            cross = mask[here] != mask[there]
+            if inside is None:
+                pairs += cross.size
+            else:
+                both = inside[here] & inside[there]
+                cross &= both
+                pairs += int(np.count_nonzero(both))
+            crossings += int(np.count_nonzero(cross))
         length = float(np.linalg.norm(np.array(offset) * (z, y, x)))
         total += weight * crossings / (pairs * length)
     return 2.0 * total

@@ -57,7 +57,12 @@ def slabs(count: int, size: int = _SLAB) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-def denoise(volume: np.ndarray, method: str = "wiener", periodic: bool = False) -> np.ndarray:
+def denoise(
+    volume: np.ndarray,
+    method: str = "wiener",
+    periodic: bool = False,
+    inside: np.ndarray | None = None,
+) -> np.ndarray:
     """The volume with less noise.
 
     Parameters
@@ -67,6 +72,7 @@ def denoise(volume: np.ndarray, method: str = "wiener", periodic: bool = False) 
         the voxel itself at edges (Lee 1980); ``"median"``: a running median of three along each
         axis in turn; ``"nlm"``: non-local means, about 30 times slower; ``"none"``
     periodic : whether opposite faces meet
+    inside : (Z, Y, X) bool, where there is noise; None for everywhere
 
     Returns
     -------
@@ -86,7 +92,7 @@ def denoise(volume: np.ndarray, method: str = "wiener", periodic: bool = False) 
     if method == "none":
         return volume
     if method == "wiener":
-        return _wiener(volume, periodic)
+        return _wiener(volume, periodic, noise_level(volume, inside))
     if method == "nlm":
         return _non_local_means(volume)
     if method != "median":
@@ -96,12 +102,12 @@ def denoise(volume: np.ndarray, method: str = "wiener", periodic: bool = False) 
     return volume
 
 
-def _wiener(volume: np.ndarray, periodic: bool) -> np.ndarray:
+def _wiener(volume: np.ndarray, periodic: bool, level: float) -> np.ndarray:
     """``mean + a (grey - mean)`` with ``a = 1 - noise / local variance``, over cubes of three."""
     from scipy.ndimage import uniform_filter
 
     mode = "wrap" if periodic else "nearest"
-    noise = np.float32(_NOISE_SHARE * noise_level(volume) ** 2)
+    noise = np.float32(_NOISE_SHARE * level**2)
     found = np.empty_like(volume)
     reach, depth = 2, len(volume)  # two filters of three, one after the other
     for part in slabs(depth, 4 * _SLAB):
@@ -146,17 +152,22 @@ def _non_local_means(volume: np.ndarray) -> np.ndarray:
     return (np.rint(smooth) if volume.dtype.kind in "iu" else smooth).astype(volume.dtype)
 
 
-def noise_level(volume: np.ndarray) -> float:
+def noise_level(volume: np.ndarray, inside: np.ndarray | None = None) -> float:
     """Standard deviation of white noise, from second differences along x.
 
     Their median size is not moved by boundaries, as long as these are in few voxels.
     """
-    some = volume[:: max(1, len(volume) // 32)].astype(np.float32)
+    every = max(1, len(volume) // 32)
+    some = volume[::every].astype(np.float32)
     second = some[..., 1:-1] - 0.5 * (some[..., :-2] + some[..., 2:])
+    if inside is not None:
+        second = second[inside[::every, :, 1:-1]]
     return float(np.median(np.abs(second)) / 0.6745 / np.sqrt(1.5))
 
 
-def thresholds(volume: np.ndarray, phases: int | None = None) -> Thresholds:
+def thresholds(
+    volume: np.ndarray, phases: int | None = None, inside: np.ndarray | None = None
+) -> Thresholds:
     """Cuts between the phases of a volume.
 
     Parameters
@@ -164,6 +175,7 @@ def thresholds(volume: np.ndarray, phases: int | None = None) -> Thresholds:
     volume : (Z, Y, X), best after `denoise`
     phases : their number, 1-4; None to take the number of peaks that the histogram of the calm
         voxels has (at most 4)
+    inside : (Z, Y, X) bool, the voxels that count; None for all
 
     Raises
     ------
@@ -185,7 +197,7 @@ def thresholds(volume: np.ndarray, phases: int | None = None) -> Thresholds:
     """
     if phases is not None and not 1 <= phases <= MOST_PHASES:
         raise ValueError(f"{phases} phases: give 1 to {MOST_PHASES}, or None to let them be found")
-    edges, counts = _calm_histogram(volume)
+    edges, counts = _calm_histogram(volume, inside)
     middle = 0.5 * (edges[1:] + edges[:-1])
     valleys, peaks = _valleys(counts)
     if phases is None:
@@ -203,9 +215,9 @@ def thresholds(volume: np.ndarray, phases: int | None = None) -> Thresholds:
     return Thresholds(cuts, means, weight / weight.sum(), edges, counts, criterion)
 
 
-def _calm_histogram(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _calm_histogram(volume: np.ndarray, inside: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Edges and counts of the grey values of voxels that differ little from their neighbours."""
-    low, high = _range(volume)
+    low, high = _range(volume, inside)
     if not high > low:
         raise ValueError(f"all grey values are {low:g}: there are no phases to tell apart")
     edges = np.linspace(low, high, BINS + 1)
@@ -219,15 +231,18 @@ def _calm_histogram(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         own = block[part.start - around.start :][: part.stop - part.start]
         grey = np.clip((own - np.float32(low)) * scale, 0, BINS - 1).astype(np.int32)
         change = np.clip(spread * scale, 0, BINS - 1).astype(np.int32)
-        joint += np.bincount((grey * BINS + change).ravel(), minlength=BINS**2).reshape(BINS, BINS)
+        place = grey * BINS + change
+        place = place.ravel() if inside is None else place[inside[part]]
+        joint += np.bincount(place, minlength=BINS**2).reshape(BINS, BINS)
     total = joint.sum(axis=0).cumsum()
     limit = int(_CALM_SPREAD * np.searchsorted(total, _CALM * total[-1])) + 1
     return edges, joint[:, :limit].sum(axis=1).astype(float)
 
 
-def _range(volume: np.ndarray) -> tuple[float, float]:
+def _range(volume: np.ndarray, inside: np.ndarray | None) -> tuple[float, float]:
     """The range without the extreme thousandth of a percent at either end (zingers, padding)."""
-    some = volume[:: max(1, len(volume) // 64)]
+    every = max(1, len(volume) // 64)
+    some = volume[::every] if inside is None else volume[::every][inside[::every]]
     low, high = np.percentile(some, [0.001, 99.999])
     return float(low), float(high)
 

@@ -9,6 +9,7 @@ and boundaries, and misorientations that are NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from xtalfuse.encoders.volume.objects import (
     sizes,
 )
 from xtalfuse.encoders.volume.phases import (
+    MOST_PHASES,
     Thresholds,
     denoise,
     phase_map,
@@ -27,12 +29,13 @@ from xtalfuse.encoders.volume.phases import (
     thresholds,
     without_specks,
 )
+from xtalfuse.encoders.volume.specimen import field_of_view, in_air, largest_box
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.grains.crystal_map import MapPhase
 from xtalfuse.physics.grains.graph import GrainGraph, from_labels
 
 MATRIX = 2.0 / 3.0  # a phase that fills more than this is kept in one piece
-MOST_PHASE_VALUES = 16  # a label volume with more values numbers its grains
+PORE = "pore"
 LEAST_VOXELS = 8
 
 
@@ -50,6 +53,9 @@ class VolumeSegmentation:
     calibrated : whether `step_um` is known; 1 um stands for a voxel where it is not
     periodic : whether opposite faces meet
     thresholds : how grey values were cut; None of a volume of labels
+    inside : (Z, Y, X) bool, the specimen; None if it fills the volume
+    outside_field : share of the volume beyond the field of view
+    notes : what was taken for granted, for a person
     """
 
     phase: np.ndarray
@@ -60,6 +66,9 @@ class VolumeSegmentation:
     calibrated: bool
     periodic: bool
     thresholds: Thresholds | None
+    inside: np.ndarray | None = None
+    outside_field: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of bodies."""
@@ -70,8 +79,14 @@ class VolumeSegmentation:
         """(k,) share of each phase in the volume."""
         counts = np.zeros(len(self.phases))
         for part in slabs(len(self.phase)):
-            counts += np.bincount(self.phase[part].ravel(), minlength=len(self.phases))
-        return counts / self.phase.size
+            own = self.phase[part] if self.inside is None else self.phase[part][self.inside[part]]
+            counts += np.bincount(own.ravel(), minlength=len(self.phases))
+        return counts / counts.sum()
+
+    @cached_property
+    def core(self) -> np.ndarray:
+        """(z, y, x) the phases in the largest box of the specimen: all of it, if it fills it."""
+        return self.phase if self.inside is None else self.phase[largest_box(self.inside)]
 
     @property
     def pore_phases(self) -> tuple[int, ...]:
@@ -80,11 +95,11 @@ class VolumeSegmentation:
 
     def porosity(self) -> Porosity:
         """Open and closed porosity; all zero without a pore phase."""
-        return porosity(np.isin(self.phase, self.pore_phases), self.periodic)
+        return porosity(np.isin(self.phase, self.pore_phases), self.periodic, self.inside)
 
     def specific_surface(self, phase: int) -> float:
         """Surface of a phase per volume of the whole, 1/um."""
-        return specific_surface(self.phase == phase, self.step_um, self.periodic)
+        return specific_surface(self.phase == phase, self.step_um, self.periodic, self.inside)
 
     def diameters(self, phase: int) -> np.ndarray:
         """(m,) um: diameter of the sphere of the same volume, of each body of a phase."""
@@ -133,6 +148,7 @@ def segment_volume(
     least_voxels: int = LEAST_VOXELS,
     noise: str = "wiener",
     periodic: bool = False,
+    specimen: str | np.ndarray = "found",
 ) -> VolumeSegmentation:
     """Phases and bodies of a CT volume.
 
@@ -148,31 +164,74 @@ def segment_volume(
     least_voxels : bodies of fewer voxels are given to their surroundings
     noise : how noise is removed, see `denoise`
     periodic : whether opposite faces meet
+    specimen : ``"found"``: without what lies beyond the field of view, and without air around
+        the specimen (see `specimen`); ``"whole"``: all; or (Z, Y, X), not zero where it is
 
     Raises
     ------
     ValueError
-        If it is no CT volume, or `phases`, `names` or `separate` do not fit.
+        If it is no CT volume, or `phases`, `names`, `separate` or `specimen` do not fit.
     """
     if volume.modality is not Modality.CT or volume.values.ndim != 3:
         raise ValueError(f"{volume.provenance.path}: {volume.modality.value}, not a CT volume")
     step, calibrated = _voxel(volume)
+    field, search = _chosen(specimen, volume.values.shape)
+    cut: Thresholds | None = None
+    grains: tuple[np.ndarray, np.ndarray] | None = None
+    notes: tuple[str, ...] = ()
     if volume.value_unit == "label":
-        found, cut, grains = _given(volume.values)
+        found, grains, notes = _given(volume.values, phases)
+        pores = pores and (grains is not None or not volume.values.all())
     else:
-        smooth = denoise(volume.values, noise, periodic)
-        cut, grains = thresholds(smooth, phases), None
-        found = phase_map(smooth, cut)
-        del smooth
-        if least_voxels > 1 and len(cut) > 1:
-            found = without_specks(found, least_voxels)
+        field = field_of_view(volume.values) if search else field
+        found, cut = _cut(volume.values, phases, noise, periodic, field, least_voxels)
     count = int(found.max()) + 1 if cut is None else len(cut)
     listed = _named(names, count, pores and count > 1)
-    if grains is not None:
-        labels, label_phase = grains
-    else:
-        labels, label_phase = _bodies(found, count, separate, neck, periodic)
-    return VolumeSegmentation(found, labels, label_phase, listed, step, calibrated, periodic, cut)
+    inside = _without_air(found, listed, field) if search and not periodic else field
+    if inside is not None:
+        found[~inside] = 0
+    labels, label_phase = grains or _bodies(found, count, separate, neck, periodic, inside)
+    beyond = 0.0 if field is None else float(1.0 - field.mean())
+    return VolumeSegmentation(
+        found, labels, label_phase, listed, step, calibrated, periodic, cut, inside, beyond, notes
+    )
+
+
+def _cut(
+    values: np.ndarray,
+    phases: int | None,
+    noise: str,
+    periodic: bool,
+    inside: np.ndarray | None,
+    least_voxels: int,
+) -> tuple[np.ndarray, Thresholds]:
+    """Phases of a volume of grey values, and how it was cut."""
+    smooth = denoise(values, noise, periodic, inside)
+    cut = thresholds(smooth, phases, inside)
+    found = phase_map(smooth, cut)
+    return without_specks(found, least_voxels) if least_voxels > 1 and len(cut) > 1 else found, cut
+
+
+def _without_air(
+    found: np.ndarray, listed: tuple[MapPhase, ...], field: np.ndarray | None
+) -> np.ndarray | None:
+    """The specimen in its field of view, without the air around it; None if it is all."""
+    empty = [i for i, phase in enumerate(listed) if phase.pore or phase.name.startswith(PORE)]
+    air = in_air(~np.isin(found, empty), field) if empty else None
+    return field if air is None else air
+
+
+def _chosen(specimen: str | np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray | None, bool]:
+    """The specimen as it was given, None for all; and whether it is to be found."""
+    if isinstance(specimen, str):
+        if specimen not in ("found", "whole"):
+            raise ValueError(f"specimen {specimen!r}: give found, whole, or a volume")
+        return None, specimen == "found"
+    if specimen.shape != shape:
+        raise ValueError(f"specimen of {specimen.shape} voxels for a volume of {shape}")
+    if not specimen.any():
+        raise ValueError("specimen: no voxel is in it")
+    return specimen != 0, False
 
 
 def _voxel(volume: Measurement) -> tuple[tuple[float, float, float], bool]:
@@ -192,26 +251,48 @@ def _named(names: tuple[str, ...] | None, count: int, pores: bool) -> tuple[MapP
 
 
 def _given(
-    values: np.ndarray,
-) -> tuple[np.ndarray, None, tuple[np.ndarray, np.ndarray] | None]:
-    """Phases of a volume of labels; and its grains, where labels number grains.
+    values: np.ndarray, phases: int | None
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None, tuple[str, ...]]:
+    """Phases of a volume of labels; its grains, where labels number grains; what was assumed.
 
-    The value 0 is then what surrounds them.
+    The value 0 is then what surrounds them. Labels number grains where there are more than a
+    volume can have phases, or, of three or four, where each is one body. As many phases as
+    values, said by hand, are phases.
     """
     known = np.unique(np.concatenate([np.unique(values[part]) for part in slabs(len(values))]))
     position = np.empty(values.shape, np.int32)
     for part in slabs(len(values)):
         position[part] = np.searchsorted(known, values[part])
-    if len(known) <= MOST_PHASE_VALUES:
-        return position.astype(np.uint8), None, None
     around = known[0] <= 0
+    bodies = len(known) - int(around)
+    few = bodies <= MOST_PHASES
+    if (
+        len(known) == phases
+        or len(known) <= 2
+        or (few and not _one_body_each(position, len(known), around))
+    ):
+        return position.astype(np.uint8), None, ()
+    told = (
+        f"labels are taken for the numbers of {bodies} grains of one phase, as each is one body; "
+        "if they are phases, name all of them by --phases"
+    )
     phase = (values > 0).astype(np.uint8) if around else np.zeros(values.shape, np.uint8)
     label_phase = (known > 0).astype(int) if around else np.zeros(len(known), int)
-    return phase, None, (position, label_phase)
+    return phase, (position, label_phase), (told,) if few else ()
+
+
+def _one_body_each(position: np.ndarray, count: int, around: bool) -> bool:
+    """Whether the voxels of each label, but for what is around, hang together."""
+    return all(components(position == k)[1] == 1 for k in range(int(around), count))
 
 
 def _bodies(
-    phase: np.ndarray, count: int, separate: tuple[int, ...] | None, neck: float, periodic: bool
+    phase: np.ndarray,
+    count: int,
+    separate: tuple[int, ...] | None,
+    neck: float,
+    periodic: bool,
+    inside: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(labels of the bodies of all phases, phase of each)."""
     if separate is not None and not set(separate) <= set(range(count)):
@@ -221,6 +302,8 @@ def _bodies(
     first = 0
     for number in range(count):
         mask = phase == number
+        if inside is not None:
+            mask &= inside
         fraction = np.count_nonzero(mask) / mask.size
         if fraction == 0.0:
             continue

@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from xtalfuse.loaders.ct.source import Source, collect
-from xtalfuse.loaders.reader import STEP_UM, Certainty, Reader, ReadOptions, never, no_files
+from xtalfuse.loaders.reader import (
+    STEP_UM,
+    Certainty,
+    Number,
+    Reader,
+    ReadOptions,
+    never,
+    no_files,
+)
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -36,6 +44,7 @@ def volume_reader(
     companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
     folder: Callable[[Path], tuple[Path, ...]] = no_files,
     limits: tuple[str, ...] = (),
+    numbers: tuple[Number, ...] = (),
 ) -> Reader:
     """The reader of a format of volumes; what all of them share is done here.
 
@@ -49,12 +58,15 @@ def volume_reader(
     companions : files that are read together with one of this format
     folder : the files of a folder that are one volume
     limits : what is known to fail
+    numbers : whence voxel, values and order of axes come
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement | Spooled:
         return measured(path, source, options)
 
-    return Reader(name, about, (Modality.CT,), read, suffixes, sniff, companions, folder, limits)
+    return Reader(
+        name, about, (Modality.CT,), read, suffixes, sniff, companions, folder, limits, numbers
+    )
 
 
 def measured(

@@ -22,7 +22,8 @@ TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _SLICE = re.compile(r"^(.*?)(\d+)\.tiff?$", re.IGNORECASE)
 # Private tags of electron microscopes: DigitalMicrograph, FEI (two), Zeiss, JEOL, Olympus.
 _ELECTRON_TAGS = (65003, 65009, 34680, 34682, 34118, 50656, 33560)
-_SLICE_AXES = "ZIQ"  # what tifffile calls the third axis of a volume; T and C are none
+_SLICE_AXES = "ZIQT"  # what tifffile calls the third axis of a volume; C is none
+_WHITE_IS_ZERO = 0  # photometric interpretation: high values are dark
 
 
 def is_stack(head: FileHead) -> Certainty:
@@ -37,10 +38,9 @@ def is_stack(head: FileHead) -> Certainty:
             tags = tiff.pages.first.tags
             volume = (
                 len(tiff.series) == 1
-                and len(series.shape) == 3
                 and series.axes[0] in _SLICE_AXES
-                and series.axes[1:] == "YX"
-                and min(series.shape) >= SHORTEST
+                and series.axes[1:] in ("YX", "YXS")
+                and min(series.shape[:3]) >= SHORTEST
                 and not any(tag in tags for tag in _ELECTRON_TAGS)
             )
     except Exception:  # damaged: the reader of pictures will say how
@@ -57,16 +57,21 @@ def stack(path: Path, part: str | None) -> Source:
     check_whole(path, "tiff")
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
-        if len(tiff.series) > 1 or len(series.shape) != 3 or "S" in series.axes:
+        coloured = series.axes[3:] == "S" and series.shape[-1] in (3, 4)
+        if len(tiff.series) > 1 or len(series.shape) != 3 + coloured:
             shapes = ", ".join(str(s.shape) for s in tiff.series[:4])
             raise UnreadableFileError(
                 f"{path.name}: pages of shape {shapes} are no volume; save one grey slice per "
                 "page, all of one size"
             )
-        z, y, x = series.shape
+        z, y, x = series.shape[:3]
         shape, dtype = (z, y, x), np.dtype(series.dtype)
         step, assumed, notes = _voxel(tiff)
         paged = len(tiff.pages) == z
+        dark = tiff.pages.first.photometric == _WHITE_IS_ZERO
+        if series.axes[0] == "T":
+            notes = (*notes, "frames in time are taken for slices")
+        notes = (*notes, *_TURNED[:dark])
 
     def blocks() -> Iterator[np.ndarray]:
         count = depth(shape, dtype.itemsize)
@@ -78,14 +83,39 @@ def stack(path: Path, part: str | None) -> Source:
                     file.seek(start)
                     for first in range(0, z, count):
                         want = min(count, z - first) * y * x
-                        yield np.fromfile(file, order, want).reshape(-1, y, x)
+                        yield _bright(np.fromfile(file, order, want).reshape(-1, y, x), dark)
                 return
             for first in range(0, z, count):
-                yield np.stack(
-                    [tiff.pages[i].asarray() for i in range(first, min(first + count, z))]
-                )
+                pages = [
+                    _grey(path.name, tiff.pages[i].asarray())
+                    for i in range(first, min(first + count, z))
+                ]
+                yield _bright(np.stack(pages), dark)
 
     return Source(shape, dtype, blocks, "tifffile/stack", step, assumed, warnings=notes)
+
+
+_TURNED = ("white is zero in this file: its values were turned round, high is bright",)
+
+
+def _bright(block: np.ndarray, dark: bool) -> np.ndarray:
+    """Values of which high is bright, where the file says that high is dark."""
+    if not dark:
+        return block
+    if block.dtype.kind == "b":
+        return ~block
+    return np.iinfo(block.dtype).max - block if block.dtype.kind == "u" else -block
+
+
+def _grey(name: str, page: np.ndarray) -> np.ndarray:
+    """A grey slice, also of a page of colours that are all the same."""
+    if page.ndim == 2:
+        return page
+    if (page[..., 1:3] != page[..., :1]).any():
+        raise UnreadableFileError(
+            f"{name}: pages in colours, which are no grey values; save one grey slice per page"
+        )
+    return np.ascontiguousarray(page[..., 0])
 
 
 def _voxel(tiff: Any) -> tuple[tuple[float, float, float] | None, bool, tuple[str, ...]]:
@@ -95,6 +125,10 @@ def _voxel(tiff: Any) -> tuple[tuple[float, float, float] | None, bool, tuple[st
     described = tiff.imagej_metadata or {}
     unit = str(described.get("unit", "")).replace("\\u00B5", "u")
     known = standard_unit(unit)
+    others = {str(described.get(key, unit)).replace("\\u00B5", "u") for key in ("yunit", "zunit")}
+    if others - {unit}:
+        told = f"axes in different units ({unit}, {', '.join(sorted(others - {unit}))}): not used"
+        return None, False, (told,)
     tags = tiff.pages[0].tags
     try:
         pixels = [tags[name].value for name in ("YResolution", "XResolution")]
@@ -116,16 +150,24 @@ def _voxel(tiff: Any) -> tuple[tuple[float, float, float] | None, bool, tuple[st
 def _ome_voxel(
     text: str,
 ) -> tuple[tuple[float, float, float] | None, bool, tuple[str, ...]]:
-    step = []
+    step, units = [], []
     for axis in "ZYX":
         size = re.search(rf'\bPhysicalSize{axis}="([^"]+)"', text)
         unit = re.search(rf'\bPhysicalSize{axis}Unit="([^"]+)"', text)
         known = standard_unit(unit.group(1) if unit else "um")  # the default of the schema
+        units.append(unit)
         try:
             step.append(float(size.group(1)) * known[1] / 1e3)  # type: ignore[union-attr,index]
         except (AttributeError, TypeError, ValueError):
             return None, False, ()
-    return (step[0], step[1], step[2]), False, ()
+    without = [axis for axis, unit in zip("ZYX", units, strict=True) if unit is None]
+    notes: tuple[str, ...] = ()
+    if 0 < len(without) < 3:
+        notes = (
+            f"the voxel size is doubtful: of {' and '.join(without)} no unit is given, of the "
+            "other axes one is; taken for um, the default; give --voxel-size",
+        )
+    return (step[0], step[1], step[2]), bool(notes), notes
 
 
 def series_of(folder: Path) -> dict[str, list[tuple[int, Path]]]:
@@ -171,16 +213,18 @@ def slices(folder: Path, part: str | None) -> Source:
 
     with tifffile.TiffFile(files[0][1]) as tiff:
         step, assumed, more = _voxel(tiff)
+        dark = tiff.pages.first.photometric == _WHITE_IS_ZERO
     whole = (len(files), *shape)
     count = depth(whole, dtype.itemsize)
 
     def blocks() -> Iterator[np.ndarray]:
         for first in range(0, len(files), count):
-            yield np.stack([tifffile.imread(path) for _, path in files[first : first + count]])
+            block = np.stack([tifffile.imread(path) for _, path in files[first : first + count]])
+            yield _bright(block, dark)
 
     metadata = {"slices": len(files), "first": files[0][1].name, "last": files[-1][1].name}
     paths = tuple(path for _, path in files)
-    notes = (*notes, *more)
+    notes = (*notes, *more, *_TURNED[:dark])
     return Source(
         whole, dtype, blocks, "tifffile/slices", step, assumed, metadata, notes, files=paths
     )

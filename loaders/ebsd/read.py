@@ -18,7 +18,7 @@ import numpy as np
 
 from xtalfuse.loaders.ebsd.map import RawMap, crystal_map
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
-from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions, no_files
+from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions, no_files
 from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.loaders.safe.checks import check_crystal_map
 from xtalfuse.loaders.safe.head import FileHead, sha256_of
@@ -35,6 +35,7 @@ def map_reader(
     *,
     companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
     limits: tuple[str, ...] = (),
+    numbers: tuple[Number, ...] = (),
 ) -> Reader:
     """The reader of a format of orientation maps; what all of them share is done here.
 
@@ -47,12 +48,14 @@ def map_reader(
     points : what a file says of each point
     companions : files that are read together with one of this format
     limits : what is known to fail
+    numbers : whence positions, orientations, phases and their symmetry come
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
         return measured(path, points(path))
 
-    return Reader(name, about, (Modality.EBSD,), read, suffixes, sniff, companions, limits=limits)
+    return Reader(name, about, (Modality.EBSD,), read, suffixes, sniff, companions, limits=limits,
+                  numbers=numbers)  # fmt: skip
 
 
 def measured(path: Path, raw: RawMap) -> Measurement:

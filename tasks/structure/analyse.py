@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.tasks.structure.map import analyse_map
@@ -21,6 +23,7 @@ def analyse(
     twins: bool = False,
     periodic: bool = False,
     fast: bool = False,
+    specimen: str | np.ndarray = "found",
 ) -> Microstructure:
     """Grains and properties of an orientation map or a volume.
 
@@ -31,7 +34,8 @@ def analyse(
         the darkest), or by the name of a phase; ``"pore"`` is empty space
     threshold_deg, minimum_points, smooth, twins : of a map, as for
         :func:`xtalfuse.encoders.grains.map.segment`
-    periodic, fast : of a volume, as for :func:`xtalfuse.tasks.structure.volume.analyse_volume`
+    periodic, fast, specimen : of a volume, as for
+        :func:`xtalfuse.tasks.structure.volume.analyse_volume`
 
     Raises
     ------
@@ -49,8 +53,19 @@ def analyse(
             twins=twins,
         )
     if measurement.modality is Modality.CT:
-        return analyse_volume(measurement, phases, periodic=periodic, fast=fast)
+        return analyse_volume(measurement, phases, periodic=periodic, fast=fast, specimen=specimen)
     raise ValueError(
-        f"{measurement.provenance.path}: a {measurement.modality} record shows no grains; give "
+        f"{measurement.provenance.path}: {_what(measurement)} shows no grains; give "
         "an orientation map (EBSD) or a volume (CT)"
     )
+
+
+def _what(measurement: Measurement) -> str:
+    """What a record is, and what else can be done with it."""
+    if (
+        measurement.modality in (Modality.IMAGE, Modality.DIFFRACTION)
+        and measurement.values.ndim == 2
+    ):
+        kind = "picture" if measurement.modality is Modality.IMAGE else "picture, of diffraction,"
+        return f"a single {kind} (a volume has 8 slices or more; identify reads it)"
+    return f"a {measurement.modality} record (identify reads it)"

@@ -61,13 +61,13 @@ def fast_moduli(
     share = float(segmentation.fractions[metals[0]])
     if not SHARES[0] <= share <= SHARES[1]:
         return f"{share:.0%} is solid, and it knows {SHARES[0]:.0%} to {SHARES[1]:.0%}"
-    if len(set(segmentation.phase.shape)) != 1 or len(set(segmentation.step_um)) != 1:
+    if len(set(segmentation.core.shape)) != 1 or len(set(segmentation.step_um)) != 1:
         return "it knows cubes of cubic voxels"
     surrogate = load_porous_surrogate()
-    edge = segmentation.phase.shape[0] // surrogate.config.cells * surrogate.config.cells
+    edge = segmentation.core.shape[0] // surrogate.config.cells * surrogate.config.cells
     if not edge:
         return f"it needs {surrogate.config.cells} voxels along each edge"
-    solid = np.ascontiguousarray(segmentation.phase[:edge, :edge, :edge].transpose(2, 1, 0))
+    solid = np.ascontiguousarray(segmentation.core[:edge, :edge, :edge].transpose(2, 1, 0))
     told = surrogate(torch.from_numpy(solid == metals[0])[None])
     scale = longitudinal_scale(surrogate, metal.elastic.stiffness.copy()) / surrogate.unit
     fitted = (surrogate.uncertainty(told) / told)[0].numpy()

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from xtalfuse.encoders.volume.segment import VolumeSegmentation, segment_volume
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.tasks.structure.fast_foam import fast_moduli
@@ -21,6 +23,7 @@ def analyse_volume(
     *,
     periodic: bool = False,
     fast: bool = False,
+    specimen: str | np.ndarray = "found",
 ) -> Microstructure:
     """Phases, bodies and properties of a CT volume.
 
@@ -33,6 +36,7 @@ def analyse_volume(
     periodic : whether opposite faces meet
     fast : whether the surrogate for porous metals tells the longitudinal moduli, in place of the
         FFT and all moduli; where it does not hold, the FFT is used
+    specimen : as for :func:`xtalfuse.encoders.volume.segment.segment_volume`
 
     Raises
     ------
@@ -41,7 +45,7 @@ def analyse_volume(
     """
     started = time.perf_counter()
     if isinstance(phases, Mapping):
-        segmentation = segment_volume(measurement, periodic=periodic)
+        segmentation = segment_volume(measurement, periodic=periodic, specimen=specimen)
     else:
         segmentation = segment_volume(
             measurement,
@@ -49,6 +53,7 @@ def analyse_volume(
             names=distinct(phases) or None,
             pores=not phases or phases[0].lower() == PORE,
             periodic=periodic,
+            specimen=specimen,
         )
     materials = materials_of(segmentation.phases, phases)
     segmentation = replace(segmentation, phases=tuple(found.phase for found in materials))
@@ -70,7 +75,17 @@ def analyse_volume(
 
 
 def _cautions(segmentation: VolumeSegmentation) -> list[str]:
-    told = []
+    told = list(segmentation.notes)
+    if segmentation.inside is not None:
+        beyond = segmentation.outside_field
+        beside = 1.0 - float(segmentation.inside.mean()) - beyond
+        shares = ((beside, "air around the specimen"), (beyond, "beyond the field of view"))
+        parts = [f"{share:.1%} {what}" for share, what in shares if share > 0.0]
+        told.append(
+            f"of the volume, {' and '.join(parts)} is outside and counts for nothing; moduli are "
+            f"of a box of {' x '.join(map(str, segmentation.core.shape))} voxels inside; "
+            "--specimen whole takes all of it"
+        )
     if not segmentation.calibrated:
         told.append("voxel size not known: lengths are in voxels; give --voxel-size")
     if len(segmentation.phases) == 1:

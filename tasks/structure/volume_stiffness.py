@@ -15,6 +15,8 @@ from xtalfuse.tasks.structure.materials import Material, constants_used, missing
 from xtalfuse.tasks.structure.stiffness import scattered
 
 MOST_EDGE = 48  # voxels of an edge that is homogenized; larger volumes are made coarser
+LEAST_EDGE = 8  # voxels of the part of a volume that is homogenized
+UNLIKE = 2.0  # power of the solid share that a foam's stiffness goes with (Gibson & Ashby)
 PARTS = 2  # the volume is cut in as many along each axis, to see how parts differ
 SAMPLES = 200
 TOLERANCE = 2e-3  # of the strain; the stiffness has about its square
@@ -39,23 +41,29 @@ def volume_stiffness(
     if missing or all(material.phase.pore for material in present):
         return None, missing
     moduli = np.array([_isotropic(material) for material in materials], np.float32)
-    coarse = coarsened(segmentation.phase, len(materials))
-    blocks = zip(segmentation.step_um, _blocks(segmentation.phase.shape), strict=True)
+    phase = segmentation.core
+    if min(phase.shape) < LEAST_EDGE:
+        return None, ["no elastic properties: no box of the specimen is large enough"]
+    coarse = coarsened(phase, len(materials))
+    blocks = zip(segmentation.step_um, _blocks(phase.shape), strict=True)
     step = tuple(size * block for size, block in blocks)[::-1]
+    validity, told = SAMPLED_SOLID, list[str]()
     try:
         whole = _homogenized(coarse, moduli, step)
-        if np.trace(whole) < 3.0 * FILLING * np.trace(moduli.max(axis=0)):
+        axes = carrying(coarse, materials)
+        if not axes or np.trace(whole) < 3.0 * FILLING * np.trace(moduli.max(axis=0)):
             return None, ["no elastic properties: no solid reaches through to carry a load"]
         parts = np.array([_homogenized(part, moduli, step) for part in eighths(coarse)])
+        joined = None
+        if coarse.size < phase.size:
+            joined = _homogenized(*_mixed(phase, moduli), step)
     except ConvergenceError as error:
         return None, [f"no elastic properties: the homogenization did not converge: {error}"]
     samples = scattered(_resampled(whole, parts), present)
-    validity, told = SAMPLED_SOLID, []
-    if coarse.size < segmentation.phase.size:
-        try:
-            joined = _homogenized(*_mixed(segmentation.phase, moduli), step)
-        except ConvergenceError as error:
-            return None, [f"no elastic properties: the homogenization did not converge: {error}"]
+    if segmentation.inside is not None:
+        samples = samples * _unlike(segmentation, materials)
+        validity += "; a box of the specimen stands for all of it"
+    if joined is not None:
         half = 0.5 * (joined - whole)
         place = np.random.default_rng(2).uniform(-1.0, 1.0, (SAMPLES, 1, 1))
         whole, samples = whole + half, samples + half + place * half
@@ -65,6 +73,12 @@ def volume_stiffness(
                 f"the stiffness is that of a coarser volume, known to {share:.0%} only; cut a "
                 f"part of {MOST_EDGE} voxels along each edge out of it for a better one"
             )
+    if len(axes) < 3:
+        whole, samples = _carried(whole, axes), _carried(samples, axes)
+        told.append(
+            f"no solid reaches through along {' and '.join(sorted(set('xyz') - set(axes)))}: "
+            "nothing is carried there, and there are no moduli of all directions"
+        )
     edge = "x".join(str(n) for n in coarse.shape)
     return Estimate(
         "stiffness",
@@ -81,6 +95,46 @@ def volume_stiffness(
         validity,
         samples=samples,
     ), told
+
+
+def carrying(coarse: np.ndarray, materials: Sequence[Material]) -> str:
+    """Axes, of ``"xyz"``, along which solid reaches from face to face through faces of voxels.
+
+    Parameters
+    ----------
+    coarse : [x, y, z] phases
+    materials : of each phase
+    """
+    import cc3d
+
+    solid = ~np.isin(coarse, [k for k, m in enumerate(materials) if m.phase.pore])
+    bodies = cc3d.connected_components(np.ascontiguousarray(solid, np.uint8), connectivity=6)
+    faces = [(bodies.take(0, axis), bodies.take(-1, axis)) for axis in range(3)]
+    return "".join(
+        name
+        for name, (one, other) in zip("xyz", faces, strict=True)
+        if np.intersect1d(one[one > 0], other[other > 0]).size
+    )
+
+
+def _carried(stiffness: np.ndarray, axes: str) -> np.ndarray:
+    """Stiffness without what is only the filling of pores: nothing along the other axes.
+
+    No stress along or across an axis that nothing reaches through along: its rows are none.
+    """
+    lost = [k for k, pair in enumerate(("x", "y", "z", "yz", "xz", "xy")) if set(pair) - set(axes)]
+    found = stiffness.copy()
+    found[..., lost, :] = 0.0
+    found[..., :, lost] = 0.0
+    return found
+
+
+def _unlike(segmentation: VolumeSegmentation, materials: Sequence[Material]) -> np.ndarray:
+    """(k, 1, 1) factors: the box may hold more or less solid than the specimen around it."""
+    solid = [k for k, found in enumerate(materials) if not found.phase.pore]
+    here = np.isin(segmentation.core, solid).mean()
+    away = UNLIKE * abs(here / segmentation.fractions[solid].sum() - 1.0)
+    return np.random.default_rng(3).normal(1.0, away, (SAMPLES, 1, 1))
 
 
 def _resampled(whole: np.ndarray, parts: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -119,8 +173,23 @@ def coarsened(phase: np.ndarray, count: int) -> np.ndarray:
     phase : (Z, Y, X) int
     count : number of phases
     """
-    if max(_blocks(phase.shape)) > 1:
-        phase = np.argmax(_shares(phase, count), axis=0)
+    block = _blocks(phase.shape)
+    if max(block) > 1:
+        shares = _shares(phase, count)
+        commonest = shares == shares.max(axis=0)
+        found = np.argmax(commonest, axis=0)
+        tied = commonest.sum(axis=0) > 1
+        # of a tie the phase that comes first in the block: whatever number a phase has
+        for place in reversed(list(np.ndindex(*block))):
+            corner = phase[
+                tuple(
+                    slice(p, n // b * b, b)
+                    for p, n, b in zip(place, phase.shape, block, strict=True)
+                )
+            ]
+            own = np.take_along_axis(commonest, corner[None].astype(np.int64), axis=0)[0]
+            found = np.where(tied & own, corner, found)
+        phase = found
     return np.ascontiguousarray(phase.transpose(2, 1, 0))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.read import map_reader
-from xtalfuse.loaders.reader import Certainty, Reader
+from xtalfuse.loaders.reader import Certainty, Number, Reader
 from xtalfuse.loaders.safe.checks import check_hdf5
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 
@@ -25,6 +25,7 @@ def layout_reader(
     layout: Callable[[str, Any], RawMap],
     *,
     limits: tuple[str, ...] = (),
+    numbers: tuple[Number, ...] = (),
 ) -> Reader:
     """The reader of one program's way of writing a map into HDF5.
 
@@ -36,6 +37,7 @@ def layout_reader(
     find : paths of the groups of an open file that hold a map of this kind
     layout : the map of one group, given the name of the file and the group
     limits : what is known to fail
+    numbers : whence positions, orientations, phases and their symmetry come
     """
 
     def sniff(head: FileHead) -> Certainty:
@@ -58,7 +60,7 @@ def layout_reader(
             cause = " ".join(str(error).split())[:120]
             raise refused(path.name, f"damaged HDF5 ({cause})") from None
 
-    return map_reader(name, about, suffixes, sniff, points, limits=limits)
+    return map_reader(name, about, suffixes, sniff, points, limits=limits, numbers=numbers)
 
 
 def _with_others(raw: RawMap, found: list[str]) -> RawMap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xtalfuse.encoders.grains.size import phase_fractions
-from xtalfuse.physics.estimate import Estimate
+from xtalfuse.physics.estimate import Estimate, known_spread
 from xtalfuse.tasks.structure.properties.base import (
     ALL,
     VOLUMES,
@@ -40,12 +40,13 @@ def _of_voxels(structure: Structure) -> list[Estimate]:
     volume = structure.volume
     count = len(volume.phases)
     shares = np.array(
-        [np.bincount(part.ravel(), minlength=count) / part.size for part in eighths(volume.phase)]
+        [np.bincount(part.ravel(), minlength=count) / part.size for part in eighths(volume.core)]
     )
     spread = shares.std(axis=0, ddof=1) / np.sqrt(len(shares))
+    method = "share of the voxels" if volume.inside is None else "share of the specimen"
     return [
         Estimate(
-            "phase_fraction", float(share), float(su), "", "share of the voxels", (), SAMPLED,
+            "phase_fraction", float(share), known_spread(share, su), "", method, (), SAMPLED,
             phase=phase.name,
         )
         for phase, share, su in zip(volume.phases, volume.fractions, spread, strict=True)

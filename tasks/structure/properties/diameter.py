@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xtalfuse.encoders.grains.size import grain_size
-from xtalfuse.physics.estimate import Estimate
+from xtalfuse.physics.estimate import Estimate, known_spread
 from xtalfuse.tasks.structure.properties.base import (
     MAPS,
     VOLUMES,
@@ -48,7 +48,7 @@ def _body_diameter(structure: Structure) -> list[Estimate]:
             Estimate(
                 "body_diameter",
                 float(diameter.mean()),
-                float(diameter.std(ddof=1) / np.sqrt(len(diameter))),
+                known_spread(diameter.mean(), diameter.std(ddof=1) / np.sqrt(len(diameter))),
                 "um" if volume.calibrated else "voxel",
                 "mean diameter of the sphere of equal volume",
                 (),

@@ -30,12 +30,28 @@ def mean_modulus(name: str, stiffness: np.ndarray) -> float:
     return float(dict(zip(MODULI, hill_moduli(stiffness), strict=True))[name])
 
 
+def modulus_along(axis: str, stiffness: np.ndarray) -> float:
+    """Young's modulus along ``"x"``, ``"y"`` or ``"z"``; 0 where a body carries nothing there.
+
+    Rows of zeros in the stiffness (6, 6) are stresses that the body cannot bear.
+    """
+    borne = np.flatnonzero(np.diagonal(stiffness))
+    place = list(AXES).index(axis)
+    if place not in borne:
+        return 0.0
+    if len(borne) == len(stiffness):
+        return float(youngs_modulus(stiffness, np.array(AXES[axis])))
+    compliance = np.linalg.inv(stiffness[np.ix_(borne, borne)])
+    return 1.0 / float(compliance[list(borne).index(place), list(borne).index(place)])
+
+
 def elastic_properties(stiffness: Estimate) -> list[Estimate]:
     """Stiffness, Young's modulus along the axes of the specimen, isotropic moduli, anisotropy."""
     found = [stiffness.derived("stiffness_voigt", voigt_from_mandel, "GPa")]
-    for axis, direction in AXES.items():
-        along = partial(youngs_modulus, direction=np.array(direction))
-        found.append(stiffness.derived("youngs_modulus", along, "GPa", axis))
+    for axis in AXES:
+        found.append(stiffness.derived("youngs_modulus", partial(modulus_along, axis), "GPa", axis))
+    if not np.diagonal(stiffness.value).all():  # along an axis nothing is carried
+        return found
     for name, unit in MODULI.items():
         found.append(stiffness.derived(name, partial(mean_modulus, name), unit))
     return [*found, stiffness.derived("universal_anisotropy", universal_anisotropy, "")]

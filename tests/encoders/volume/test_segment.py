@@ -58,7 +58,7 @@ def test_the_graph_is_indexed_x_y_z():
     labels = np.ones((8, 10, 12), np.uint8)
     labels[:, :, :3] = 0  # a layer at low x
     volume = as_measurement(labels.transpose(2, 1, 0), 2.0)
-    graph = segment_volume(volume, noise="none", separate=()).graph()
+    graph = segment_volume(volume, noise="none", separate=(), specimen="whole").graph()
     np.testing.assert_allclose(graph.centroid, [[3.0, 10.0, 8.0], [15.0, 10.0, 8.0]])
     np.testing.assert_allclose(graph.normal[0], np.diag([1.0, 0.0, 0.0]), atol=1e-6)
     assert graph.area[0] == pytest.approx(16.0 * 20.0)

@@ -42,9 +42,62 @@ def test_imagej_stacks_have_their_voxel_size(tmp_path, grey, compression, bigtif
     same(load(path), grey, None if bigtiff else (1.3, 0.65, 0.65))
 
 
-def test_a_series_in_time_is_no_volume(tmp_path, grey):
+def test_frames_are_taken_for_slices_and_that_is_told(tmp_path, grey, same):
     tifffile.imwrite(tmp_path / "film.tif", grey, imagej=True, metadata={"axes": "TYX"})
-    assert load(tmp_path / "film.tif").modality is Modality.IMAGE
+    found = load(tmp_path / "film.tif")
+    same(found, grey)
+    assert "frames in time are taken for slices" in found.provenance.warnings
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "?"])
+def test_where_white_is_zero_high_is_dark(tmp_path, kind):
+    grey = np.random.default_rng(0).integers(0, 2 if kind == "?" else 200, SHAPE).astype(kind)
+    path = tmp_path / "white.tif"
+    tifffile.imwrite(path, grey, photometric="miniswhite")
+    found = read(path)
+    top = 1 if kind == "?" else np.iinfo(kind).max
+    assert np.array_equal(found.values, top - grey.astype(found.values.dtype))
+    assert "white is zero" in found.provenance.warnings[0]
+
+
+def test_grey_pages_in_colours_are_grey_and_colours_are_refused(tmp_path, grey, same):
+    page = (grey >> 8).astype(np.uint8)
+    colours = np.repeat(page[..., None], 3, axis=-1)
+    tifffile.imwrite(tmp_path / "rgb.tif", colours, photometric="rgb")
+    same(read(tmp_path / "rgb.tif"), page)
+    colours[3, 4, 5, 0] ^= 1
+    tifffile.imwrite(tmp_path / "blue.tif", colours, photometric="rgb")
+    with pytest.raises(UnreadableFileError, match="colours"):
+        read(tmp_path / "blue.tif")
+
+
+@pytest.mark.parametrize("given", ["X", "XY", "XYZ", ""])
+def test_a_unit_of_some_axes_leaves_the_voxel_in_doubt(tmp_path, grey, given):
+    sizes = {f"PhysicalSize{a}": 5.0 for a in "ZYX"}
+    units = {f"PhysicalSize{a}Unit": "nm" for a in given}
+    path = tmp_path / "v.ome.tif"
+    tifffile.imwrite(path, grey, metadata={"axes": "ZYX", **sizes, **units})
+    found = read(path)
+    doubtful = 0 < len(given) < 3
+    assert (found.calibration is Calibration.ASSUMED) is doubtful
+    assert ("doubtful" in " ".join(found.provenance.warnings)) is doubtful
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_nrrd_is_read(tmp_path, grey, same, encoding, end):
+    import gzip
+
+    head = ["NRRD0004", "# made by hand", "type: uint16", "dimension: 3", "sizes: 30 20 12",
+            "space directions: (0.5,0,0) (0,1,0) (0,0,2)", f"encoding: {encoding}",
+            "endian: little", 'space units: "um" "um" "mm"', "", ""]  # fmt: skip
+    data = grey.astype("<u2").tobytes()
+    content = gzip.compress(data) if encoding == "gzip" else data
+    (tmp_path / "v.nrrd").write_bytes(end.join(head).encode() + content)
+    same(read(tmp_path / "v.nrrd"), grey, (2000.0, 1.0, 0.5))
+    (tmp_path / "v.nrrd").write_bytes(end.join(head).encode() + content[:-9])
+    with pytest.raises(UnreadableFileError, match=r"v\.nrrd"):
+        read(tmp_path / "v.nrrd")
 
 
 def test_ome_tiff_states_its_voxel(tmp_path, grey, same):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gemmi
 import numpy as np
 
 from xtalfuse.datasets.library.build import Library
+from xtalfuse.loaders.xrd.scan import anode_of
 from xtalfuse.physics.crystal.cell import Crystal
 from xtalfuse.physics.crystal.diffraction import anomalous
+from xtalfuse.physics.units import ANODES, doublet
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
 from xtalfuse.tasks.identify.powder.phase import PatternAnswer
+from xtalfuse.tasks.identify.powder.settings import DEFAULT
 
 CLASSICAL_RADIUS_ANGSTROM = 2.8179403262e-5
 GRAIN_UM = 5.0  # a hand-ground powder
@@ -18,6 +23,12 @@ TEXTURED = 0.3  # |log r| of March-Dollase
 GRAINY = 2.5  # observed over calculated intensity
 FLUORESCENT = 3.0  # background over the mean height of the peaks
 CELL_OFF = 0.004
+# Cells of one compound in the literature, and of its solid solutions and temperatures in
+# laboratories, scatter by a tenth of a percent (1e-5 / K makes a hundredth of that in 1 K); a
+# goniometer is good to a hundredth. What several phases share within three standard
+# deviations of their mean says nothing of the axis.
+CELL_SCATTER = 0.001
+LINES_MORE = 5.0  # strong lines that another anode must explain; two coincide by chance
 
 
 def absorption_per_cm(crystal: Crystal, wavelength_angstrom: float) -> float:
@@ -38,6 +49,7 @@ def cautions(answer: PatternAnswer, library: Library) -> list[str]:
     """Warnings about one powder pattern, most important first."""
     names = [library.entries[p.entry].name for p in answer.fit.phases]
     return [
+        *_anode(answer, library),
         *_axis(answer.fit),
         *_absorption(answer, library, names),
         *_phases(answer, library, names),
@@ -45,9 +57,41 @@ def cautions(answer: PatternAnswer, library: Library) -> list[str]:
     ]
 
 
+def _anode(answer: PatternAnswer, library: Library) -> list[str]:
+    """Another tube, if one phase under it would explain lines that none does under the stated one.
+
+    A wrong wavelength makes every 1/d of the references longer by one factor.
+    """
+    from xtalfuse.tasks.identify.powder.phase import library_models
+    from xtalfuse.tasks.identify.powder.screen import Screen
+
+    used = answer.signal.radiation
+    stated = anode_of(used.primary_angstrom)
+    if stated is None or answer.unknown_probability < 0.5:
+        return []
+    quick = replace(DEFAULT, widths=DEFAULT.widths[:1], strain_limit=CELL_OFF)
+    scores = {}
+    for anode, lines in ANODES.items():
+        radiation = used if anode == stated[0] else doublet(f"{anode}Ka", *lines)
+        signal = replace(answer.signal, radiation=radiation)
+        models = list(library_models(library, range(len(library)), signal).values())
+        ranking = Screen(signal, models, 0.0, quick).rank(signal.net, signal.variance)
+        # a line that is where it should be counts as much as intensities are trusted
+        scores[anode] = float(ranking.score.max(initial=0.0)) * quick.relative_error**2
+    best = max(scores, key=lambda anode: scores[anode])
+    more = scores[best] - scores[stated[0]]
+    if more < LINES_MORE:
+        return []
+    return [
+        f"with {best} K-alpha one phase explains some {more:.0f} strong lines more than any does "
+        f"with {used.name}: if it was measured with that tube, pass --wavelength {best}Ka"
+    ]
+
+
 def _axis(fit: PatternFit) -> list[str]:
     instrument, found = fit.instrument, []
-    if instrument.stretch:
+    phases = len(fit.phases)
+    if phases > 1 and abs(instrument.stretch) > 3.0 * CELL_SCATTER / np.sqrt(phases):
         found.append(
             f"all phases look {100 * instrument.stretch:+.2f} % larger than their references: the "
             "angle axis, the wavelength or the temperature is not what it is taken for; cells are "

@@ -7,7 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xtalfuse.encoders.pattern import encode_pattern
+from xtalfuse.loaders.record import Beam
 from xtalfuse.physics.crystal.cell import Crystal, Site
+from xtalfuse.physics.units import radiation
 from xtalfuse.tasks.identify.powder.cautions import absorption_per_cm, cautions
 from xtalfuse.tasks.identify.powder.phase import analyse_pattern
 
@@ -83,6 +86,38 @@ def test_a_stretched_axis_comes_first(powder, references):
                  stretch=0.015)  # fmt: skip
     assert "+1.4" in found[0] or "+1.5" in found[0]
     assert "wavelength" in found[0]
+
+
+@pytest.fixture(scope="module")
+def answer(powder, references):
+    return analyse_pattern(powder({"corundum": 0.5, "fluorite": 0.5}), references)
+
+
+@pytest.mark.parametrize("stretch", [1e-4, -1e-4, 5e-4])
+def test_a_stretch_that_cells_scatter_by_is_nothing_to_say(answer, references, stretch):
+    instrument = replace(answer.fit.instrument, stretch=stretch)
+    found = cautions(replace(answer, fit=replace(answer.fit, instrument=instrument)), references)
+    assert not any("all phases look" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("true", "stated", "strain"),
+    [
+        ("CoKa", "CuKa", 0.0),
+        ("CuKa", "CoKa", 0.0),
+        ("MoKa", "CuKa", 0.0),
+        ("CuKa", "CuKa", 0.05),  # a phase that the library lacks, and no other anode
+    ],
+)
+def test_the_anode_that_would_explain_the_lines_is_named(
+    powder, references, answer, true, stated, strain
+):
+    pattern = powder({"corundum": 1.0}, lines=true, strain={"corundum": strain})
+    signal = encode_pattern(replace(pattern, beam=Beam("x-ray", radiation(stated))), 5.0)
+    found = cautions(replace(answer, signal=signal, unknown_probability=1.0), references)
+    named = [text for text in found if "--wavelength" in text]
+    assert named == ([] if true == stated else found[:1])
+    assert all(f"--wavelength {true}" in text for text in named)
 
 
 def test_a_cell_far_from_its_reference_is_named(powder, references):

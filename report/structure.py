@@ -11,13 +11,14 @@ import numpy as np
 
 from xtalfuse.datasets.sets.graphs import boundary_table, grain_table, save_graph, write_table
 from xtalfuse.loaders.record import Modality
-from xtalfuse.physics.estimate import Estimate
+from xtalfuse.physics.estimate import Estimate, known_spread
 from xtalfuse.report.figures.pattern import png_bytes
 from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.notation import with_uncertainty
 from xtalfuse.report.page import Picture, as_base64, render_page
 from xtalfuse.report.run import PROPERTIES, one_run
 from xtalfuse.tasks.structure.properties import title_of
+from xtalfuse.tasks.structure.properties.elastic import modulus_along
 from xtalfuse.tasks.structure.result import Microstructure
 
 KINDS = {Modality.EBSD: ("grain", "grains"), Modality.CT: ("body", "bodies")}
@@ -69,10 +70,31 @@ def headline(found: Microstructure) -> str:
     one, many = KINDS[found.measurement.modality]
     of = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
     text = f"{len(graph)} {one if len(graph) == 1 else many} of {of}"
+    return f"{text}{_young(found)}."
+
+
+def _young(found: Microstructure) -> str:
+    """Young's modulus: along the axes where it depends on direction, else the isotropic one."""
     young = found.property_named("youngs_modulus")
-    if young is not None:
-        text += f"; Young's modulus {in_words(young)}"
-    return f"{text}."
+    along = [found.property_named(f"youngs_modulus_{axis}") for axis in "xyz"]
+    known = [item for item in along if item is not None]
+    if len(known) == 3 and (young is None or _directional(found)):
+        told = (f"{in_words(item)} along {item.direction}" for item in known)
+        return f"; Young's modulus {', '.join(told)}"
+    return "" if young is None else f"; Young's modulus {in_words(young)}, isotropic"
+
+
+def _directional(found: Microstructure) -> bool:
+    """Whether Young's moduli along the axes differ by more than twice what they are known to."""
+    samples = None if found.stiffness is None else found.stiffness.samples
+    if found.stiffness is None or samples is None:
+        return False
+    moduli = np.array([[modulus_along(a, c) for a in "xyz"] for c in samples])
+    means = [modulus_along(axis, found.stiffness.value) for axis in "xyz"]
+    pairs = ((0, 1), (0, 2), (1, 2))
+    return any(
+        abs(means[i] - means[j]) > 2.0 * np.std(moduli[:, i] - moduli[:, j]) for i, j in pairs
+    )
 
 
 def in_words(item: Estimate) -> str:
@@ -83,12 +105,16 @@ def in_words(item: Estimate) -> str:
     # without an uncertainty, four digits that count
     size = abs(item.value) or 1.0
     digits = max(0, 3 - math.floor(math.log10(size)))
-    return f"{with_uncertainty(item.value, item.uncertainty, digits)} {unit}".strip()
+    su = item.uncertainty  # round-off is no uncertainty: it would call for all digits
+    su = known_spread(item.value, su) if isinstance(su, (int, float)) else su
+    return f"{with_uncertainty(item.value, su, digits)} {unit}".strip()
 
 
 def title(item: Estimate) -> str:
     """What a reader calls it: ``"Taylor factor, along x, Copper"``."""
     along = "" if item.direction is None else f"along {item.direction}"
+    if item.quantity == "youngs_modulus" and not along:
+        along = "isotropic: mean over directions"
     return ", ".join(filter(None, (title_of(item.quantity), along, item.phase)))
 
 

@@ -120,6 +120,13 @@ def _cautions(segmentation: Segmentation) -> list[str]:
             f"{repaired / points:.0%} of the points were not indexed or lay in grains too small "
             "to count: look at the grain map"
         )
+    spread = np.degrees(segmentation.gos)
+    if bent := int((spread > segmentation.threshold_deg).sum()):
+        told.append(
+            f"grains that are bent, by up to {spread.max():.0f} degrees (GOS): {bent} of {count}; "
+            "strained, or several in one; their stiffness is that of their points, what else is "
+            "said of orientation is of their mean"
+        )
     cut = int(segmentation.graph.on_border.sum())
     if cut == count:
         told.append("the edge of the map cuts every grain: they have no size")

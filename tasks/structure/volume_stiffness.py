@@ -64,15 +64,8 @@ def volume_stiffness(
         samples = samples * _unlike(segmentation, materials)
         validity += "; a box of the specimen stands for all of it"
     if joined is not None:
-        half = 0.5 * (joined - whole)
-        place = np.random.default_rng(2).uniform(-1.0, 1.0, (SAMPLES, 1, 1))
-        whole, samples = whole + half, samples + half + place * half
+        whole, samples, told = _between(whole, joined, samples)
         validity += "; voxels were joined: from parted to mixed blocks"
-        if (share := np.trace(half) / np.trace(whole)) > COARSE:
-            told.append(
-                f"the stiffness is that of a coarser volume, known to {share:.0%} only; cut a "
-                f"part of {MOST_EDGE} voxels along each edge out of it for a better one"
-            )
     if len(axes) < 3:
         whole, samples = _carried(whole, axes), _carried(samples, axes)
         told.append(
@@ -95,6 +88,22 @@ def volume_stiffness(
         validity,
         samples=samples,
     ), told
+
+
+def _between(
+    parted: np.ndarray, joined: np.ndarray, samples: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The middle of two stiffnesses, samples from one to the other, and what to say of it."""
+    half = 0.5 * (joined - parted)
+    place = np.random.default_rng(2).uniform(-1.0, 1.0, (SAMPLES, 1, 1))
+    whole = parted + half
+    told = []
+    if (share := np.trace(half) / np.trace(whole)) > COARSE:
+        told.append(
+            f"the stiffness is that of a coarser volume, known to {share:.0%} only; cut a "
+            f"part of {MOST_EDGE} voxels along each edge out of it for a better one"
+        )
+    return whole, samples + half + place * half, told
 
 
 def carrying(coarse: np.ndarray, materials: Sequence[Material]) -> str:

@@ -23,6 +23,7 @@ READERS: Registry[Reader] = Registry(
         "xtalfuse.loaders.tem",
         "xtalfuse.loaders.xrd",
         "xtalfuse.loaders.xrd.vendor",
+        "xtalfuse.loaders.xrd.tables",
         "xtalfuse.loaders",  # a single module, of an instrument that has no room yet
     ),
     attribute="READERS",

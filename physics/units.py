@@ -18,11 +18,14 @@ class Radiation:
     name : what a person would write, e.g. ``"CuKa"``
     wavelengths_angstrom : one wavelength per emission line, strongest first
     weights : relative intensity of each line; they sum to one
+    nominal : whether it only stands for a radiation that is not known: the pattern is one of
+        q or d, and what depends on the angle itself means nothing
     """
 
     name: str
     wavelengths_angstrom: tuple[float, ...]
     weights: tuple[float, ...]
+    nominal: bool = False
 
     @property
     def mean_angstrom(self) -> float:
@@ -40,8 +43,16 @@ class Radiation:
         return HC_EV_ANGSTROM / self.mean_angstrom
 
 
-def monochromatic(wavelength_angstrom: float, name: str | None = None) -> Radiation:
+def monochromatic(
+    wavelength_angstrom: float, name: str | None = None, *, nominal: bool = False
+) -> Radiation:
     """Radiation of a single line.
+
+    Parameters
+    ----------
+    wavelength_angstrom : of the line
+    name : what a person would write; the wavelength by default
+    nominal : whether it only stands for one that is not known
 
     Raises
     ------
@@ -52,7 +63,8 @@ def monochromatic(wavelength_angstrom: float, name: str | None = None) -> Radiat
         raise ValueError(
             f"wavelength {wavelength_angstrom} is outside 0.05-5 angstrom; give it in angstrom"
         )
-    return Radiation(name or f"{wavelength_angstrom:.6g} A", (float(wavelength_angstrom),), (1.0,))
+    name = name or f"{wavelength_angstrom:.6g} A"
+    return Radiation(name, (float(wavelength_angstrom),), (1.0,), nominal)
 
 
 def doublet(name: str, ka1_angstrom: float, ka2_angstrom: float, ratio: float = 0.5) -> Radiation:
@@ -113,3 +125,9 @@ def two_theta(d_angstrom: np.ndarray, wavelength_angstrom: float) -> np.ndarray:
     """Bragg's law: 2-theta in degrees from d; NaN where d < wavelength / 2."""
     sine = wavelength_angstrom / (2.0 * np.asarray(d_angstrom, float))
     return np.degrees(2.0 * np.arcsin(np.where(sine <= 1.0, sine, np.nan)))
+
+
+def two_theta_of_q(q: np.ndarray, wavelength_angstrom: float) -> np.ndarray:
+    """2-theta in degrees from q = 4 pi sin(theta) / wavelength in 1/angstrom; NaN beyond reach."""
+    sine = np.asarray(q, float) * wavelength_angstrom / (4.0 * np.pi)
+    return np.degrees(2.0 * np.arcsin(np.where(np.abs(sine) <= 1.0, sine, np.nan)))

@@ -58,7 +58,7 @@ def sniff(head: FileHead) -> Certainty:
 def _names_energy(line: str) -> bool:
     if _numbers(line) is not None or re.search(r"theta|degree", line, re.IGNORECASE):
         return False
-    return bool(re.search(r"energy.{0,20}\bk?eV\b", line, re.IGNORECASE))
+    return bool(re.search(r"energy[ _-]*loss|energy.{0,20}(?<![a-z])k?eV\b", line, re.IGNORECASE))
 
 
 def _decode(raw: bytes) -> str:

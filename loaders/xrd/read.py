@@ -6,6 +6,7 @@ A format is a module of this room: a function that reads a `Scan`, and its decla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +17,23 @@ from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Beam,
+    Calibration,
     Measurement,
     Modality,
     Provenance,
     UnreadableFileError,
 )
 from xtalfuse.loaders.safe.checks import check_array
-from xtalfuse.loaders.safe.head import FileHead, sha256_of
+from xtalfuse.loaders.safe.head import HEAD_BYTES, FileHead, sha256_of
+from xtalfuse.loaders.xrd.abscissa import in_two_theta, nominal_radiation
 from xtalfuse.loaders.xrd.ranges import per_second
-from xtalfuse.loaders.xrd.scan import Disputed, Scan, ordered
+from xtalfuse.loaders.xrd.scan import NEUTRONS, Disputed, Scan, ordered
 from xtalfuse.physics.units import Radiation, radiation
 
 FEW_POINTS = 100
 SHORT_RANGE_DEG = 10.0
+FIRST_LINES_ANGSTROM = 8.0  # hardly a crystal has no line at shorter d
+X_RAYS = re.compile(r"x-?ray|anode|k-?_?(alpha|\u03b1)|\b(cu|co|mo|cr|fe|ag)-? ?ka", re.IGNORECASE)
 
 
 def powder_reader(
@@ -59,6 +64,7 @@ def powder_reader(
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
+        _refuse_neutrons(path)
         if scans is not None:
             return measured(path, scans(path, options.scan), options.wavelength)
         if scan is None or options.scan not in (None, 1):
@@ -92,13 +98,24 @@ def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> M
     name = path.name
     check_array(scan.intensity, name=name, what="pattern")
     scan = per_second(name, scan)
-    angles, intensity, sigma, notes = ordered(name, scan.two_theta, scan.intensity, scan.sigma)
+    chosen, told = _settle(name, scan, by_hand)
+    positions = np.asarray(scan.two_theta, float)
+    if scan.abscissa == "q":
+        positions = in_two_theta(name, positions, chosen)
+    angles, intensity, sigma, notes = ordered(name, positions, scan.intensity, scan.sigma)
     scan = replace(scan, warnings=(*scan.warnings, *notes))
     said = check_array(intensity, name=name, what="pattern", axis=angles, most_zeros=0.98)
     if angles[-1] > 180.0 or angles[0] < -20.0:
         raise UnreadableFileError(
             f"{name}: angles run {angles[0]:g} to {angles[-1]:g}, which is no 2theta in degrees; "
             "export the pattern again"
+        )
+    sine = float(np.sin(np.radians(angles[-1] / 2.0)))
+    if sine < chosen.primary_angstrom / (2.0 * FIRST_LINES_ANGSTROM):
+        said += (
+            f"the pattern ends at {angles[-1]:.4g} degrees, before the first lines of most "
+            "crystals: is its abscissa q or in radians? Then a line such as "
+            "'# q (1/angstrom)  intensity' or '# 2theta (rad)  intensity' has to say so",
         )
     said += _zero_run(name, intensity, scan.unit)
     if intensity.size < FEW_POINTS:
@@ -107,11 +124,11 @@ def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> M
         said += (f"only {np.ptp(angles):.3g} degrees are covered",)
     if (intensity < 0).any():
         said += (f"{int((intensity < 0).sum())} negative intensities: it was processed before",)
-    chosen, told = _settle(name, scan.radiation, by_hand)
+    state = Calibration.ASSUMED if chosen.nominal else Calibration.KNOWN
     return Measurement(
         modality=Modality.XRD,
         values=intensity,
-        axes=(Axis("two_theta", "deg", angles),),
+        axes=(Axis("two_theta", "deg", angles, state),),
         value_unit=scan.unit,
         provenance=Provenance(
             str(path), sha256_of(path), scan.reader, scan.metadata, (*scan.warnings, *said, *told)
@@ -151,14 +168,37 @@ def _usable_sigma(sigma: np.ndarray | None) -> np.ndarray | None:
     return sigma
 
 
-def _settle(
-    name: str, in_file: Radiation | None, by_hand: Radiation | None
-) -> tuple[Radiation, tuple[str, ...]]:
+def _refuse_neutrons(path: Path) -> None:
+    """Refuse a text whose head speaks of neutrons or of flight times, and not of X-rays.
+
+    CIF and XML have fields of their own for it, and cite papers about other things.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    text = head.decode("utf-8", "ignore").lstrip("\ufeff \r\n\t")
+    if b"\x00" in head or text.startswith(("<", "data_", "PK")):
+        return
+    found = NEUTRONS.search(text.replace("_", " "))
+    if found and not X_RAYS.search(text):
+        raise UnreadableFileError(
+            f"{path.name}: its header says {found[0]!r}: a neutron pattern; give an X-ray pattern"
+        )
+
+
+def _settle(name: str, scan: Scan, by_hand: Radiation | None) -> tuple[Radiation, tuple[str, ...]]:
     """The radiation to use: by hand before the file's, and a warning where they differ."""
+    in_file = scan.radiation
     if isinstance(in_file, Disputed):
         if by_hand is None:
             raise UnreadableFileError(f"{name}: {in_file.why}; pass --wavelength CuKa or 1.5406")
         return by_hand, (f"{in_file.why}; {by_hand.name} was given by hand",)
+    if by_hand is None and in_file is None and scan.abscissa == "q":
+        used = nominal_radiation(scan.two_theta)
+        return used, (
+            f"the abscissa is q and no wavelength is known: 2theta is given for a nominal "
+            f"{used.primary_angstrom:.4g} angstrom; d, phases and cells do not depend on it, "
+            "fractions do a little; pass --wavelength",
+        )
     if by_hand is None:
         if in_file is None:
             raise UnreadableFileError(

@@ -31,7 +31,7 @@ class Scan:
 
     Parameters
     ----------
-    two_theta : (n,) degrees
+    two_theta : (n,) degrees; q in 1/angstrom where `abscissa` says so
     intensity : (n,) in `unit`
     reader : e.g. ``"rietx/xrdml"``
     unit : ``"counts"``, ``"counts/s"`` or ``"arbitrary"``
@@ -41,6 +41,7 @@ class Scan:
     warnings : what was repaired, assumed or left out
     instrument : facts that other rooms reckon with
     seconds : counting time of a point, one number or (n,); None where the file does not say
+    abscissa : ``"two_theta"`` or ``"q"``
     """
 
     two_theta: np.ndarray
@@ -53,6 +54,7 @@ class Scan:
     warnings: tuple[str, ...] = ()
     instrument: Instrument = field(default_factory=Instrument)
     seconds: float | np.ndarray | None = None
+    abscissa: str = "two_theta"
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Disputed(Radiation):
     why: str = ""
 
 
-def _disputed(why: str) -> Disputed:
-    return Disputed("unknown", (1.0,), (1.0,), why)
+def disputed(why: str) -> Disputed:
+    return Disputed("unknown", (1.0,), (1.0,), why=why)
 
 
 def unit_of(intensity: np.ndarray, declared: str | None = None) -> str:
@@ -124,7 +126,7 @@ def stated_radiation(
     anode = anode.strip().capitalize() if anode else None
     anode = anode if anode in ANODES else None
     if ratio and not RATIOS[0] < ratio < RATIOS[1]:
-        return _disputed(f"states a ratio of {ratio:g} of its K-alpha lines, which no tube has")
+        return disputed(f"states a ratio of {ratio:g} of its K-alpha lines, which no tube has")
     # converters write one wavelength twice where there is one line
     alone = only_ka1 or ka2 == 0.0 or ratio == 0.0 or (ka1 and ka2 and abs(ka2 / ka1 - 1) < 1e-5)
     if ka1 is None:
@@ -133,18 +135,18 @@ def stated_radiation(
         lines = ANODES[anode]
         return monochromatic(lines[0], f"{anode}Ka1") if alone else doublet(f"{anode}Ka", *lines)
     if not (math.isfinite(ka1) and 0.05 <= ka1 <= 5.0):
-        return _disputed(f"states a wavelength of {ka1:g} angstrom, which no diffractometer has")
+        return disputed(f"states a wavelength of {ka1:g} angstrom, which no diffractometer has")
     found = anode_of(ka1)
     beta = anode is not None and _is_beta(ka1, anode)
     if anode is not None and (found is None or found[0] != anode) and not beta:
-        return _disputed(
+        return disputed(
             f"states anode {anode} and wavelength {ka1:g} angstrom, which contradict each other"
         )
     if beta:
         return monochromatic(ka1, f"{anode}Kb")
     pair = ka2 is not None and 1.0005 < ka2 / ka1 < 1.012
     if ka2 and not alone and not pair and (found is None or found[1] == "ka1"):
-        return _disputed(
+        return disputed(
             f"states lines of {ka1:g} and {ka2:g} angstrom, which no anode emits together"
         )
     if found is None:

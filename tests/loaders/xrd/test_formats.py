@@ -75,8 +75,8 @@ def test_wavelength_and_rate_in_comments_are_used(tmp_path, made):
 @pytest.mark.parametrize(
     ("header", "cause"),
     [
-        ("omega,intensity\n", "no column is called 2theta"),
-        ("q,intensity\n", "no column is called 2theta"),
+        ("omega,intensity\n", "is not 2theta, q or d"),
+        ("q,intensity\n", "has no unit; name it"),
         ("# Scantype: Rocking Curve\n", "Rocking"),
     ],
 )

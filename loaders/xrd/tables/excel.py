@@ -10,7 +10,9 @@ from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan
-from xtalfuse.loaders.xrd.table import pattern_of, table_in
+from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, pattern_of
+from xtalfuse.loaders.xrd.tables.rows import SHEET
+from xtalfuse.loaders.xrd.tables.text import table_in
 
 
 def sniff(head: FileHead) -> Certainty:
@@ -47,9 +49,7 @@ def read(path: Path) -> Scan:
     for _, rows in sheets:
         lines = ["\t".join("" if cell is None else str(cell) for cell in row) for row in rows]
         try:
-            return pattern_of(
-                path, table_in(path, "\n".join(lines) + "\n", ((("\t", ".")),)), "excel table"
-            )
+            return pattern_of(path, table_in(path, "\n".join(lines) + "\n", SHEET), "excel table")
         except UnreadableFileError as error:
             refusal = error
     raise refusal
@@ -62,4 +62,5 @@ READERS = powder_reader(
     sniff,
     read,
     limits=("only the first sheet that holds a pattern is read",),
+    numbers=NUMBERS,
 )

@@ -1,0 +1,1 @@
+"""Patterns in plain tables: text, sheets, JSON."""

@@ -27,7 +27,7 @@ from xtalfuse.loaders.safe.checks import check_array
 from xtalfuse.loaders.safe.head import HEAD_BYTES, FileHead, sha256_of
 from xtalfuse.loaders.xrd.abscissa import in_two_theta, nominal_radiation
 from xtalfuse.loaders.xrd.ranges import per_second
-from xtalfuse.loaders.xrd.scan import NEUTRONS, Disputed, Scan, ordered
+from xtalfuse.loaders.xrd.scan import Disputed, Scan, ordered, refuse_neutrons
 from xtalfuse.physics.units import Radiation, radiation
 
 FEW_POINTS = 100
@@ -105,18 +105,7 @@ def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> M
     angles, intensity, sigma, notes = ordered(name, positions, scan.intensity, scan.sigma)
     scan = replace(scan, warnings=(*scan.warnings, *notes))
     said = check_array(intensity, name=name, what="pattern", axis=angles, most_zeros=0.98)
-    if angles[-1] > 180.0 or angles[0] < -20.0:
-        raise UnreadableFileError(
-            f"{name}: angles run {angles[0]:g} to {angles[-1]:g}, which is no 2theta in degrees; "
-            "export the pattern again"
-        )
-    sine = float(np.sin(np.radians(angles[-1] / 2.0)))
-    if sine < chosen.primary_angstrom / (2.0 * FIRST_LINES_ANGSTROM):
-        said += (
-            f"the pattern ends at {angles[-1]:.4g} degrees, before the first lines of most "
-            "crystals: is its abscissa q or in radians? Then a line such as "
-            "'# q (1/angstrom)  intensity' or '# 2theta (rad)  intensity' has to say so",
-        )
+    said += _checked_range(name, angles, chosen)
     said += _zero_run(name, intensity, scan.unit)
     if intensity.size < FEW_POINTS:
         said += (f"only {intensity.size} points",)
@@ -138,6 +127,23 @@ def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> M
         instrument=scan.instrument,
         sampled="bulk",
     )
+
+
+def _checked_range(name: str, angles: np.ndarray, used: Radiation) -> tuple[str, ...]:
+    """Refuse angles that are none; say where a pattern ends before any line could be seen."""
+    if angles[-1] > 180.0 or angles[0] < -20.0:
+        raise UnreadableFileError(
+            f"{name}: angles run {angles[0]:g} to {angles[-1]:g}, which is no 2theta in degrees; "
+            "export the pattern again"
+        )
+    sine = float(np.sin(np.radians(angles[-1] / 2.0)))
+    if sine < used.primary_angstrom / (2.0 * FIRST_LINES_ANGSTROM):
+        return (
+            f"the pattern ends at {angles[-1]:.4g} degrees, before the first lines of most "
+            "crystals: is its abscissa q or in radians? Then a line such as "
+            "'# q (1/angstrom)  intensity' or '# 2theta (rad)  intensity' has to say so",
+        )
+    return ()
 
 
 def _zero_run(name: str, intensity: np.ndarray, unit: str) -> tuple[str, ...]:
@@ -178,11 +184,8 @@ def _refuse_neutrons(path: Path) -> None:
     text = head.decode("utf-8", "ignore").lstrip("\ufeff \r\n\t")
     if b"\x00" in head or text.startswith(("<", "data_", "PK")):
         return
-    found = NEUTRONS.search(text.replace("_", " "))
-    if found and not X_RAYS.search(text):
-        raise UnreadableFileError(
-            f"{path.name}: its header says {found[0]!r}: a neutron pattern; give an X-ray pattern"
-        )
+    if not X_RAYS.search(text):
+        refuse_neutrons(path.name, text)
 
 
 def _settle(name: str, scan: Scan, by_hand: Radiation | None) -> tuple[Radiation, tuple[str, ...]]:

@@ -65,7 +65,8 @@ _SCALED = re.compile(
 )
 RATE = re.compile(r"\bcps\b|co?u?n?ts? ?(/|per) ?s|c/s")
 _ROOT = re.compile(r"sqrt|√|square ?root|\broot\b|\^ ?\(?(0?\.5|1/2)|\*\* ?0?\.5")
-_LOG = re.compile(r"\b(log ?10|log|ln|lg|log ?e)\b|log ?10")
+_LOG = re.compile(r"\b(log ?10|log ?e\b|log\w*|ln|lg)(?![a-z])")
+_BASES = {"log10": (10.0,), "lg": (10.0,), "ln": (math.e,), "loge": (math.e,)}
 
 
 class UnclearNameError(ValueError):
@@ -208,12 +209,12 @@ def undone(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
         if values.min() < 0:
             raise UnclearNameError("holds negative numbers; export the intensities")
         return values**2, "the square root of the intensities was undone"
-    kind = log[1] or "log10" if log else ""
-    bases = {"ln": [math.e], "log e": [math.e], "loge": [math.e]}.get(kind.strip(), [10.0])
+    kind = log[1].replace(" ", "") if log else ""
+    bases = _BASES.get(kind, ())
     if values.max() > 28.0:  # e^28 counts: more than any detector has seen
         raise UnclearNameError("holds no logarithms of intensities; export the intensities")
     if kind == "log":  # base 10 in most programs, e in some: whole counts tell
-        bases = [base for base in (10.0, math.e) if _whole(base**values)]
+        bases = tuple(base for base in (10.0, math.e) if _whole(base**values))
     if len(bases) != 1:
         raise UnclearNameError("is a logarithm of unknown base; export the intensities")
     said = f"the logarithm to base {'e' if bases[0] == math.e else 10} was undone"

@@ -126,17 +126,18 @@ def _refuse_ambiguous(name: str, style: Style, sample: list[str]) -> None:
 def parted(name: str, rows: list[list[float]], lines: list[str]) -> list[list[float]] | None:
     """Rows of which decimal commas also part the fields (``20,02,85``); None if they do not.
 
-    Then no number has another decimal sign, and the first column, cut short, repeats itself.
+    Then both numbers of the first are whole, and the first column, cut short, repeats itself.
 
     Raises
     ------
     UnreadableFileError
         If it cannot be told which commas are decimal signs.
     """
-    first = [row[0] for row in rows]
-    if any("." in line for line in lines) or len(set(first)) > 0.6 * len(first):
-        return None
     fields = [line.strip().split(",") for line in lines]
+    if len({row[0] for row in rows}) > 0.6 * len(rows) or not all(
+        row[0].isdigit() and row[1].isdigit() for row in fields
+    ):
+        return None
     whole = [[float(f"{row[0]}.{row[1]}"), float(row[2])] for row in fields if len(row) == 3]
     steps = {round(b[0] - a[0], 9) for a, b in itertools.pairwise(whole)}
     if len(whole) < len(rows) or len(steps) != 1 or 0.0 in steps:

@@ -15,7 +15,7 @@ from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.xrd.quantity import MINUS
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan
-from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, Table, is_axis, pattern_of
+from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, X_UNIT, Table, is_axis, pattern_of
 from xtalfuse.loaders.xrd.tables.rows import STYLES, Style, is_number, parted, style_of
 
 MOST_BYTES = 200_000_000
@@ -35,9 +35,14 @@ def sniff(head: FileHead) -> Certainty:
         return Certainty.NONE
     rows = 0
     for line in text.splitlines()[:-1] if len(head.start) >= 4096 else text.splitlines():
-        fields = [f for f in re.split(r"[\s,;\"]+", line.translate(MINUS)) if f]
-        rows += len(fields) >= 2 and all(is_number(f) for f in fields[:2])
+        rows += is_row(line)
     return Certainty.TABLE if rows >= 2 else Certainty.NONE
+
+
+def is_row(line: str) -> bool:
+    """Whether a line begins with two numbers, however they are written."""
+    fields = [f for f in re.split(r"[\s,;\"]+", line.translate(MINUS)) if f]
+    return len(fields) >= 2 and all(is_number(f) for f in fields[:2])
 
 
 def read(path: Path) -> Scan:
@@ -197,6 +202,8 @@ def _names(words: list[str], style: Style, columns: int, numbers: int) -> tuple[
     """Names over the columns: in one of the last lines before the numbers, units below them."""
     units: tuple[str, ...] = ()
     for line in reversed(words[-3:]):
+        if X_UNIT.search(line):
+            continue
         fields = _parts(line.strip().lstrip("#!%'/*; "), style, columns, numbers)
         if fields and not units and all(UNIT_ROW.fullmatch(field) for field in fields):
             units = fields

@@ -251,7 +251,6 @@ READERS = (
     _reader("ras", "Rigaku SmartLab, MiniFlex, text", ".ras", limits=_SCANS),
     _reader("gsas", "GSAS raw data, synchrotrons", ".fxye", ".gsas", ".gda", ".xra",
             limits=("neutron patterns are refused",)),
-    _reader("chi", "FIT2D, pyFAI", ".chi"),
     _reader("dif_peaklist", "list of peaks (DIFFRAC-AT, RRUFF)", ".dif", limits=_PEAKS),
     _reader("peak_list", "list of peaks (Stoe, Panalytical)", ".pks", ".udi", limits=_PEAKS),
 )  # fmt: skip

@@ -87,7 +87,7 @@ def _restored(kept: dict[str, Any], data: np.ndarray, described: list[Any]) -> M
         lines = beam["radiation"]
         if lines is not None:
             waves, weights = (tuple(lines[k]) for k in ("wavelengths_angstrom", "weights"))
-            lines = Radiation(lines["name"], waves, weights)
+            lines = Radiation(lines["name"], waves, weights, bool(lines.get("nominal")))
         beam = Beam(beam["kind"], lines, beam["energy_kev"])
     source = kept["provenance"]
     return Measurement(

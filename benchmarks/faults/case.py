@@ -47,6 +47,49 @@ def _refused(words: tuple[str, ...], path: Path) -> str:
     raise WrongError(f"read as {measurement.modality}")
 
 
+def loaded(
+    given: str | None = None,
+    *,
+    modality: str = "xrd",
+    wavelength: float | None = None,
+    ends: tuple[float, float] | None = None,
+    points: int | None = None,
+    lowest: float | None = None,
+    highest: float | None = None,
+) -> Callable[[Path], str]:
+    """Right is a measurement of one axis with these numbers, up to the rounding of the file.
+
+    Parameters
+    ----------
+    given : wavelength by hand
+    modality : of the measurement
+    wavelength : of its strongest line, angstrom
+    ends : first and last value of its axis
+    points : how many
+    lowest, highest : values
+    """
+
+    def check(path: Path) -> str:
+        from xtalfuse.loaders import load
+
+        found = load(path, wavelength=given)
+        axis, used = found.axes[-1].values, found.radiation
+        pairs = [
+            (wavelength, used.primary_angstrom if used else None),
+            *zip(ends or (None, None), (axis[0], axis[-1]), strict=True),
+            (points, axis.size),
+            (lowest, found.values.min()),
+            (highest, found.values.max()),
+        ]
+        came = f"{found.modality}, {axis.size} points, {axis[0]:.6g} to {axis[-1]:.6g}"
+        came += f", {found.values.min():g} to {found.values.max():g}"
+        came += f", {used.name}" if used else ""
+        same = all(abs(is_ - ought) <= 2e-5 * abs(ought) + 1e-4 for ought, is_ in pairs if ought)
+        return holds(same and found.modality == modality, came)
+
+    return check
+
+
 def identified(path: Path, **options: Any) -> dict[str, Any]:
     """``result.json`` of ``identify``; without refinement unless `options` ask for it."""
     from xtalfuse import identify

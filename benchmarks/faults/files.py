@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
-from benchmarks.faults.case import Case
+from benchmarks.faults.case import Case, loaded, refused
 
-CASES: tuple[Case, ...] = ()
+COUNTED = {"ends": (20.0, 90.0), "points": 3501}
+CASES: tuple[Case, ...] = (
+    Case("02_pyfai_wavelength_in_metres_4.133e-11.xy", "0.4133 angstrom",
+         loaded(wavelength=0.4133, ends=(2.0, 29.99))),
+    Case("03_pyfai_q_per_angstrom.xy", "converted: 2 to 29.99 degrees",
+         loaded(wavelength=0.4133, ends=(2.0, 29.99))),
+    Case("03b_pyfai_2th_rad.xy", "converted: 2 to 29.99 degrees",
+         loaded(wavelength=0.4133, ends=(2.0, 29.99))),
+    Case("03c_pyfai_chi_deg_azimuthal.xy", "refused: no 2theta", refused("chi_deg", "2theta")),
+    Case("08b_mantid_time_of_flight.xye", "refused: neutrons", refused("flight", "x-ray")),
+    Case("08c_mantid_neutron_title.xye", "refused: neutrons", refused("neutron", "x-ray")),
+    Case("10_decimal_comma_and_thousands_dot.txt", "7986 counts at the highest",
+         loaded("CuKa", highest=7986, **COUNTED)),
+    Case("11_decimal_comma_comma_separated.csv", "fields joined",
+         loaded("CuKa", highest=7986, **COUNTED)),
+    Case("12_column_log10_counts.csv", "undone", loaded("CuKa", highest=7986, **COUNTED)),
+    Case("12b_column_sqrt_counts.csv", "undone", loaded("CuKa", highest=7986, **COUNTED)),
+    Case("18_thousands_comma_quoted.csv", "read", loaded("CuKa", highest=7986, **COUNTED)),
+    Case("18b_quoted_decimal_comma.csv", "read", loaded("CuKa", highest=7986, **COUNTED)),
+    Case("18c_unicode_minus.txt", "read", loaded("CuKa", lowest=-27, **COUNTED)),
+    Case("21_eels_header_without_eV.csv", "EELS", loaded(modality="eels", ends=(0.0, 199.9))),
+)  # fmt: skip

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.physics.units import Radiation, monochromatic, two_theta_of_q
+from xtalfuse.loaders.xrd.scan import anode_of
+from xtalfuse.physics.units import ANODES, Radiation, doublet, monochromatic, two_theta_of_q
 
 NOMINAL_ANGSTROM = 1.0  # between laboratory and synchrotron; angles of usual patterns are usual
 NOMINAL_END_DEG = 140.0  # of a pattern that goes further in q
@@ -21,6 +24,10 @@ def nominal_radiation(q: np.ndarray) -> Radiation:
     """
     reach = 4.0 * np.pi * np.sin(np.radians(NOMINAL_END_DEG / 2.0)) / float(np.max(q))
     found = sine_wavelength(q)
+    tube = anode_of(found) if found else None
+    if tube is not None:  # both lines of the tube are in q as they were in 2theta
+        anode = tube[0]
+        return replace(doublet(f"nominal {anode}Ka", *ANODES[anode]), nominal=True)
     wavelength = found if found and found < 5.0 else min(NOMINAL_ANGSTROM, reach)
     return monochromatic(max(wavelength, 0.05), f"nominal {wavelength:.4g} A", nominal=True)
 

@@ -198,8 +198,8 @@ def _settle(name: str, scan: Scan, by_hand: Radiation | None) -> tuple[Radiation
     if by_hand is None and in_file is None and scan.abscissa == "q":
         used = nominal_radiation(scan.two_theta)
         return used, (
-            f"the abscissa is q and no wavelength is known: 2theta is given for a nominal "
-            f"{used.primary_angstrom:.4g} angstrom; d, phases and cells do not depend on it, "
+            f"the abscissa is q and no wavelength is known: 2theta is given for {used.name} "
+            f"({used.primary_angstrom:.4g} angstrom); d, phases and cells do not depend on it, "
             "fractions do a little; pass --wavelength",
         )
     if by_hand is None:

@@ -48,10 +48,11 @@ def absorption_per_cm(crystal: Crystal, wavelength_angstrom: float) -> float:
 def cautions(answer: PatternAnswer, library: Library) -> list[str]:
     """Warnings about one powder pattern, most important first."""
     names = [library.entries[p.entry].name for p in answer.fit.phases]
+    nominal = answer.signal.radiation.nominal  # then shifts and absorption are of no instrument
     return [
-        *_anode(answer, library),
-        *_axis(answer.fit),
-        *_absorption(answer, library, names),
+        *([] if nominal else _anode(answer, library)),
+        *_axis(answer.fit, shifted=not nominal),
+        *([] if nominal else _absorption(answer, library, names)),
         *_phases(answer, library, names),
         *_fluorescence(answer),
     ]
@@ -88,7 +89,7 @@ def _anode(answer: PatternAnswer, library: Library) -> list[str]:
     ]
 
 
-def _axis(fit: PatternFit) -> list[str]:
+def _axis(fit: PatternFit, shifted: bool) -> list[str]:
     instrument, found = fit.instrument, []
     phases = len(fit.phases)
     if phases > 1 and abs(instrument.stretch) > 3.0 * CELL_SCATTER / np.sqrt(phases):
@@ -98,7 +99,7 @@ def _axis(fit: PatternFit) -> list[str]:
             "given with this common factor removed"
         )
     shift = np.hypot(instrument.zero, instrument.displacement)
-    if shift > 0.15:
+    if shifted and shift > 0.15:
         found.append(
             f"lines are shifted by {shift:.2f} degrees (specimen displacement or zero); check the "
             "specimen height"

@@ -90,11 +90,13 @@ def loaded(
     return check
 
 
-def identified(path: Path, **options: Any) -> dict[str, Any]:
+def identified(path: Path, wavelength: str | None = None, **options: Any) -> dict[str, Any]:
     """``result.json`` of ``identify``; without refinement unless `options` ask for it."""
     from xtalfuse import identify
+    from xtalfuse.loaders import load_specimen
 
-    return identify(path, **{"refine": False, **options}).to_dict()
+    record = load_specimen(path, wavelength=wavelength)
+    return identify(record, **{"refine": False, **options}).to_dict()
 
 
 def analysed(path: Path, *options: str) -> dict[str, Any]:

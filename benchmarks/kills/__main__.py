@@ -56,19 +56,6 @@ _atom_site_occupancy
 Na Na1 0 0 0 1
 Cl Cl1 0.5 0.5 0.5 1
 """
-ANG = """# TEM_PIXperUM 1.000000
-# Phase 1
-# MaterialName Copper
-# Formula Cu
-# Symmetry 43
-# LatticeConstants 3.615 3.615 3.615 90.000 90.000 90.000
-# GRID: SqrGrid
-# XSTEP: 0.5
-# YSTEP: 0.5
-# NCOLS_ODD: 60
-# NCOLS_EVEN: 60
-# NROWS: 60
-"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ class Row:
 
 
 def write_inputs(folder: Path) -> dict[str, list[str]]:
-    """Patterns, maps, structures and a volume; the arguments of each command."""
+    """Patterns, foams, structures and a large volume; the arguments of each command."""
     generator = np.random.default_rng(0)
     for number in range(2):
         angle = np.arange(20.0, 80.0, 0.02)
@@ -96,27 +83,32 @@ def write_inputs(folder: Path) -> dict[str, list[str]]:
         counts = generator.poisson(50 + lines)
         rows = "".join(f"{t:.3f} {n}\n" for t, n in zip(angle, counts, strict=True))
         (folder / f"scan{number}.xy").write_text(rows, "utf-8")
-        angles = generator.uniform(0, 1.5, (6, 6, 3)).repeat(10, 0).repeat(10, 1)
-        points = (
-            f"{' '.join(f'{a:.4f}' for a in angles[y, x])} {x / 2} {y / 2} 100 0.9 1 1\n"
-            for y in range(60)
-            for x in range(60)
-        )
-        (folder / f"map{number}.ang").write_text(ANG + "".join(points), "utf-8")
+        grey = generator.normal(200, 10, (24, 24, 24))
+        grey[:, 6:18, 6 + number : 18] -= 150  # a pore
+        np.save(folder / f"foam{number}.npy", grey.astype(np.uint8))
     (folder / "cif").mkdir()
     for number in range(96):
         text = CIF.format(a=5.2 + 0.01 * number)
         (folder / "cif" / f"{number}.cif").write_text(text, "utf-8")
     values = generator.integers(0, 255, (150, 2000, 2000), np.uint8)  # beyond memory: 600 MB
     np.save(folder / "volume.npy", values)
-    names = [str(folder / name) for name in ("scan0.xy", "scan1.xy", "map0.ang", "map1.ang")]
+    names = [str(folder / name) for name in ("scan0.xy", "scan1.xy", "foam0.npy", "foam1.npy")]
     library = str(folder / "small.h5")
     run_whole(["library", "build", f"{folder / 'cif'}", "--out", library], dict(os.environ))
+    two = ["--jobs", "2"]
     return {
-        "identify": [*names[:2], "--wavelength", "CuKa", "--library", library, "--jobs", "2"],
-        "microstructure": [*names[2:], "--jobs", "2"],
+        "identify": [*names[:2], "--wavelength", "CuKa", "--library", library, *two],
+        "microstructure": [
+            *names[2:],
+            "--phases",
+            "pore,gold",
+            "--voxel-size",
+            "1",
+            "--fast",
+            *two,
+        ],
         "read": [str(folder / "volume.npy")],
-        "library build": [str(folder / "cif"), "--jobs", "2"],
+        "library build": [str(folder / "cif"), *two],
     }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import MOST_EXPANSION, SHORTEST, Source, depth
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 
@@ -317,10 +317,24 @@ def check_length(path: Path, wanted: int) -> None:
         )
 
 
+_OF_NUMPY = (
+    Number("voxel", "not in the file", "by hand, or px"),
+    Number("value", "as they are", "none", "type and byte order of the header"),
+    Number("order of axes", "z, y, x", "", "fortran_order of the header"),
+)
+
 READERS = (
     volume_reader("npy", "NumPy array", (".npy",), npy, is_npy,
-                  limits=("the voxel size is not in the file: give it by hand",)),
+                  limits=("the voxel size is not in the file: give it by hand",),
+                  numbers=_OF_NUMPY),
     volume_reader("npz", "NumPy archive; one of several volumes behind #", (".npz",), npz, is_npz,
-                  limits=("the voxel size is not in the file: give it by hand",)),
-    volume_reader("mrc-volume", "MRC, one volume", (".mrc", ".rec", ".map"), mrc, is_mrc),
+                  limits=("the voxel size is not in the file: give it by hand",),
+                  numbers=_OF_NUMPY),
+    volume_reader("mrc-volume", "MRC, one volume", (".mrc", ".rec", ".map"), mrc, is_mrc,
+                  numbers=(
+                      Number("voxel", "cell over sampling (MX, CELLA)", "angstrom by the format",
+                             "1 angstrom along each axis: not set"),
+                      Number("value", "behind the header and NSYMBT", "none", "MODE, MACHST"),
+                      Number("order of axes", "x fastest, sections last", "", "MAPC is not used"),
+                  )),
 )  # fmt: skip

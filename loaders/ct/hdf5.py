@@ -17,7 +17,7 @@ import numpy as np
 
 from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import BLOCK_BYTES, MOST_EXPANSION, SHORTEST, Source, depth
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.checks import MOST_OBJECTS, check_hdf5
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
@@ -264,4 +264,13 @@ READERS = volume_reader(
     volume,
     is_volume,
     limits=("raw projections (NXtomo) are refused: reconstruct them first",),
+    numbers=(
+        Number(
+            "voxel",
+            "element_size_um, voxel_size, pixel_size; axes z, y, x beside",
+            "name or units of it; without one: not used",
+        ),
+        Number("value", "the data set, as it is", "none", "type of the data set"),
+        Number("order of axes", "z, y, x as stored", "", "lengths of 1 are left out"),
+    ),
 )

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from xtalfuse.loaders.ct.flat import Row, check_length, in_row
 from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import Source
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import FileHead
 
@@ -216,4 +216,14 @@ READERS = volume_reader(
     sniff,
     companions=companions,
     limits=("compressed MetaImage is refused", "without a description it is refused"),
+    numbers=(
+        Number(
+            "voxel",
+            "voxel_size_um; ElementSpacing of .mhd",
+            "um by the key; mm by convention, told as assumed",
+            "1 1 1: not set",
+        ),
+        Number("value", "from offset or HeaderSize on", "none", "dtype, byte_order; ElementType"),
+        Number("order of axes", "shape: z, y, x; DimSize: x, y, z", "", "none is turned"),
+    ),
 )

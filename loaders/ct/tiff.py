@@ -12,7 +12,7 @@ import numpy as np
 
 from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import SHORTEST, Source, depth
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.tem.signals import standard_unit
@@ -274,9 +274,19 @@ def _of_folder(folder: Path) -> tuple[Path, ...]:
     return tuple(path for listed in series_of(folder).values() for _, path in listed)
 
 
+_OF_TIFF = (
+    Number("voxel", "PhysicalSize of OME; XResolution, YResolution, spacing of ImageJ",
+           "its Unit, of OME um by default, told where only some axes have one; unit of ImageJ; "
+           "a print resolution is not used", "spacing missing: that of rows, told"),
+    Number("value", "pixels of the pages; of grey pages in colours the first", "none",
+           "PhotometricInterpretation 0: turned round, told"),
+    Number("order of axes", "pages (or files by their numbers), rows, columns", "",
+           "frames in time are taken for slices, told"),
+)  # fmt: skip
+
 READERS = (
     volume_reader("tiff-stack", "TIFF of 8 or more pages, ImageJ, OME", (".tif", ".tiff"), stack,
-                  is_stack),
+                  is_stack, numbers=_OF_TIFF),
     volume_reader("tiff-slices", "a folder of TIFF slices, in the order of the numbers in their "
-                  "names", (".tif", ".tiff"), slices, folder=_of_folder),
+                  "names", (".tif", ".tiff"), slices, folder=_of_folder, numbers=_OF_TIFF),
 )  # fmt: skip

@@ -15,7 +15,13 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
-from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
+from xtalfuse.loaders.ebsd.numbering import (
+    EDAX_SYMMETRY,
+    FROM_EITHER,
+    has_solution,
+    numbered,
+    numbers,
+)
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
@@ -203,4 +209,12 @@ def _metadata(header: _Header) -> dict[str, str]:
     return {key.lower(): header.values[key] for key in keys if header.values.get(key)}
 
 
-READERS = map_reader("ang", "EDAX (TSL), ASTAR, EMsoft, orix", (".ang",), sniff, read)
+READERS = map_reader(
+    "ang", "EDAX (TSL), ASTAR, EMsoft, orix", (".ang",), sniff, read,
+    numbers=numbers(
+        position=("columns 4 and 5, or those named so", "um by the format; nm of ASTAR"),
+        orientation=("columns 1 to 3", "radian by the format"),
+        phase=f"column 8; {FROM_EITHER}",
+        symmetry=f"Symmetry of the header: {EDAX_SYMMETRY}",
+    ),
+)  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, number_of
-from xtalfuse.loaders.ebsd.numbering import filled_in, has_solution
+from xtalfuse.loaders.ebsd.numbering import OXFORD_SYMMETRY, filled_in, has_solution, numbers
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
@@ -202,4 +202,11 @@ READERS = map_reader(
     sniff,
     read,
     companions=companions,
+    numbers=numbers(
+        position=("fields 1 and 2, or GridDistX and GridDistY of the .cpr", "um by the format"),
+        orientation=("fields 3 to 5", "radian by the format"),
+        phase="first byte, from 1",
+        missing="phase 0; angles 0 where bands or mad is 0; error set, no bands: told, kept",
+        symmetry=f"[Phase] of the .cpr: {OXFORD_SYMMETRY}",
+    ),
 )

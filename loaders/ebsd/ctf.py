@@ -15,7 +15,14 @@ import numpy as np
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
 from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
-from xtalfuse.loaders.ebsd.numbering import filled_in, has_solution, numbered
+from xtalfuse.loaders.ebsd.numbering import (
+    FROM_EITHER,
+    OXFORD_SYMMETRY,
+    filled_in,
+    has_solution,
+    numbered,
+    numbers,
+)
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
@@ -164,5 +171,12 @@ def _metadata(values: dict[str, str]) -> dict[str, str]:
 
 
 READERS = map_reader(
-    "ctf", "Oxford Instruments (HKL), Bruker, ASTAR, EMsoft, MTEX", (".ctf",), sniff, read
-)
+    "ctf", "Oxford Instruments (HKL), Bruker, ASTAR, EMsoft, MTEX", (".ctf",), sniff, read,
+    numbers=numbers(
+        position=("columns X and Y", "um by the format"),
+        orientation=("Euler1 to Euler3", "degree by the format; all below 2 pi: told"),
+        phase=f"Phase; {FROM_EITHER}",
+        missing="phase 0; angles 0 where Bands or MAD is 0; Error set, no Bands: told, kept",
+        symmetry=OXFORD_SYMMETRY,
+    ),
+)  # fmt: skip

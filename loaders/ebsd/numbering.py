@@ -6,10 +6,47 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from xtalfuse.loaders.reader import Number
+
 NOT_INDEXED_ANGLE = 4.0 * np.pi - 1e-3  # EDAX writes 4 pi, as 12.56637 or 12.566
 NOT_INDEXED_FIT = 180.0  # degrees, where EDAX and PyEBSDIndex found none
 # What a solution has and is positive for: where it is zero beside angles of zero, there is none.
 OF_SOLUTION = ("ci", "iq", "fit", "bands", "mad", "dot_product", "reliability", "index")
+
+
+_SOLVED = "angles 4 pi, ci -1 or fit 180; angles 0 where ci, iq, fit, bands or mad is 0"
+
+
+def numbers(
+    *,
+    position: tuple[str, str],
+    orientation: tuple[str, str],
+    phase: str,
+    missing: str = _SOLVED,
+    symmetry: str,
+) -> tuple[Number, ...]:
+    """Whence the numbers of a map come.
+
+    Parameters
+    ----------
+    position : fields, and where their unit comes from
+    orientation : fields, and their unit
+    phase : field, and how it counts
+    missing : what stands for a point that was not indexed
+    symmetry : fields, and how the setting is told
+    """
+    return (
+        Number("position", *position, "held against the declared grid; below -1e6: none"),
+        Number("orientation", *orientation, "Bunge, specimen to crystal"),
+        Number("phase", phase, "", "negative: none"),
+        Number("not indexed", missing, ""),
+        Number("symmetry", symmetry, "", "oblique angle of the cell: the unique axis"),
+    )
+
+
+FROM_EITHER = "0 is none, unless points of 0 are solved and the last number is not used"
+EDAX_SYMMETRY = "point group of EDAX (43, 62, 20, or 100 + its place)"
+OXFORD_SYMMETRY = "Laue group (1-11), and the space group, which parts 312 from 321"
 
 
 def has_solution(euler: np.ndarray, quality: Mapping[str, np.ndarray]) -> np.ndarray:

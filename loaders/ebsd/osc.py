@@ -15,7 +15,13 @@ import numpy as np
 
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.map import RawMap
-from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
+from xtalfuse.loaders.ebsd.numbering import (
+    EDAX_SYMMETRY,
+    FROM_EITHER,
+    has_solution,
+    numbered,
+    numbers,
+)
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
@@ -156,4 +162,10 @@ READERS = map_reader(
     sniff,
     read,
     limits=("the layout is not published; tried with files of OIM 5 to 8",),
+    numbers=numbers(
+        position=("floats 4 and 5 of a point", "um, as in an .ang"),
+        orientation=("floats 1 to 3", "radian, as in an .ang"),
+        phase=f"float 8; {FROM_EITHER}",
+        symmetry=f"number behind the name: {EDAX_SYMMETRY}",
+    ),
 )

@@ -11,7 +11,7 @@ import numpy as np
 from xtalfuse.loaders.description import DESCRIPTIONS, read_description
 from xtalfuse.loaders.ebsd import ang, ctf, osc
 from xtalfuse.loaders.ebsd.hdf5 import vendors
-from xtalfuse.loaders.reader import Reader, ReadOptions
+from xtalfuse.loaders.reader import Number, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -192,4 +192,16 @@ READERS = Reader(
     _SUFFIXES,
     folder=_sections,
     limits=("a folder with two series, or with a map of another name, is none",),
+    numbers=(
+        Number(
+            "position",
+            "of each section; z: number in its name",
+            "distance of sections by hand or in specimen.yaml; none: that of x, told",
+            "numbers left out are empty sections",
+        ),
+        *(
+            Number(name, "of each section", "by its format")
+            for name in ("orientation", "phase", "not indexed", "symmetry")
+        ),
+    ),
 )

@@ -19,6 +19,7 @@ from xtalfuse.loaders.ebsd.hdf5.fields import (
 )
 from xtalfuse.loaders.ebsd.hdf5.read import layout_reader
 from xtalfuse.loaders.ebsd.map import RawMap
+from xtalfuse.loaders.ebsd.numbering import numbers
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
@@ -265,13 +266,29 @@ def _dream3d_phases(name: str, ensemble: Any) -> dict[int, MapPhase]:
 
 
 _UNTRIED = ("tried with files written after the published description, not with the program's own",)
+_OF_DREAM3D = numbers(
+    position=("DIMENSIONS and SPACING, x first", "none in the file: um, assumed"),
+    orientation=("EulerAngles", "radian by the format"), phase="Phases, from 1", missing="phase 0",
+    symmetry="CrystalStructures, as EbsdLib numbers Laue groups",
+)  # fmt: skip
 
 READERS = (
-    layout_reader("emsoft-h5", "EMsoft", (".h5",), _find_emsoft, _read_emsoft, limits=_UNTRIED),
+    layout_reader("emsoft-h5", "EMsoft", (".h5",), _find_emsoft, _read_emsoft, limits=_UNTRIED,
+                  numbers=numbers(
+                      position=("nColumns, nRows, Step X, Step Y", "um by the format"),
+                      orientation=("RefinedEulerAngles, or DictionaryEulerAngles",
+                                   "radian, or degree"),
+                      phase="the only one", missing="none: every point has its best match",
+                      symmetry="Point Group, in brackets")),
     layout_reader("orix-h5", "orix, kikuchipy", (".h5",), _find_orix, _read_orix,
-                  limits=("volumes are refused: write each section as .ang",)),
+                  limits=("volumes are refused: write each section as .ang",),
+                  numbers=numbers(
+                      position=("x, y", "scan_unit; none: told, not used"),
+                      orientation=("phi1, Phi, phi2", "radian by the format"),
+                      phase="phase_id, as in the header", missing="phase_id -1",
+                      symmetry="space_group, or point_group")),
     layout_reader("dream3d", "DREAM.3D 6", (".dream3d",), _find_dream3d, _read_dream3d,
-                  limits=_UNTRIED),
+                  limits=_UNTRIED, numbers=_OF_DREAM3D),
     layout_reader("dream3d-nx", "DREAM3D-NX (version 8)", (".dream3d",), _find_dream3d_nx,
-                  _read_dream3d_nx, limits=_UNTRIED),
+                  _read_dream3d_nx, limits=_UNTRIED, numbers=_OF_DREAM3D),
 )  # fmt: skip

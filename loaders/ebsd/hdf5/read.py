@@ -9,7 +9,8 @@ from typing import Any
 
 from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.read import map_reader
-from xtalfuse.loaders.reader import Certainty, Number, Reader
+from xtalfuse.loaders.reader import NUMBERS_OF, Certainty, Number, Reader
+from xtalfuse.loaders.record import Modality
 from xtalfuse.loaders.safe.checks import check_hdf5
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 
@@ -88,4 +89,5 @@ def _no_layout(path: Path) -> RawMap:
 READERS = map_reader(
     "ebsd-hdf5", "HDF5 by name, of unknown layout", _OWN_SUFFIXES, _by_name, _no_layout,
     limits=("always refused: it holds no map in a layout that is known",),
+    numbers=tuple(Number(name, "not read", "") for name in NUMBERS_OF[Modality.EBSD]),
 )  # fmt: skip

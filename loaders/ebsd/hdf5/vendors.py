@@ -26,7 +26,14 @@ from xtalfuse.loaders.ebsd.hdf5.fields import (
 )
 from xtalfuse.loaders.ebsd.hdf5.read import layout_reader
 from xtalfuse.loaders.ebsd.map import RawMap
-from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
+from xtalfuse.loaders.ebsd.numbering import (
+    EDAX_SYMMETRY,
+    FROM_EITHER,
+    OXFORD_SYMMETRY,
+    has_solution,
+    numbered,
+    numbers,
+)
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
@@ -245,9 +252,19 @@ _UNTRIED = ("tried with files written after the published description, not with 
 
 READERS = (
     layout_reader("h5oina", "Oxford Instruments (AZtec)", (".h5oina",), _find_oxford, _read_oxford,
-                  limits=_UNTRIED),
+                  limits=_UNTRIED, numbers=numbers(
+                      position=("X Cells, Y Cells, held against X and Y", "um, X Step"),
+                      orientation=("Euler", "radian by the format"), phase="Phase, from 1",
+                      missing="phase 0; X or Y no number: outside", symmetry=OXFORD_SYMMETRY)),
     layout_reader("edax-h5", "EDAX (OIM)", (".oh5", ".edaxh5", ".h5"), _find_edax, _read_edax,
-                  limits=_UNTRIED),
+                  limits=_UNTRIED, numbers=numbers(
+                      position=("X Position, Y Position", "um by the format"),
+                      orientation=("Phi1, Phi, Phi2", "radian by the format"),
+                      phase=f"Phase; {FROM_EITHER}", symmetry=f"Point Group, {EDAX_SYMMETRY}")),
     layout_reader("bruker-h5", "Bruker (Esprit)", (".h5",), _find_bruker, _read_bruker,
-                  limits=_UNTRIED),
+                  limits=_UNTRIED, numbers=numbers(
+                      position=("SEM IX, IY times XSTEP, YSTEP", "um by the format"),
+                      orientation=("phi1, PHI, phi2", "degree by the format"),
+                      phase="Phase, from 1", missing="phase 0",
+                      symmetry="IT, the number of the space group, or its symbol")),
 )  # fmt: skip

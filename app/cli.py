@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +25,7 @@ from xtalfuse.start import code_of
 from xtalfuse.terminal import complain
 
 ANYWHERE = ("--quiet", "-q", "--verbose", "-v")
+LARGEST = "--largest-gb"  # the same, with a value
 
 
 class Commands(TyperGroup):
@@ -31,8 +34,11 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Options of all commands may also stand behind the name of a command."""
         end = args.index("--") if "--" in args else len(args)
-        common = [word for word in args[:end] if word in ANYWHERE]
-        rest = [word for word in args[:end] if word not in ANYWHERE]
+        common: list[str] = []
+        rest: list[str] = []
+        for before, word in zip(["", *args], args[:end], strict=False):
+            moved = word in ANYWHERE or word.split("=")[0] == LARGEST or before == LARGEST
+            (common if moved else rest).append(word)
         return super().parse_args(ctx, [*common, *rest, *args[end:]])
 
     def invoke(self, ctx: Any) -> Any:
@@ -75,10 +81,23 @@ def common(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Tell each step on stderr as it is done.")
     ] = False,
+    largest_gb: Annotated[
+        float | None,
+        typer.Option(
+            LARGEST,
+            metavar="GB",
+            envvar="XTALFUSE_LARGEST_GB",
+            help="Read files up to this size, whatever their format.",
+        ),
+    ] = None,
 ) -> None:
     """Options of all commands; typer shows the help text of the app instead of this."""
     if quiet and verbose:
         raise typer.BadParameter("--quiet and --verbose contradict each other; give one")
+    if largest_gb is not None:
+        if not 0.0 < largest_gb < math.inf:
+            raise typer.BadParameter(f"{LARGEST} {largest_gb:g}: give a number above zero")
+        os.environ["XTALFUSE_LARGEST_GB"] = str(largest_gb)  # the processes of a batch read it too
     log.set_level(log.QUIET if quiet else log.VERBOSE if verbose else log.USUAL)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from xtalfuse.loaders.file import load
@@ -22,7 +23,7 @@ def load_specimen(
     path: str | Path,
     *,
     wavelength: str | float | None = None,
-    elements: tuple[str, ...] | list[str] | None = None,
+    elements: str | Iterable[str] | None = None,
     scan: int | None = None,
 ) -> Record:
     """Everything that instruments wrote about one specimen; see `specimen.load_specimen`."""

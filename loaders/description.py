@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,28 +19,40 @@ from pydantic import (
 )
 
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.guard import check_file
 from xtalfuse.physics.units import radiation
 
 DESCRIPTIONS = ("specimen.yaml", "specimen.yml")
 MOST_YAML_BYTES = 100_000
 
 
-def check_elements(symbols: Iterable[str]) -> tuple[str, ...]:
-    """Element symbols in their usual spelling, each once.
+def check_elements(symbols: str | Iterable[str]) -> tuple[str, ...]:
+    """Element symbols in their usual spelling, each once; deuterium is hydrogen.
+
+    Parameters
+    ----------
+    symbols : ``["Al", "O"]``, ``"Al,O"`` or ``"Al O"``, in small or large letters
 
     Raises
     ------
     ValueError
-        If one of them is no element.
+        If one of them is no element, or there is none; TypeError if they are no texts.
     """
     import gemmi
 
+    given: list[Any] = [symbols]
+    if isinstance(symbols, Iterable) and not isinstance(symbols, str):
+        given = [*symbols]
+    if not all(isinstance(text, str) for text in given):
+        raise TypeError(f"elements {symbols!r}: give symbols, such as ['Al', 'O']")
     found = []
-    for symbol in symbols:
-        element = gemmi.Element(str(symbol).strip())
-        if element.atomic_number == 0:
-            raise ValueError(f"{symbol!r} is not a chemical element")
-        found.append(element.name)
+    for symbol in (part for text in given for part in re.split(r"[,;\s]+", text) if part):
+        element = gemmi.Element(symbol)
+        if element.atomic_number == 0 or element.name.lower() != symbol.lower():  # "Al2O3"
+            raise ValueError(f"{symbol!r} is not a chemical element; give symbols such as Al, O")
+        found.append("H" if element.name == "D" else element.name)
+    if not found:
+        raise ValueError("elements: none is given; give symbols such as Al, O, or leave them out")
     return tuple(dict.fromkeys(found))
 
 
@@ -91,7 +104,7 @@ def read_description(path: Path) -> Description:
     """
     import yaml
 
-    if path.stat().st_size > MOST_YAML_BYTES:
+    if check_file(path, may_be_empty=True).stat().st_size > MOST_YAML_BYTES:
         raise UnreadableFileError(f"{path.name}: too long for a description; keep notes short")
     try:
         content = yaml.safe_load(path.read_text("utf-8-sig")) or {}

@@ -12,6 +12,7 @@ from xtalfuse.loaders.reader import ReadOptions, split_part, voxel_size
 from xtalfuse.loaders.record import Measurement, UnreadableFileError
 from xtalfuse.loaders.safe.guard import Limits, check_file, guarded
 from xtalfuse.loaders.safe.spool import temporary_spool
+from xtalfuse.physics.given import as_path
 
 # Hashing on a slow disk, and parsing of text: more time for larger files.
 _SECONDS_PER_BYTE = {"file": 1e-7, "folder": 1e-6}
@@ -62,7 +63,7 @@ def load(
     >>> pattern.axis("two_theta")[:3]
     array([15.  , 15.03, 15.06])
     """
-    place, part = split_part(path)
+    place, part = split_part(as_path(path, "load"))
     options = ReadOptions(
         wavelength=wavelength,
         camera_length_mm=camera_length_mm,
@@ -94,8 +95,8 @@ def load_with(place: Path, options: ReadOptions, limits: Limits | None = None) -
     size = sum(check_file(file).stat().st_size for file in files)
     seconds = limits.seconds + size * _SECONDS_PER_BYTE["folder" if args else "file"]
     with temporary_spool() as spool:
-        options = replace(options, spool=spool)
+        options = replace(options, spool=spool, largest_gb=limits.largest_gb)
         result = guarded(
-            read, files[0], *args, options, seconds=seconds, memory_gb=limits.memory_gb
+            read, files[0], *args, options, seconds=seconds, memory_gb=limits.memory_for(size)
         )
         return spool.collect(result)

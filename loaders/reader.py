@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -42,6 +43,7 @@ class ReadOptions:
     scan : number of one of several scans of a file, from 1 as they stand in it
     labels : whether the values of a volume are labels; None to judge by the values
     spool : where a large array may be written; None to keep it in memory
+    largest_gb : the largest file to read; None for what the format allows
 
     Raises
     ------
@@ -57,6 +59,7 @@ class ReadOptions:
     scan: int | None = None
     labels: bool | None = None
     spool: Spool | None = None
+    largest_gb: float | None = None
 
     def __post_init__(self) -> None:
         if self.wavelength is not None:
@@ -145,6 +148,17 @@ NUMBERS_OF: dict[Modality, tuple[str, ...]] = {
 }
 
 
+_MEMORY_GB = 4.0  # of a reader: what it reads whole is no larger
+
+# Size of the largest files of each kind: text of some million points (patterns) or of some ten
+# million (maps), what memory holds, or no limit where a file is read in parts.
+LARGEST_GB: dict[Modality, float] = dict.fromkeys(Modality, _MEMORY_GB) | {
+    Modality.XRD: 0.2,
+    Modality.EBSD: 1.0,
+    Modality.CT: math.inf,
+}
+
+
 @dataclass(frozen=True)
 class Reader:
     """One format: how a file of it is known, how it is read, and what is known to fail.
@@ -168,6 +182,8 @@ class Reader:
     numbers : whence the numbers come that answers rest on, at least those of `NUMBERS_OF`
     slow : whether `sniff` imports a large library: then it is asked only where no other
         reader knows the file
+    largest_gb : files above this size are refused unread; None for that of its modalities in
+        `LARGEST_GB`
     """
 
     name: str
@@ -181,3 +197,11 @@ class Reader:
     limits: tuple[str, ...] = ()
     numbers: tuple[Number, ...] = ()
     slow: bool = False
+    largest_gb: float | None = None
+
+    @property
+    def largest(self) -> float:
+        """Size in GB above which a file is refused unread."""
+        if self.largest_gb is not None:
+            return self.largest_gb
+        return max((LARGEST_GB[kind] for kind in self.modalities), default=_MEMORY_GB)

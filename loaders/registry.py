@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import Measurement, Modality, UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.checks import MOST_EXPANSION, check_objects
+from xtalfuse.loaders.safe.guard import check_file
+from xtalfuse.loaders.safe.head import FileHead, check_archive, missing_package, refused
 from xtalfuse.loaders.safe.spool import Spooled
 from xtalfuse.physics.registry import Registry
 
@@ -42,6 +45,8 @@ def certainties(head: FileHead) -> dict[str, Certainty]:
 
     Slow readers are asked only where no quick one knows more than that it is a table.
     """
+    check_archive(head)
+    check_objects(head)
     quick = {r.name: sure for r in _by_speed(slow=False) if (sure := _sniffed(r, head))}
     if max(quick.values(), default=Certainty.NONE) > Certainty.TABLE:
         return quick
@@ -56,6 +61,8 @@ def _sniffed(reader: Reader, head: FileHead) -> Certainty:
     try:
         return reader.sniff(head)
     except Exception as error:  # one bad reader must not cost the files of all others
+        if lacking := missing_package(type(error).__name__, str(error)):
+            head.lacking.append(lacking)
         _log.warning("reader %s cannot look at %s: %r", reader.name, head.path.name, error)
         return Certainty.NONE
 
@@ -85,6 +92,8 @@ def _holds_map(sure: dict[str, Certainty]) -> bool:
 
 def _surest(head: FileHead, sure: dict[str, Certainty], otherwise: str) -> Reader:
     if not sure:
+        if head.lacking:
+            raise refused(head.path.name, *head.lacking[0])
         raise UnreadableFileError(f"{head.path.name}: {otherwise}")
     return READERS[max(sure, key=lambda name: sure[name])]
 
@@ -99,8 +108,35 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Measurement | 
     """
     options = options or ReadOptions()
     with FileHead.of(path) as head:
-        reader = choose(head, options)
+        try:
+            reader = choose(head, options)
+        except UnreadableFileError:
+            for named in READERS.values():
+                if head.suffix in named.suffixes:
+                    _check_size(named, head, options.largest_gb)
+            raise
+        _check_size(reader, head, options.largest_gb)
     return reader.read(Path(path), options)
+
+
+def _check_size(reader: Reader, head: FileHead, by_hand: float | None) -> None:
+    """Refuse a file, or one that is read with it, that is larger than its format allows.
+
+    Or of which hardly anything is on the disk: a copy that was broken off leaves such a file.
+    """
+    most = reader.largest if by_hand is None else by_hand
+    for path in (head.path, *reader.companions(head)):
+        told = check_file(path).stat()
+        size, stored = told.st_size / 1e9, 512 * getattr(told, "st_blocks", 0) / 1e9
+        if size > max(0.1, MOST_EXPANSION * stored) and stored > 0 and size <= most:
+            raise refused(path.name, f"{size:.3g} GB, of which {stored:.2g} GB are on the disk")
+        if size > most:
+            raise refused(
+                path.name,
+                f"{size:.3g} GB, where a file of the format {reader.name} has at most {most:g} GB",
+                f"crop it, or raise the limit: --largest-gb {math.ceil(size)} "
+                f"(Python: limits=Limits(largest_gb={math.ceil(size)}))",
+            )
 
 
 def folder_reader(folder: Path) -> tuple[str, tuple[Path, ...]] | None:
@@ -130,6 +166,8 @@ def read_folder(first: str | Path, name: str, options: ReadOptions) -> Measureme
 def companions(path: str | Path) -> list[str]:
     """Paths of the files beside `path` that are read together with it."""
     with FileHead.of(path) as head:
+        check_archive(head)
+        check_objects(head)
         return [
             str(beside)
             for reader in _by_speed(slow=False)

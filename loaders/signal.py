@@ -19,6 +19,7 @@ from xtalfuse.loaders.record import (
 from xtalfuse.loaders.tem.read import most_informative
 from xtalfuse.loaders.tem.signals import RawAxis, RawSignal, text
 from xtalfuse.loaders.tem.vendor import instrument_of
+from xtalfuse.physics.given import check_given
 from xtalfuse.physics.units import Radiation
 
 
@@ -48,6 +49,8 @@ def from_hyperspy(signal: Any) -> Measurement:
     >>> xtalfuse.from_hyperspy(signal).axis("energy")[:3]
     array([400. , 400.5, 401. ])
     """
+    if not hasattr(signal, "axes_manager"):
+        check_given(signal, type("BaseSignal", (), {}), "from_hyperspy", "of HyperSpy")
     manager = signal.axes_manager
     # HyperSpy counts axes from the last of the array
     described = [*manager.navigation_axes[::-1], *manager.signal_axes[::-1]]

@@ -24,8 +24,10 @@ from xtalfuse.loaders.record import (
 )
 from xtalfuse.loaders.safe.guard import guarded
 from xtalfuse.loaders.safe.head import sha256_of
+from xtalfuse.physics.given import as_path
 
 MOST_FILES = 1000
+_HASHED_FIRST = 100_000_000  # bytes: a tenth of a second
 
 
 @dataclass
@@ -41,7 +43,7 @@ def load_specimen(
     path: str | Path,
     *,
     wavelength: str | float | None = None,
-    elements: Iterable[str] | None = None,
+    elements: str | Iterable[str] | None = None,
     scan: int | None = None,
 ) -> Record:
     """Everything that instruments wrote about one specimen.
@@ -67,7 +69,7 @@ def load_specimen(
     ValueError
         If `wavelength`, `elements` or `scan` are wrong.
     """
-    path = Path(path)
+    path = as_path(path, "load_specimen")
     options = ReadOptions(wavelength=wavelength, scan=scan)  # a wrong one is the caller's mistake
     by_hand = None if elements is None else check_elements(elements)
     if not path.exists():
@@ -139,8 +141,7 @@ def _read_all(files: list[Path], options: ReadOptions, findings: _Findings) -> N
     for file, owner in owners.items():
         of_owner = findings.reports.get(owner)
         if of_owner is not None and of_owner.used:
-            sha256 = sha256_of(file)
-            findings.reports[file] = replace(of_owner, path=str(file), sha256=sha256)
+            findings.reports[file] = replace(of_owner, path=str(file), sha256=_hash(file))
         else:  # its owner failed: perhaps it can be read alone
             findings.reports[file] = _read_one(file, options, findings)
 
@@ -165,12 +166,9 @@ def _owners(files: list[Path]) -> dict[Path, Path]:
 def _read_one(file: Path, options: ReadOptions, findings: _Findings) -> FileReport:
     sha256 = None
     try:
-        if file.is_file():
-            sha256 = sha256_of(file)
-            if sha256 in findings.by_content:
-                twin = findings.by_content[sha256]
-                reason = f"{file.name}: the same content as {twin}"
-                return FileReport(str(file), sha256, None, None, False, reason)
+        sha256 = _hash(file)
+        if sha256 in findings.by_content:
+            return _twin(file, sha256, findings)
         measurement = load_with(file, options)
     except UnreadableFileError as error:
         return FileReport(str(file), sha256, None, None, False, str(error))
@@ -180,6 +178,20 @@ def _read_one(file: Path, options: ReadOptions, findings: _Findings) -> FileRepo
     if measurement.modality is Modality.OTHER:
         reason = f"{file.name}: readable, but of a kind that nothing here uses"
         return FileReport(str(file), sha256, measurement.modality.value, reader, False, reason)
-    findings.by_content[str(sha256)] = file.name
+    sha256 = measurement.provenance.sha256
+    if sha256 in findings.by_content:
+        return _twin(file, sha256, findings)
+    findings.by_content[sha256] = file.name
     findings.measurements.append(measurement)
     return FileReport(str(file), sha256, measurement.modality.value, reader, True, "")
+
+
+def _hash(file: Path) -> str | None:
+    """Its sha256 before it is read; None of a large one, which its reader hashes if it reads it."""
+    small = file.is_file() and file.stat().st_size <= _HASHED_FIRST
+    return sha256_of(file) if small else None
+
+
+def _twin(file: Path, sha256: str, findings: _Findings) -> FileReport:
+    reason = f"{file.name}: the same content as {findings.by_content[sha256]}"
+    return FileReport(str(file), sha256, None, None, False, reason)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from xtalfuse.datasets.sets.graphs import harmless
+from xtalfuse.physics.given import check_given
 from xtalfuse.report.evidence import TITLES, describe, evidence_rows, modalities
 from xtalfuse.report.figures.pattern import (
     least_variance,
@@ -42,6 +44,7 @@ def write_report(answer: Answer, folder: str | Path) -> Path:
     OSError
         If the folder cannot be made or written to.
     """
+    check_given(answer, Answer, "write_report", "from xtalfuse.identify(record)")
     folder = Path(folder)
     with one_run(folder, RESULT, answer.to_dict(), source_of(answer)) as pending:
         picture = None
@@ -80,7 +83,8 @@ def phases_csv(answer: Answer) -> str:
         ]
         numbers = finite([phase.weight_fraction, phase.weight_fraction_su, *cell])
         names = (phase.name, phase.formula, phase.space_group_number, phase.entry)
-        writer.writerow((*names, " ".join(phase.equivalents), *numbers, phase.confidence))
+        words = (harmless(word) for word in (*names, " ".join(phase.equivalents)))
+        writer.writerow((*words, *numbers, phase.confidence))
     return buffer.getvalue()
 
 

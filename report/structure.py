@@ -12,6 +12,7 @@ import numpy as np
 from xtalfuse.datasets.sets.graphs import boundary_table, grain_table, save_graph, write_table
 from xtalfuse.loaders.record import Modality
 from xtalfuse.physics.estimate import Estimate, known_spread
+from xtalfuse.physics.given import check_given
 from xtalfuse.report.figures.pattern import png_bytes
 from xtalfuse.report.illustrate import illustrations
 from xtalfuse.report.notation import with_uncertainty
@@ -45,6 +46,7 @@ def write_microstructure(
     OSError
         If the folder cannot be made or written to.
     """
+    check_given(found, Microstructure, "write_microstructure", "from xtalfuse.analyse(measurement)")
     folder = Path(folder)
     with one_run(folder, PROPERTIES, found.to_dict(), found.specimen) as pending:
         aside = pending.folder

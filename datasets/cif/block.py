@@ -14,6 +14,9 @@ from xtalfuse.datasets.cif.species import DEFAULT_B, element_of
 from xtalfuse.datasets.cif.symmetry import group_of_operators, settings_of
 from xtalfuse.physics.crystal.cell import Site
 
+MAX_ATOMS = 4000  # in the cell, and so rows of a list of sites
+MAX_OPERATORS = 1000  # the largest group has 192; supercells in odd settings list multiples
+_ANISO = ("_atom_site_aniso_label", "_atom_site_anisotrop.id")
 B_RANGE = (0.02, 20.0)  # angstrom^2: outside, a displacement parameter is a mistake
 
 _SYMBOL = (
@@ -60,6 +63,12 @@ def text_of(block: gemmi.cif.Block, tags: Sequence[str]) -> str:
     """The first value of the first tag that is there; "" if none is."""
     values = values_of(block, tags)
     return values[0].strip() if values else ""
+
+
+def check_rows(count: int, most: int, what: str) -> None:
+    """Refuse a list longer than that of any structure here; raises ValueError."""
+    if count > most:
+        raise ValueError(f"{count} {what}; structures up to {most} are handled")
 
 
 def _number(text: str, what: str) -> float:
@@ -137,6 +146,7 @@ def symmetry_of(block: gemmi.cif.Block, gamma_deg: float) -> DeclaredSymmetry:
     symbol = text_of(block, _SYMBOL).replace("?", "")
     number = _number(text_of(block, _NUMBER), "the space group number")
     triplets = values_of(block, _OPERATORS)
+    check_rows(len(triplets), MAX_OPERATORS, "symmetry operators")
     hall = gemmi.find_spacegroup_by_ops(_hall_operations(text_of(block, _HALL)))
     named = settings_of(symbol, gamma_deg) if symbol else ()
     group, ops = group_of_operators(triplets) if triplets else (None, [])
@@ -201,6 +211,8 @@ def sites_of(
     """Sites as written, the multiplicities that are declared, and notes."""
     xs = values_of(block, ["_atom_site_fract_x", "_atom_site.fract_x"])
     n = len(xs)
+    check_rows(n, MAX_ATOMS, "atom sites")
+    check_rows(len(values_of(block, _ANISO)), MAX_ATOMS, "anisotropic displacements")
     coordinates = [xs, _column(block, "fract_y", n), _column(block, "fract_z", n)]
     labels, types = _column(block, "label", n), _column(block, "type_symbol", n)
     occupancies = _column(block, "occupancy", n)
@@ -263,7 +275,7 @@ def _displacements(
     orth = np.array(unit.orth.mat.tolist())
     metric = orth.T @ orth
     star = np.array([unit.reciprocal().a, unit.reciprocal().b, unit.reciprocal().c])
-    aniso_labels = values_of(block, ["_atom_site_aniso_label", "_atom_site_anisotrop.id"])
+    aniso_labels = values_of(block, _ANISO)
     for kind, factor in (("U", 8.0 * np.pi**2 / 3.0), ("B", 1.0 / 3.0), ("beta", 4.0 / 3.0)):
         columns = [
             values_of(block, [f"_atom_site_aniso_{kind}_{ij}"])

@@ -13,6 +13,7 @@ import gemmi
 import numpy as np
 
 from xtalfuse.datasets.cif.block import (
+    MAX_ATOMS,
     cell_of,
     citation_of,
     name_of,
@@ -24,10 +25,11 @@ from xtalfuse.datasets.cif.block import (
 from xtalfuse.datasets.cif.species import formula_amounts
 from xtalfuse.datasets.cif.symmetry import obeying_cell, operations, snapped, standardised
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.guard import check_file
 from xtalfuse.physics.crystal.cell import Crystal, Site
 
 MAX_BYTES = 20_000_000  # a structure for powder work fits in kilobytes; images in CIFs do not
-MAX_ATOMS = 4000
+MAX_BLOCKS = 1000
 
 
 class CifError(UnreadableFileError):
@@ -65,6 +67,10 @@ def read_cif(path: str | Path) -> CifReading:
     path = Path(path)
     document = _parse(path)
     structures, refused = [], []
+    if len(document) > MAX_BLOCKS:
+        raise CifError(
+            f"{path.name}: {len(document)} data blocks; split it into files of up to {MAX_BLOCKS}"
+        )
     for block in document:
         if not values_of(block, ["_atom_site_fract_x", "_atom_site.fract_x"]):
             continue
@@ -81,14 +87,29 @@ def read_cif(path: str | Path) -> CifReading:
     return CifReading(tuple(structures), tuple(refused))
 
 
-def _parse(path: Path) -> gemmi.cif.Document:
-    size = path.stat().st_size
-    if size == 0 or size > MAX_BYTES:
+def check_size(path: Path) -> Path:
+    """The path, if there is a file that may hold crystal structures.
+
+    Raises
+    ------
+    CifError
+        If it is larger than any such file, absent, empty or no regular file (a pipe, a device,
+        a folder).
+    """
+    try:
+        size = check_file(path).stat().st_size
+    except UnreadableFileError as error:
+        raise CifError(str(error)) from None
+    if size > MAX_BYTES:
         raise CifError(
-            f"{path.name}: {size} bytes is no crystal structure (1 to {MAX_BYTES}); "
-            "export the structure alone"
+            f"{path.name}: {size / 1e6:.0f} MB is no crystal structure (at most "
+            f"{MAX_BYTES / 1e6:.0f} MB); export the structure alone"
         )
-    raw = path.read_bytes()
+    return path
+
+
+def _parse(path: Path) -> gemmi.cif.Document:
+    raw = check_size(path).read_bytes()
     if b"\0" in raw:
         raise CifError(f"{path.name}: binary data, not CIF text; export it again as CIF")
     try:

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xtalfuse.datasets.cif.read import check_size
 from xtalfuse.datasets.library.compile import (
     D_MIN_ANGSTROM,
     MAX_REFLECTIONS,
@@ -32,6 +33,8 @@ from xtalfuse.datasets.library.shelf import FORMAT, Entry, Library, from_compile
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.guard import guarded
+from xtalfuse.loaders.safe.head import sha256_of
+from xtalfuse.physics.given import as_path
 
 __all__ = ["BuildReport", "Entry", "Library", "build", "builtin"]
 
@@ -72,7 +75,7 @@ class _Source:
 
 
 def build(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     out: str | Path,
     *,
     workers: int = 2,
@@ -85,7 +88,7 @@ def build(
 
     Parameters
     ----------
-    paths : files and folders
+    paths : files and folders, or one of them
     out : the library file, replaced only when the new one is complete
     workers : files handled at the same time
     progress : called with (files done, files in all, text)
@@ -161,7 +164,9 @@ def _report(
     )
 
 
-def _sources(paths: Iterable[str | Path]) -> tuple[list[_Source], list[tuple[str, str]]]:
+def _sources(
+    paths: str | Path | Iterable[str | Path],
+) -> tuple[list[_Source], list[tuple[str, str]]]:
     """CIF files in order, each content once, and what is left out already."""
     found: list[Path] = []
     left_out: list[tuple[str, str]] = []
@@ -169,7 +174,8 @@ def _sources(paths: Iterable[str | Path]) -> tuple[list[_Source], list[tuple[str
     def cannot(error: OSError) -> None:
         left_out.append((str(error.filename), f"cannot be read: {error.strerror}"))
 
-    for path in map(Path, paths):
+    one = isinstance(paths, str | Path) or not isinstance(paths, Iterable)
+    for path in (as_path(path, "build") for path in ([paths] if one else paths)):
         if path.is_dir():
             walk = os.walk(path, onerror=cannot)
             files = (Path(root, name) for root, _, names in walk for name in names)
@@ -185,8 +191,8 @@ def _sources(paths: Iterable[str | Path]) -> tuple[list[_Source], list[tuple[str
     sources: dict[str, _Source] = {}
     for order, path in enumerate(dict.fromkeys(found)):
         try:
-            source = _Source(path, order, hashlib.sha256(path.read_bytes()).hexdigest())
-        except OSError as error:
+            source = _Source(path, order, sha256_of(check_size(path)))
+        except (OSError, UnreadableFileError) as error:
             left_out.append((f"{path.parent.name}/{path.name}", f"cannot be read: {error}"))
             continue
         first = sources.setdefault(source.sha256, source)

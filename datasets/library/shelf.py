@@ -23,6 +23,7 @@ from xtalfuse.datasets.library.lookalike import LookAlikes
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.crystal.diffraction import Reflections
+from xtalfuse.physics.given import as_path
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -236,7 +237,7 @@ class Library:
         StoreError
             If the file is absent, damaged or no library; the message says what to do.
         """
-        path = Path(path)
+        path = as_path(path, "Library.load")
         arrays, attributes, sha256 = read_arrays(path, unchecked=LARGE)
         if attributes.get("format") != FORMAT:
             raise StoreError(

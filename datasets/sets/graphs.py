@@ -198,6 +198,21 @@ def boundary_table(
     return pd.DataFrame(table)
 
 
+_FORMULA = tuple("=+-@＝＋－＠")  # the wide ones as well, which Japanese spreadsheets take
+
+
+def harmless(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: such a text gets an apostrophe before it.
+
+    Names come from files of others. Spreadsheets take ``=``, ``+``, ``-``, ``@`` at the
+    beginning for a formula, also behind a tab or a line end (OWASP, "CSV injection"). Numbers
+    stay as they are.
+    """
+    if not isinstance(cell, str):
+        return cell
+    return f"'{cell}" if cell[:1] in tuple("\t\r\n") or cell.lstrip()[:1] in _FORMULA else cell
+
+
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not at all; numbers keep seven digits.
 
@@ -206,5 +221,8 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     OSError
         If the folder cannot be written.
     """
+    table = table.rename(columns=harmless)
+    for name in table.select_dtypes(exclude=["number", "bool"]):
+        table[name] = table[name].map(harmless)
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.7g", encoding="utf-8")

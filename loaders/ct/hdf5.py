@@ -19,7 +19,7 @@ from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import BLOCK_BYTES, MOST_EXPANSION, SHORTEST, Source, depth
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.checks import MOST_OBJECTS, check_hdf5
+from xtalfuse.loaders.safe.checks import MOST_OBJECTS, address, check_hdf5
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.loaders.tem.kinds import hdf5_layout
 from xtalfuse.loaders.tem.signals import standard_unit, text
@@ -46,18 +46,20 @@ def _walk(file: Any) -> _Found:
     import h5py
 
     found = _Found()
-    waiting, seen = [file["/"]], 0
+    waiting, seen = [file["/"]], {address(file["/"])}
     while waiting:
         group = waiting.pop()
         for key in group:
-            seen += 1
-            if seen > MOST_OBJECTS:
-                return found
             if key in _RAW_SIGNS:
                 found.raw_signs.add(key)
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 continue
             item = group[key]
+            if address(item) in seen:  # under another name
+                continue
+            seen.add(address(item))
+            if len(seen) > MOST_OBJECTS:
+                return found
             if isinstance(item, h5py.Group):
                 waiting.append(item)
             elif isinstance(item, h5py.Dataset):
@@ -136,7 +138,7 @@ def volume(path: Path, part: str | None) -> Source:
                 f"{path.name}: raw projections (NXtomo), not a volume; reconstruct them first, "
                 "for example with tomopy or httomo, and give the reconstruction"
             )
-    check_hdf5(path, most_gb=_LARGEST_GB)
+    check_hdf5(path, most_gb=_LARGEST_GB, most_expansion=MOST_EXPANSION)
     with h5py.File(path, "r") as file:
         dataset = _chosen(file, _walk(file), part, path.name)
         _check_stored(dataset, path.name)

@@ -94,7 +94,7 @@ def measured(
     except (UnreadableFileError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes readers raise anything
-        raise _worded(path.name, error) from error
+        raise damaged(path.name, error) from error
     calibration, step = Calibration.UNKNOWN, source.step_um
     warnings = list(found.warnings)
     if options.voxel_size_um is not None:
@@ -119,12 +119,3 @@ def measured(
         sampled="bulk",
     )
     return Spooled(measurement) if found.values is None else measurement
-
-
-def _worded(name: str, error: Exception) -> UnreadableFileError:
-    if "imagecodecs" in str(error):
-        return UnreadableFileError(
-            f"{name}: its compression needs the package imagecodecs; install imagecodecs, or "
-            "save the file without compression"
-        )
-    return damaged(name, error)

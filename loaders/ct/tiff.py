@@ -14,7 +14,7 @@ from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import SHORTEST, Source, depth
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.head import FileHead, damaged
 from xtalfuse.loaders.tem.signals import standard_unit
 from xtalfuse.loaders.tem.whole import check_whole
 
@@ -258,10 +258,7 @@ def _page(path: Path) -> tuple[tuple[int, int], np.dtype]:
     except UnreadableFileError:
         raise
     except Exception as error:
-        cause = " ".join(str(error).split())[:120]
-        raise UnreadableFileError(
-            f"{path.name}: damaged ({cause}); copy or export the slice again"
-        ) from None
+        raise damaged(path.name, error) from None
     if pages != 1 or len(shape) != 2:
         raise UnreadableFileError(
             f"{path.name}: {pages} pages of shape {shape} where one grey slice is expected; "

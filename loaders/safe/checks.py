@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import graphlib
+import itertools
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +13,15 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap
 
-MOST_OBJECTS = 100_000  # groups and datasets in one HDF5 file
-MOST_EXPANSION = 1_000  # declared bytes for each stored byte
+MOST_OBJECTS = 10_000  # groups and datasets in one HDF5 file; instruments write some hundred
+MOST_EXPANSION = 1_000  # declared bytes for each stored byte, of what is read in parts ...
+# ... and of what is read whole: the noise of counts has more than a bit in ten numbers of 16,
+# even where only one pixel in a hundred holds one; zeros pack 200 to 1,000 times.
+MOST_EXPANSION_WHOLE = 100
+ONE_SIGNAL = "export one signal or map alone"
 MOST_EMPTY = 100  # places of an orientation map for each point of it
 
 
@@ -166,7 +174,9 @@ def _empty_points(found: CrystalMap) -> int:
     return int(empty.sum())
 
 
-def check_hdf5(path: str | Path, *, most_gb: float = 4.0) -> None:
+def check_hdf5(
+    path: str | Path, *, most_gb: float = 4.0, most_expansion: float = MOST_EXPANSION_WHOLE
+) -> None:
     """Refuse an HDF5 file that reaches outside itself or declares absurd sizes.
 
     Opens the file with h5py: call it in a guarded child, before the reader proper.
@@ -176,29 +186,34 @@ def check_hdf5(path: str | Path, *, most_gb: float = 4.0) -> None:
     UnreadableFileError
         If the file cannot be opened; holds an external link, external storage or a virtual
         dataset (each can make any file of the machine appear as data, or zeros for a file
-        that is missing); declares more than `most_gb`, or more than 1,000 times what is
-        stored; or holds more than 100,000 objects.
+        that is missing); declares more than `most_gb`, or in a data set of more than 0.1 GB more
+        than `most_expansion` times what is stored; or holds more than `MOST_OBJECTS`, or shows
+        them at more places than that, through links that run in a circle for example.
     """
     import h5py
 
     path = Path(path)
     try:
         with h5py.File(path, "r") as file:
-            _check_group(file, path, most_gb * 1e9)
+            _check_group(file, path, most_gb * 1e9, most_expansion)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UnreadableFileError(
             f"{path.name}: damaged HDF5 ({' '.join(str(error).split())[:120]}); {EXPORT_AGAIN}"
         ) from None
 
 
-def _check_group(file: Any, path: Path, most_bytes: float) -> None:
+def _check_group(file: Any, path: Path, most_bytes: float, most_expansion: float) -> None:
     import h5py
 
-    seen: set[int] = set()
-    waiting = [file["/"]]
+    root = file["/"]
+    seen = {address(root)}
+    waiting = [root]
+    links: list[tuple[Any, str]] = []
+    inside: dict[int, list[int]] = {}  # address of a group -> those of the objects in it
     declared_bytes = 0
     while waiting:
         group = waiting.pop()
+        held = inside.setdefault(address(group), [])
         for key in group:
             link = group.get(key, getlink=True)
             where = f"{group.name.rstrip('/')}/{key}"
@@ -207,28 +222,74 @@ def _check_group(file: Any, path: Path, most_bytes: float) -> None:
                     f"{path.name}: {where} is a link to another file; merge it into one file"
                 )
             if isinstance(link, h5py.SoftLink):
-                continue  # its target is reached by its own name, or does not exist
-            item = group[key]
-            address = h5py.h5o.get_info(item.id).addr
-            if address in seen:
+                links.append((group, key))  # its target has a name of its own, or does not exist
                 continue
-            seen.add(address)
+            item = group[key]
+            place = address(item)
+            held.append(place)
+            if place in seen:
+                continue
+            seen.add(place)
             if len(seen) > MOST_OBJECTS:
-                raise UnreadableFileError(
-                    f"{path.name}: more than {MOST_OBJECTS} objects; {EXPORT_AGAIN}"
-                )
+                raise refused(path.name, f"more than {MOST_OBJECTS} objects", ONE_SIGNAL)
             if isinstance(item, h5py.Group):
                 waiting.append(item)
             elif isinstance(item, h5py.Dataset):
-                declared_bytes += _check_dataset(item, path)
+                declared_bytes += _check_dataset(item, path, most_expansion)
                 if declared_bytes > most_bytes:
                     raise UnreadableFileError(
                         f"{path.name}: declares more than {most_bytes / 1e9:g} GB of data in a "
                         f"file of {path.stat().st_size / 1e6:.3g} MB; crop it or export it again"
                     )
 
+    for group, key in links:
+        with contextlib.suppress(KeyError, RuntimeError, OSError):  # it leads nowhere
+            inside[address(group)].append(address(group[key]))
+    if _places(inside, address(root)) > MOST_OBJECTS:
+        raise UnreadableFileError(
+            f"{path.name}: its links run in a circle, or show its objects at more than "
+            f"{MOST_OBJECTS} places; {EXPORT_AGAIN}"
+        )
 
-def _check_dataset(dataset: Any, path: Path) -> int:
+
+def check_objects(head: FileHead) -> None:
+    """Refuse an HDF5 file of more objects than any instrument writes; looks at no more of them.
+
+    Raises
+    ------
+    UnreadableFileError
+        If there are more than `MOST_OBJECTS`.
+    """
+    import h5py
+
+    if head.hdf5 is None:
+        return
+    names = itertools.count()
+    visited = partial(lambda count, name: next(count) > MOST_OBJECTS or None, names)
+    with contextlib.suppress(OSError, RuntimeError):  # damaged: its reader says how
+        if h5py.h5o.visit(head.hdf5.id, visited):
+            raise refused(head.path.name, f"more than {MOST_OBJECTS} objects", ONE_SIGNAL)
+
+
+def address(item: Any) -> int:
+    """Where an object stands in its HDF5 file: the same under all its names."""
+    import h5py
+
+    return int(h5py.h5o.get_info(item.id).addr)
+
+
+def _places(inside: dict[int, list[int]], root: int) -> float:
+    """How many objects a walk comes to that follows every link; infinite in a circle."""
+    count: dict[int, float] = {}
+    try:
+        for place in graphlib.TopologicalSorter(inside).static_order():
+            count[place] = 1 + sum(count[held] for held in inside.get(place, ()))
+    except graphlib.CycleError:
+        return math.inf
+    return count[root]
+
+
+def _check_dataset(dataset: Any, path: Path, most_expansion: float) -> int:
     """Declared size in bytes of a dataset that keeps its data in this file."""
     if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
         raise UnreadableFileError(
@@ -236,7 +297,7 @@ def _check_dataset(dataset: Any, path: Path) -> int:
         )
     declared = int(dataset.nbytes or 0)
     stored = int(dataset.id.get_storage_size())
-    if declared > 1e8 and declared > MOST_EXPANSION * max(stored, 1):
+    if declared > 1e8 and declared > most_expansion * max(stored, 1):
         raise UnreadableFileError(
             f"{path.name}: {dataset.name} declares {declared / 1e9:.3g} GB and stores "
             f"{stored} bytes; {EXPORT_AGAIN}"

@@ -29,6 +29,7 @@ import psutil
 
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe._worker import READY, Failure, Request, receive, send
+from xtalfuse.loaders.safe.head import missing_package, refused
 
 Result = TypeVar("Result")
 
@@ -36,6 +37,8 @@ FILES_PER_WORKER = 200  # readers leak: a worker that has served this many is re
 IDLE_WORKERS = 2
 POLL_SECONDS = 0.1
 START_SECONDS = 60.0
+LARGEST = "XTALFUSE_LARGEST_GB"
+MEMORY_FOR_SIZE = 6  # a text in memory: its bytes, its characters, its lines, their numbers
 DAMAGED = "the file is damaged or of another format; export it again from the instrument"
 
 _CHILD = "from xtalfuse.loaders.safe._worker import main; main()"
@@ -53,10 +56,48 @@ _ALLOWED = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What reading one file may cost."""
+    """What reading one file may cost.
+
+    Parameters
+    ----------
+    seconds : for a small file; larger ones get more
+    memory_gb : that the reader may take
+    largest_gb : size of a file; None for what its format allows, or what
+        ``XTALFUSE_LARGEST_GB`` says. Where it is given, large files may take more memory.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no positive number.
+    """
 
     seconds: float = 60.0
     memory_gb: float = 4.0
+    largest_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        said = os.environ.get(LARGEST)
+        if self.largest_gb is None and said:
+            object.__setattr__(self, "largest_gb", positive(said, LARGEST))
+        for name in ("seconds", "memory_gb", "largest_gb"):
+            if getattr(self, name) is not None:
+                positive(getattr(self, name), name)
+
+    def memory_for(self, size: int) -> float:
+        """GB of memory that a file of `size` bytes may take."""
+        by_size = 0.0 if self.largest_gb is None else MEMORY_FOR_SIZE * size / 1e9
+        return max(self.memory_gb, by_size)
+
+
+def positive(value: Any, name: str) -> float:
+    """A number above zero, from a number or a text; raises ValueError with the name."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0.0 < number < float("inf"):
+        raise ValueError(f"{name} {value!r}: give a number above zero")
+    return number
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -203,7 +244,7 @@ if hasattr(os, "register_at_fork"):  # a forked process must not share its paren
     os.register_at_fork(after_in_child=_idle.clear)
 
 
-def check_file(path: str | Path) -> Path:
+def check_file(path: str | Path, *, may_be_empty: bool = False) -> Path:
     """The absolute path, if it is a regular file with something in it.
 
     Raises
@@ -218,7 +259,7 @@ def check_file(path: str | Path) -> Path:
         raise UnreadableFileError(f"{path.name}: not a regular file; give the file itself")
     if not os.access(path, os.R_OK):
         raise UnreadableFileError(f"{path.name}: may not be read; check its permissions")
-    if path.stat().st_size == 0:
+    if path.stat().st_size == 0 and not may_be_empty:
         raise UnreadableFileError(f"{path.name}: the file is empty; copy or export it again")
     return path.absolute()
 
@@ -301,4 +342,6 @@ def _unpack(body: bytes, path: Path, memory_gb: float) -> Any:
     if "MemoryError" in result.kind:
         raise UnreadableFileError(_too_large(path, memory_gb))
     cause = " ".join(result.message.split())[:200] or "no message"
+    if lacking := missing_package(result.kind, cause):
+        raise refused(path.name, *lacking)
     raise UnreadableFileError(f"{path.name}: {result.kind}: {cause}; {DAMAGED}")

@@ -6,6 +6,8 @@ All readers look at one `FileHead`, so that a file is opened once to find out wh
 from __future__ import annotations
 
 import hashlib
+import re
+import zipfile
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 HEAD_BYTES = 8192
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 EXPORT_AGAIN = "copy or export the file again from the instrument"
+MOST_MEMBER_BYTES = 100_000_000  # of XML or text: a sheet of Excel's 2**20 rows has 70 MB
+_MOST_DIRECTORY = 10_000_000  # bytes of a zip archive's list of members: a hundred thousand
+_ZIP_END = b"PK\x05\x06"
 _BLANK = "\xef\xbb\xbf \r\n\t"  # a UTF-8 mark, read as latin-1, and white space
 
 Answer = TypeVar("Answer")
@@ -42,6 +47,7 @@ class FileHead:
     def __init__(self, path: Path, start: bytes) -> None:
         self.path, self.start = path, start
         self._known: dict[Any, Any] = {}
+        self.lacking: list[tuple[str, str]] = []  # packages that readers miss: cause, remedy
 
     @classmethod
     def of(cls, path: str | Path) -> FileHead:
@@ -91,6 +97,44 @@ class FileHead:
         return self._known[question]
 
 
+def check_archive(head: FileHead) -> None:
+    """Refuse a zip archive that would fill the memory of whoever unpacks it.
+
+    Python unpacks no more of a member than the archive declares for it, so that what is
+    declared bounds it. Arrays (``.npy``) are bounded by their readers, which know their shapes.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the list of members is absurdly long, or the other members are larger than any
+        scan, together or alone.
+    """
+    if not head.start.startswith(b"PK"):
+        return
+    name = head.path.name
+    with head.path.open("rb") as file:
+        file.seek(max(0, head.path.stat().st_size - 65_557))  # the end with its longest comment
+        tail = file.read()
+    end = tail[tail.rfind(_ZIP_END) :] if _ZIP_END in tail else b""
+    if int.from_bytes(end[12:16], "little") > _MOST_DIRECTORY:
+        raise refused(name, "an archive of more than a hundred thousand members")
+    try:
+        with zipfile.ZipFile(head.path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return  # damaged: its reader says how
+    texts = [member for member in members if not member.filename.endswith(".npy")]
+    total = sum(member.file_size for member in texts)
+    if total > MOST_MEMBER_BYTES:
+        largest = max(texts, key=lambda member: member.file_size)
+        raise refused(
+            name,
+            f"unpacks to {total / 1e6:.0f} MB, {largest.filename[:80]} alone to "
+            f"{largest.file_size / 1e6:.0f} MB, and {MOST_MEMBER_BYTES / 1e6:.0f} MB are allowed",
+            "export the scan alone, as text",
+        )
+
+
 def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file's content, as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
@@ -113,4 +157,40 @@ def refused(name: str, cause: str, remedy: str = EXPORT_AGAIN) -> UnreadableFile
 def damaged(name: str, error: Exception) -> UnreadableFileError:
     """The error of a file on which a library raised whatever it raises."""
     cause = " ".join(str(error).split())[:200] or "no message"
+    lacking = missing_package(type(error).__name__, cause)
+    if lacking:
+        return refused(name, *lacking)
     return refused(name, f"damaged or incomplete ({type(error).__name__}: {cause})")
+
+
+# How Python, RosettaSciIO and tifffile say that a package is not there.
+_NO_PACKAGE = re.compile(
+    r"No module named '(\w+)|[Tt]he '([\w-]+)' (?:library|package) was not found"
+    r"|requires? the '([\w-]+)' (?:package|library)"
+)
+# How HDF5 says that it cannot unpack: all its usual filters come with one package.
+_NO_FILTER = re.compile(r"required filter|filter .*not registered|open directory .*plugin", re.I)
+_PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+
+
+def missing_package(kind: str, message: str) -> tuple[str, str] | None:
+    """(cause, remedy) where an exception says that a package is absent; None if it does not.
+
+    Parameters
+    ----------
+    kind : name of the exception's class
+    message : what it says
+    """
+    found = _NO_PACKAGE.search(message)
+    name = next(filter(None, found.groups())) if found else ""
+    if not name and _NO_FILTER.search(message):
+        name = "hdf5plugin"
+    if name:
+        name = _PACKAGES.get(name, name)
+        return f"reading it needs the package {name}", f"install it: pip install {name}"
+    if kind in ("ImportError", "ModuleNotFoundError"):
+        return (
+            f"a package that reads it cannot be imported ({message})",
+            "install that package again; the file may be good",
+        )
+    return None

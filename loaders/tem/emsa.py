@@ -19,7 +19,6 @@ from xtalfuse.loaders.tem.read import signals_reader
 from xtalfuse.loaders.tem.signals import RawAxis, RawSignal, number, standard_unit, text, tidy
 
 SUFFIXES = (".msa", ".emsa", ".mas", ".ems")
-_MOST_BYTES = 64_000_000  # a text spectrum of a million channels stays below this
 _SEPARATOR = re.compile(r"[,;\s]+")
 _DECIMAL_COMMA = re.compile(r"\d,\d")
 _OTHER_SEPARATOR = re.compile(r"[;\t]|\d +[-+\d]")
@@ -95,11 +94,6 @@ def read(path: Path) -> RawSignal:
         If no numbers follow the header, if fewer channels are there than declared, if a
         line is broken, or if energies do not rise or fall steadily.
     """
-    if path.stat().st_size > _MOST_BYTES:
-        raise UnreadableFileError(
-            f"{path.name}: {path.stat().st_size / 1e6:.0f} MB of text is no single spectrum; "
-            "export one spectrum"
-        )
     lines = _decode(path.read_bytes()).splitlines()
     if lines and lines[0].lstrip().startswith("#"):
         return _read_emsa(path.name, lines)

@@ -116,22 +116,9 @@ def measured(
             f"{path.name}: asks for more memory than there is; crop it, or {EXPORT_AGAIN}"
         ) from None
     except Exception as error:  # a damaged file makes readers raise anything
-        raise _worded(path, error) from error
+        raise damaged(path.name, error) from error
     provenance = Provenance(str(path), sha256, reader)
     return most_informative(found, provenance, path.name, options.camera_length_mm)
-
-
-def _worded(path: Path, error: Exception) -> UnreadableFileError:
-    cause = " ".join(str(error).split())[:200] or type(error).__name__
-    package = getattr(error, "name", None) if isinstance(error, ImportError) else None
-    needed = re.search(r"requires the '(\w+)'", cause)
-    if package or needed:
-        package = package or needed.group(1)  # type: ignore[union-attr]
-        return UnreadableFileError(
-            f"{path.name}: its compression needs the package {package}; "
-            f"install {package}, or save the file without compression"
-        )
-    return damaged(path.name, error)
 
 
 def most_informative(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.safe.checks import MOST_EXPANSION_WHOLE
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 
 
@@ -59,6 +61,16 @@ def _refuse_short(path: Path, declared: int, what: str = "the header") -> None:
     if size < declared:
         raise UnreadableFileError(
             f"{path.name}: {what} declares {declared} bytes and {size} are there; {EXPORT_AGAIN}"
+        )
+
+
+def _refuse_packed(path: Path, declared: int) -> None:
+    """Refuse pictures that unpack to far more than noise can be packed from."""
+    size = path.stat().st_size
+    if declared > 1e8 and declared > MOST_EXPANSION_WHOLE * size:
+        raise UnreadableFileError(
+            f"{path.name}: unpacks from {size / 1e6:.3g} to {declared / 1e6:.0f} MB, which no "
+            "recorded picture does: it is empty or damaged; " + EXPORT_AGAIN
         )
 
 
@@ -174,7 +186,22 @@ def _before_tiff(path: Path) -> None:
         images = int((tiff.imagej_metadata or {}).get("images", 1))
         if images > len(tiff.pages) == 1:  # ImageJ describes one picture and appends the rest
             ends.append(page.dataoffsets[0] + images * page.nbytes)
+        declared = sum(page.nbytes for page in tiff.pages)
     _refuse_short(path, max(ends, default=0))
+    _refuse_packed(path, declared)
+
+
+def _before_image(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        width, height = picture.size
+        _refuse_packed(path, width * height * len(picture.getbands()))
+
+
+def _before_prz(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        _refuse_packed(path, sum(member.file_size for member in archive.infolist()))
 
 
 def _before_mrc(path: Path) -> None:
@@ -224,6 +251,8 @@ _BEFORE: dict[str, Callable[[Path], None]] = {
     "quantumdetector": _before_merlin,
     "mrc": _before_mrc,
     "tiff": _before_tiff,
+    "image": _before_image,
+    "pantarhei": _before_prz,
     "tvips": _before_tvips,
     "empad": _before_empad,
 }

@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from xtalfuse.datasets.library.build import Library, builtin
 from xtalfuse.fusion.conflict import conflict
+from xtalfuse.loaders.description import check_elements
 from xtalfuse.loaders.record import FileReport, Measurement, Modality, Record
+from xtalfuse.physics.given import check_given
 from xtalfuse.tasks.base import package_version
 from xtalfuse.tasks.identify.answer import Answer, Unknown
 from xtalfuse.tasks.identify.panels import likely_elements, panels_of
@@ -31,7 +34,7 @@ def identify(
     record: Record,
     library: Library | None = None,
     *,
-    elements: Iterable[str] | None = None,
+    elements: str | Iterable[str] | None = None,
     refine: bool = True,
 ) -> Answer:
     """Say which phases a specimen holds, from whatever records there are.
@@ -40,15 +43,22 @@ def identify(
     ----------
     record : from `xtalfuse.load_specimen`
     library : references to look among; the built-in ones by default
-    elements : the only elements that may be there; they replace those of the record
+    elements : the only elements that may be there, ``["Al", "O"]`` or ``"Al,O"``; they replace
+        those of the record
     refine : whether a Rietveld refinement gives the final numbers
 
     Returns
     -------
     Answer; where nothing can be said, its phases are empty and `unknown.probability` is 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is something else, or no element; the message says what came.
     """
     begin = time.perf_counter()
-    given = tuple(elements) if elements is not None else record.elements
+    _check_given(record, library)
+    given = check_elements(elements) if elements is not None else record.elements
     library = builtin() if library is None else library
     spectra = read_spectra(record, given)
     rings = read_rings(record, library, spectra.belief)
@@ -79,6 +89,12 @@ def identify(
         notes=record.notes,
         group=record.group,
     )
+
+
+def _check_given(record: Any, library: Any) -> None:
+    check_given(record, Record, "identify", "from xtalfuse.load_specimen(path)")
+    if library is not None:
+        check_given(library, Library, "identify", "as library: from xtalfuse.Library.load(path)")
 
 
 def _from_patterns(

@@ -8,6 +8,7 @@ import numpy as np
 
 from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG
 from xtalfuse.loaders.record import Measurement, Modality
+from xtalfuse.physics.given import check_given
 from xtalfuse.tasks.structure.map import analyse_map
 from xtalfuse.tasks.structure.result import Microstructure
 from xtalfuse.tasks.structure.volume import analyse_volume
@@ -41,8 +42,9 @@ def analyse(
     ------
     ValueError
         If the measurement is neither map nor volume, nothing is found in it, or a material is
-        not known.
+        not known. TypeError if it is no measurement.
     """
+    check_given(measurement, Measurement, "analyse", "from xtalfuse.load(path)")
     if measurement.modality is Modality.EBSD:
         return analyse_map(
             measurement,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import NUMBERS_OF, Certainty, Number, Reader
 from xtalfuse.loaders.record import Modality
-from xtalfuse.loaders.safe.checks import check_hdf5
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
+from xtalfuse.loaders.safe.checks import MOST_EXPANSION, check_hdf5
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, refused
 
 _MOST_GB = 500.0  # patterns may lie beside the map; they are not read
 _OWN_SUFFIXES = (".h5oina", ".oh5", ".edaxh5", ".h5ebsd", ".dream3d")
@@ -52,16 +53,16 @@ def layout_reader(
     def points(path: Path) -> RawMap:
         import h5py
 
-        check_hdf5(path, most_gb=_MOST_GB)
+        check_hdf5(path, most_gb=_MOST_GB, most_expansion=MOST_EXPANSION)
         try:
             with h5py.File(path, "r") as file:
                 found = find(file)
                 return _with_others(layout(path.name, file[found[0]]), found)
         except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            cause = " ".join(str(error).split())[:120]
-            raise refused(path.name, f"damaged HDF5 ({cause})") from None
+            raise damaged(path.name, error) from None
 
-    return map_reader(name, about, suffixes, sniff, points, limits=limits, numbers=numbers)
+    reader = map_reader(name, about, suffixes, sniff, points, limits=limits, numbers=numbers)
+    return replace(reader, largest_gb=math.inf)  # patterns may lie beside the map
 
 
 def _with_others(raw: RawMap, found: list[str]) -> RawMap:
@@ -78,7 +79,7 @@ def _by_name(head: FileHead) -> Certainty:
 
 def _no_layout(path: Path) -> RawMap:
     """Refuse a file that is named like a map in HDF5 and holds none that is known."""
-    check_hdf5(path, most_gb=_MOST_GB)
+    check_hdf5(path, most_gb=_MOST_GB, most_expansion=MOST_EXPANSION)
     raise refused(
         path.name,
         "no orientation map in a known layout of HDF5",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.head import FileHead, damaged
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan
 from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, pattern_of
@@ -35,24 +36,30 @@ def read(path: Path) -> Scan:
     UnreadableFileError
         If the workbook is damaged or no sheet holds a table of angles and intensities.
     """
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book]
-    except Exception as error:  # openpyxl raises whatever zip and XML parsers raise
-        cause = " ".join(f"{type(error).__name__} {error}".split())[:120]
-        raise UnreadableFileError(
-            f"{path.name}: damaged workbook ({cause}); save it again"
-        ) from None
     refusal = UnreadableFileError(f"{path.name}: no sheet holds numbers; save the pattern as .xy")
-    for _, rows in sheets:
-        lines = ["\t".join("" if cell is None else str(cell) for cell in row) for row in rows]
+    try:
+        sheets = list(_sheets(path))
+    except Exception as error:  # openpyxl raises whatever zip and XML parsers raise
+        raise damaged(path.name, error) from None
+    for lines in sheets:
         try:
             return pattern_of(path, table_in(path, "\n".join(lines) + "\n", SHEET), "excel table")
         except UnreadableFileError as error:
             refusal = error
     raise refusal
+
+
+def _sheets(path: Path) -> Iterator[list[str]]:
+    """Rows of each sheet that is a table, with tabs between their cells."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # what a writer says of them is often wrong: rows would be lost
+        yield [
+            "\t".join("" if cell is None else str(cell) for cell in row)
+            for row in sheet.iter_rows(values_only=True)
+        ]
 
 
 READERS = powder_reader(

@@ -18,7 +18,6 @@ from xtalfuse.loaders.xrd.scan import Scan
 from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, X_UNIT, Table, is_axis, pattern_of
 from xtalfuse.loaders.xrd.tables.rows import STYLES, Style, is_number, parted, style_of
 
-MOST_BYTES = 200_000_000
 CUT_TO = 0.3  # a number that lost its last digit is a tenth of what it was
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 COMMENT = ("#", "!", "'", '"', "/", "*", "%", ";")
@@ -53,8 +52,6 @@ def read(path: Path) -> Scan:
     UnreadableFileError
         If there is no table of angles and intensities in the file.
     """
-    if path.stat().st_size > MOST_BYTES:
-        raise UnreadableFileError(f"{path.name}: too large for a table; crop it first")
     raw = path.read_bytes()
     text = decoded(raw)
     if text is None:

@@ -80,7 +80,7 @@ def test_refusals_name_file_cause_and_remedy(
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("", "0 bytes"),
+        ("", "empty"),
         ("<html><body>404</body></html>", "not valid CIF"),
         ("data_a\n_cell_length_a 4\n", "no atom sites"),
         ("data_a\n_x 1\ndata_a\n_x 2\n", "duplicate block"),

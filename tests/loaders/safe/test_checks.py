@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.checks import check_array, check_hdf5
+from xtalfuse.loaders.safe import checks
+from xtalfuse.loaders.safe.checks import check_array, check_hdf5, check_objects
+from xtalfuse.loaders.safe.head import FileHead
 
 GOOD = np.random.default_rng(0).poisson(50.0, 400).astype(float)
 
@@ -44,7 +46,6 @@ def test_hdf5_that_keeps_to_itself_passes(tmp_path):
     with h5py.File(tmp_path / "good.h5", "w") as file:
         file["entry/data"] = np.arange(1000)
         file["entry/same"] = file["entry/data"]
-        file["loop"] = file["/"]  # a hard link to the root: a cycle
         file["soft"] = h5py.SoftLink("/entry/data")
     check_hdf5(tmp_path / "good.h5")
 
@@ -55,6 +56,27 @@ def _external_link(file: h5py.File, other: str) -> None:
 
 def _external_storage(file: h5py.File, other: str) -> None:
     file.create_dataset("away", (10,), "u1", external=[(other, 0, 10)])
+
+
+def _circle(file: h5py.File, other: str) -> None:
+    file["entry/loop"] = h5py.SoftLink("/entry")
+
+
+def _hard_circle(file: h5py.File, other: str) -> None:
+    file["entry/loop"] = file["/"]
+
+
+def _fan(file: h5py.File, other: str) -> None:  # 2**20 paths through 20 groups
+    group = file
+    for _ in range(20):
+        inner = group.create_group("a")
+        group["b"] = h5py.SoftLink(inner.name)
+        group = inner
+
+
+def _many(file: h5py.File, other: str) -> None:
+    for number in range(101):
+        file.create_group(f"entry/{number}")
 
 
 def _virtual(file: h5py.File, other: str) -> None:
@@ -71,12 +93,27 @@ def _bomb(file: h5py.File, other: str) -> None:
     file.create_dataset("away", (200_000_000,), "u1", chunks=(2**20,), compression="gzip")
 
 
-@pytest.mark.parametrize("trick", [_external_link, _external_storage, _virtual, _huge, _bomb])
-def test_hdf5_that_reaches_out_or_declares_the_absurd_is_refused(tmp_path, trick):
+TRICKS = [
+    *(_external_link, _external_storage, _virtual, _huge, _bomb),
+    *(_circle, _hard_circle, _fan, _many),
+]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_hdf5_that_reaches_out_or_declares_the_absurd_is_refused(tmp_path, trick, monkeypatch):
+    monkeypatch.setattr(checks, "MOST_OBJECTS", 100)
     with h5py.File(tmp_path / "bad.h5", "w") as file:
         trick(file, "/etc/hostname")
-    with pytest.raises(UnreadableFileError, match=r"bad\.h5: .*away|bad\.h5: declares"):
+    with pytest.raises(UnreadableFileError, match=r"bad\.h5: .*(away|declares|circle|objects)"):
         check_hdf5(tmp_path / "bad.h5")
+
+
+def test_objects_are_counted_before_any_reader_looks_at_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(checks, "MOST_OBJECTS", 100)
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        _many(file, "")
+    with FileHead.of(tmp_path / "many.h5") as head, pytest.raises(UnreadableFileError):
+        check_objects(head)
 
 
 def test_damaged_hdf5_is_refused(tmp_path):

@@ -108,7 +108,10 @@ def _specimens_in(folder: Path, out: Path) -> list[Path]:
             for entry in sorted(folder.iterdir())
             if not entry.name.startswith(".") and entry.resolve() != out.resolve()
         ]
-    except OSError:  # reading it as a specimen will say why; the others are not to suffer
+        seen = os.access(folder, os.X_OK)  # else names can be listed, and nothing more
+    except OSError:
+        seen = False
+    if not seen:  # reading it as a specimen will say why; the others are not to suffer
         return [folder]
     if any(os.path.isfile(entry) for entry in entries):
         return [folder]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -148,6 +150,8 @@ def folder_reader(folder: Path) -> tuple[str, tuple[Path, ...]] | None:
         If the folder may not be read.
     """
     try:
+        if not os.access(folder, os.X_OK):  # its names can be listed, and nothing more
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         for reader in READERS.values():
             if files := reader.folder(folder):
                 return reader.name, files

@@ -185,8 +185,9 @@ def _sources(
         else:
             raise FileNotFoundError(f"{path}: no such file or folder; check the path")
     if not found:
+        told = "".join(f"; {where} {reason}" for where, reason in left_out[:1])
         raise FileNotFoundError(
-            "there is no .cif file in what was given; give CIF files or folders"
+            f"there is no .cif file in what was given; give CIF files or folders{told}"
         )
     sources: dict[str, _Source] = {}
     for order, path in enumerate(dict.fromkeys(found)):

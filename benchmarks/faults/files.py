@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.faults.case import Case, loaded, refused
+from benchmarks.faults.scans import SCANS
 
 COUNTED = {"ends": (20.0, 90.0), "points": 3501}
 CASES: tuple[Case, ...] = (
+    *SCANS,
     Case("02_pyfai_wavelength_in_metres_4.133e-11.xy", "0.4133 angstrom",
          loaded(wavelength=0.4133, ends=(2.0, 29.99))),
     Case("03_pyfai_q_per_angstrom.xy", "converted: 2 to 29.99 degrees",

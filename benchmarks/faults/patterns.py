@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.faults.case import Case, holds, identified, loaded, refused
+from benchmarks.faults.scans import ANODES
 
 
 def _pair(path: Path, **options: str) -> str:
@@ -17,6 +18,7 @@ def _pair(path: Path, **options: str) -> str:
 
 
 CASES: tuple[Case, ...] = (
+    *ANODES,
     Case("q_inv_angstrom.xy", "corundum and halite, without a wavelength", _pair),
     Case("q_inv_nm.chi", "converted: 10 to 90 degrees", loaded("CuKa", ends=(10.0, 90.0))),
     Case("q_inv_angstrom.xy", "converted: 10 to 90 degrees", loaded("CuKa", ends=(10.0, 90.0))),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, stated_radiation
@@ -94,5 +94,22 @@ READERS = powder_reader(
     (".raw",),
     sniff,
     read,
+    numbers=(
+        Number(
+            "two_theta",
+            "first, last and number of points of the range, checked by its step",
+            "degrees, fixed by the format",
+        ),
+        Number(
+            "intensity",
+            "words or long words, whose extremes its header repeats",
+            "counts, fixed by the format",
+        ),
+        Number(
+            "wavelength",
+            "two floats at 0x142; K-alpha1 alone is used",
+            "angstrom, fixed by the format",
+        ),
+    ),
     limits=("files of several ranges are refused", "K-alpha1 alone is assumed, with a warning"),
 )

@@ -21,7 +21,7 @@ from xtalfuse.loaders.xrd.quantity import number_in
 from xtalfuse.loaders.xrd.ranges import NARROW_DEG, check_count, joined
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, unit_of
-from xtalfuse.loaders.xrd.vendor import facts, rigaku
+from xtalfuse.loaders.xrd.vendor import facts, rigaku, whence
 from xtalfuse.loaders.xrd.vendor.facts import Facts
 
 REMEDY = "export one coupled theta-2theta scan"
@@ -242,15 +242,19 @@ _PEAKS = ("a list of peaks, no measured profile: always refused",)
 
 # Under the names that rietx gives them.
 READERS = (
-    _reader("xrdml", "Malvern Panalytical", ".xrdml", limits=_SCANS),
-    _reader("udf", "Panalytical, text", ".udf"),
-    _reader("philips_rd", "Philips PC-APD", ".rd", ".sd"),
-    _reader("brml", "Bruker DIFFRAC.MEASUREMENT", ".brml", limits=_SCANS),
-    _reader("bruker_raw", "Bruker, Siemens DIFFRAC (RAW4, RAW1.01)", ".raw", limits=_SCANS),
-    _reader("rasx", "Rigaku SmartLab Studio II", ".rasx", limits=_SCANS),
-    _reader("ras", "Rigaku SmartLab, MiniFlex, text", ".ras", limits=_SCANS),
+    _reader("xrdml", "Malvern Panalytical", ".xrdml", limits=_SCANS, numbers=whence.XRDML),
+    _reader("udf", "Panalytical, text", ".udf", numbers=whence.UDF),
+    _reader("philips_rd", "Philips PC-APD", ".rd", ".sd", numbers=whence.PHILIPS),
+    _reader("brml", "Bruker DIFFRAC.MEASUREMENT", ".brml", limits=_SCANS, numbers=whence.BRML),
+    _reader("bruker_raw", "Bruker, Siemens DIFFRAC (RAW4, RAW1.01)", ".raw", limits=_SCANS,
+            numbers=whence.BRUKER),
+    _reader("rasx", "Rigaku SmartLab Studio II", ".rasx", limits=_SCANS, numbers=whence.RIGAKU),
+    _reader("ras", "Rigaku SmartLab, MiniFlex, text", ".ras", limits=_SCANS,
+            numbers=whence.RIGAKU),
     _reader("gsas", "GSAS raw data, synchrotrons", ".fxye", ".gsas", ".gda", ".xra",
-            limits=("neutron patterns are refused",)),
-    _reader("dif_peaklist", "list of peaks (DIFFRAC-AT, RRUFF)", ".dif", limits=_PEAKS),
-    _reader("peak_list", "list of peaks (Stoe, Panalytical)", ".pks", ".udi", limits=_PEAKS),
+            limits=("neutron patterns are refused",), numbers=whence.GSAS),
+    _reader("dif_peaklist", "list of peaks (DIFFRAC-AT, RRUFF)", ".dif", limits=_PEAKS,
+            numbers=whence.PEAKS),
+    _reader("peak_list", "list of peaks (Stoe, Panalytical)", ".pks", ".udi", limits=_PEAKS,
+            numbers=whence.PEAKS),
 )  # fmt: skip

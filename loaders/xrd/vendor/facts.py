@@ -177,9 +177,10 @@ def _xrdml_points(
             seconds = float(values[0]) if values.size == 1 else values
     angles = next((p for p in points or () if p.get("axis") == "2Theta"), None)
     degrees = factor_of(name, DEGREES, None if angles is None else angles.get("unit"), "angles")
+    ends = [_text(_find(angles, f"{end}Position")) for end in ("start", "end")]
+    _check_coupling(name, points, ends)
     if (status or "completed").lower() == "completed":
         return seconds, degrees, ()
-    ends = [_text(_find(angles, f"{end}Position")) for end in ("start", "end")]
     what = f"the scan was not finished (status {status!r})"
     if ends[1] is not None:
         what += (
@@ -187,6 +188,21 @@ def _xrdml_points(
             "if that is the range that was planned: export the points that were measured as .xy"
         )
     return seconds, degrees, (what,)
+
+
+def _check_coupling(name: str, points: ET.Element | None, ends: list[str | None]) -> None:
+    """Refuse a scan in which the specimen turns and the detector not twice as far."""
+    tilt = next((p for p in points or () if p.get("axis") == "Omega"), None)
+    tilts = [_text(_find(tilt, f"{end}Position")) for end in ("start", "end")]
+    both = [number_in(value) for value in (*ends, *tilts)]
+    if None in both or not (tilts[0] != tilts[1] and ends[0] != ends[1]):
+        return
+    low, high, first, last = (float(value or 0.0) for value in both)
+    if abs((high - low) - 2.0 * (last - first)) > 0.02 * abs(high - low):
+        raise refused(
+            name, f"2Theta runs {low:g} to {high:g} while Omega runs {first:g} to {last:g}: one of "
+            "them is wrong"
+        )  # fmt: skip
 
 
 def _numbers(name: str, text: str | None, what: str) -> np.ndarray:
@@ -307,6 +323,14 @@ def of_gsas(path: Path) -> list[Facts]:
     if declared is not None and len(body) != int(declared):
         raise UnreadableFileError(
             f"{path.name}: {len(body)} records where {declared:g} are declared; {EXPORT_AGAIN}"
+        )
+    record = lines[starts[0]].split()
+    channels = int(number_in(record[2]) or 0) if len(record) > 2 else 0
+    each = {"ESD": 5, "FXYE": 1}.get(record[-1].upper(), 10)  # points of a record
+    if channels and not each * (len(body) - 1) < channels <= each * len(body):
+        raise UnreadableFileError(
+            f"{path.name}: {channels} points are declared, and {len(body)} records of {each} stand "
+            f"there; {EXPORT_AGAIN}"
         )
     stated = [value for value, _ in wavelengths_in(head) if value is not None]
     return [Facts({"ka1": stated[0], "ka2": None, "only_ka1": True} if stated else {})]

@@ -86,6 +86,7 @@ POINTS = [f"{x:.4f} {y:g} 1" for x, y in zip(ANGLES, ALL, strict=True)]
         ("a.ras", ras(ras_block(rows=[*POINTS[:40], POINTS[40][:-2], *POINTS[41:]])), "row 41"),
         ("a.ras", ras(ras_block(extra='*MEAS_DATA_COUNT "900.0"\n')), "801 points where 900"),
         ("a.gsas", GSAS.replace("20 2 ", "30 3 "), "2 records where 3"),
+        ("a.gsas", GSAS.replace("20 2 ", "10 2 "), "10 points are declared"),
         ("a.cif", cif(LISTED, CU_CIF + "_pd_meas_number_of_points 900\n"), "801 points where 900"),
     ],
 )
@@ -246,6 +247,18 @@ def test_a_scan_of_a_map_can_be_chosen(pattern):
 def test_a_format_of_one_scan_takes_no_other(pattern):
     with pytest.raises(UnreadableFileError, match="leave --scan away"):
         pattern("a.xy", "".join(f"{x} {y}\n" for x, y in zip(ANGLES, ALL, strict=True)), scan=2)
+
+
+def test_a_detector_that_is_not_coupled_to_the_specimen_is_refused(pattern):
+    """The end of one axis of a coupled scan was changed: its angles cannot be trusted."""
+    omega = (
+        '<positions axis="Omega"><startPosition>10</startPosition><endPosition>{}</endPosition>'
+        "</positions>"
+    )
+    text = of_xrdml(xrdml_scan(extra=omega.format(30)))
+    np.testing.assert_array_equal(pattern("a.xrdml", text).values, ALL)
+    with pytest.raises(UnreadableFileError, match="one of them is wrong"):
+        pattern("a.xrdml", of_xrdml(xrdml_scan(extra=omega.format(45))))
 
 
 @pytest.mark.parametrize("status", ["Aborted", "Not finished"])

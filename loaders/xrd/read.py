@@ -136,14 +136,18 @@ def _checked_range(name: str, angles: np.ndarray, used: Radiation) -> tuple[str,
             f"{name}: angles run {angles[0]:g} to {angles[-1]:g}, which is no 2theta in degrees; "
             "export the pattern again"
         )
+    below: tuple[str, ...] = ()
+    if angles[0] < -1.0:  # an alignment goes through the direct beam, a pattern does not
+        below = (f"angles begin at {angles[0]:.4g} degrees: start or step may have a wrong sign",)
     sine = float(np.sin(np.radians(angles[-1] / 2.0)))
     if sine < used.primary_angstrom / (2.0 * FIRST_LINES_ANGSTROM):
         return (
+            *below,
             f"the pattern ends at {angles[-1]:.4g} degrees, before the first lines of most "
             "crystals: is its abscissa q or in radians? Then a line such as "
             "'# q (1/angstrom)  intensity' or '# 2theta (rad)  intensity' has to say so",
         )
-    return ()
+    return below
 
 
 def _zero_run(name: str, intensity: np.ndarray, unit: str) -> tuple[str, ...]:

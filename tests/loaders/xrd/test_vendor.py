@@ -105,6 +105,11 @@ def test_a_header_with_another_step_than_its_points_is_told(pattern):
     assert "the points were read" in said(pattern("a.ras", ras(block)))
 
 
+def test_a_step_of_the_wrong_sign_is_told(pattern):
+    text = uxd(uxd_range()).replace(f"_STEPSIZE={STEP}", f"_STEPSIZE=-{STEP}")
+    assert "wrong sign" in said(pattern("a.uxd", text))
+
+
 # ---- counting times
 
 VARIED = counts(SLOW)

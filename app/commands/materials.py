@@ -43,20 +43,21 @@ def materials(
 
 def _row(record: ElasticRecord) -> dict[str, Any]:
     """What is known of one crystal; moduli are Hill's of a polycrystal without texture."""
-    from xtalfuse.physics.mechanics.elasticity import voigt_from_mandel
-    from xtalfuse.tasks.structure.properties.elastic import MODULI, mean_modulus
+    import numpy as np
 
-    stiffness = record.stiffness.copy()
+    from xtalfuse.physics.mechanics.isotropic import isotropic_moduli
+
+    to_voigt = np.sqrt(np.repeat([1.0, 2.0], 3))
     return {
         "id": record.id,
         "name": record.name,
         "formula": record.formula,
         "laue": record.laue,
         **{
-            f"{kind}_{unit.lower()}" if unit else kind: mean_modulus(kind, stiffness)
-            for kind, unit in MODULI.items()
+            f"{kind}_gpa" if kind.endswith("modulus") else kind: value
+            for kind, value in isotropic_moduli(record.stiffness).items()
         },
-        "stiffness_voigt_gpa": voigt_from_mandel(stiffness).tolist(),
+        "stiffness_voigt_gpa": (record.stiffness / np.outer(to_voigt, to_voigt)).tolist(),
         "temperature_k": record.temperature_k,
         "relative_uncertainty": record.relative_uncertainty,
         "citation": record.citation,

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from xtalfuse.physics.orientation.point_group import laue_of
+from xtalfuse.physics.orientation.point_group import generators, laue_of
 
 TABLE = Path(__file__).parent / "elastic.toml"
 ROOM_TEMPERATURE_K = 298.0
@@ -188,18 +188,19 @@ def _names() -> dict[str, tuple[int, int]]:
 @lru_cache(maxsize=16)
 def _invariant(laue: str) -> np.ndarray:
     """(21, n) a basis, in Voigt's notation, of the stiffnesses that a Laue group leaves alone."""
-    from xtalfuse.physics.orientation.laue import laue_operators
-    from xtalfuse.physics.orientation.quaternion import to_matrix
+    from scipy.spatial.transform import Rotation
 
-    rotations = np.asarray(to_matrix(laue_operators(laue)))
+    rotations = [
+        Rotation.from_quat(np.roll(generator, -1)).as_matrix() for generator in generators(laue)
+    ]
     places = np.array(list(_names().values()))
     trials = np.zeros((21, 6, 6))
     trials[np.arange(21), places[:, 0], places[:, 1]] = 1.0
     trials = np.maximum(trials, trials.swapaxes(1, 2))
-    turned = np.mean([_turned(trials, rotation) for rotation in rotations], axis=0)
-    means = turned[:, places[:, 0], places[:, 1]].T
-    vectors, singular, _ = np.linalg.svd(means)
-    basis = vectors[:, : int((singular > 1e-9).sum())]
+    turned = [_turned(trials, rotation)[:, places[:, 0], places[:, 1]].T for rotation in rotations]
+    # what the generators leave alone, all of the group does
+    _, singular, vectors = np.linalg.svd(np.vstack([change - np.eye(21) for change in turned]))
+    basis = vectors[int((singular > 1e-9).sum()) :].T.copy()
     basis[abs(basis) < 1e-12] = 0.0
     return basis
 

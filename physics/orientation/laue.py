@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xtalfuse.physics.orientation.point_group import group, wedge
+from xtalfuse.physics.orientation.point_group import generators, group, wedge
 from xtalfuse.physics.orientation.quaternion import either, multiply
 
 A_STAR_TO_A = (cos(pi / 12), 0.0, 0.0, sin(pi / 12))  # a* lies at azimuth 30 degrees
@@ -23,17 +23,9 @@ A_STAR_TO_A = (cos(pi / 12), 0.0, 0.0, sin(pi / 12))  # a* lies at azimuth 30 de
 @lru_cache(maxsize=64)
 def _operators(laue: str) -> Tensor:
     """The group that the generators make, identity first."""
-    about = group(laue)
-    main = [cos(pi / about.fold), 0.0, 0.0, 0.0]
-    main[1 + about.axis] = sin(pi / about.fold)
-    generators = [main]
-    if about.dihedral:
-        generators.append([0.0, cos(about.start), sin(about.start), 0.0])
-    if about.cubic:
-        generators.append([0.5, 0.5, 0.5, 0.5])
     found = [torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)]
     for element in found:  # grows while it is walked
-        for generator in generators:
+        for generator in generators(laue):
             product = multiply(torch.tensor(generator, dtype=torch.float64), element)
             if all(abs(float(product @ known)) < 1.0 - 1e-6 for known in found):
                 found.append(product)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import pi
+from math import cos, pi, sin
 
 LAUE_GROUPS = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
 OBLIQUE_DEG = 1e-3  # an angle of a cell this far from 90 degrees is meant to be
@@ -160,6 +160,19 @@ def group(laue: str) -> LaueGroup:
     if laue not in _GROUPS:
         raise ValueError(f"unknown Laue group {laue!r}; one of {', '.join(_GROUPS)} is needed")
     return _GROUPS[laue]
+
+
+def generators(laue: str) -> list[list[float]]:
+    """Unit quaternions of rotations whose products are those of a Laue group."""
+    about = group(laue)
+    main = [cos(pi / about.fold), 0.0, 0.0, 0.0]
+    main[1 + about.axis] = sin(pi / about.fold)
+    found = [main]
+    if about.dihedral:
+        found.append([0.0, cos(about.start), sin(about.start), 0.0])
+    if about.cubic:
+        found.append([0.5, 0.5, 0.5, 0.5])
+    return found
 
 
 def wedge(about: LaueGroup) -> tuple[int, bool, float]:

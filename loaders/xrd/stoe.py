@@ -112,9 +112,4 @@ READERS = powder_reader(
         ),
     ),
     limits=("files of several ranges are refused", "K-alpha1 alone is assumed, with a warning"),
-    numbers=(
-        Number("two_theta", "first, last and step of the range's header", "degrees, fixed"),
-        Number("intensity", "blocks behind it", "counts, checked against lowest and highest"),
-        Number("wavelength", "0x142 of the file's header", "angstrom, fixed"),
-    ),
 )

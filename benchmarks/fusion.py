@@ -21,7 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
-from benchmarks.synthetic_spectra import COMPOUNDS, simulate
+from benchmarks.synthetic_spectra import COMPOUNDS
+from benchmarks.synthetic_spectra.edges import simulate
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders import load
 from xtalfuse.loaders.record import (

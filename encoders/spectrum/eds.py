@@ -13,21 +13,21 @@ import numpy as np
 from scipy.optimize import least_squares, nnls
 
 from xtalfuse.encoders.background import Ends, clipped, flattened, restored
-from xtalfuse.physics.spectroscopy import XrayLine, detector_fwhm_ev, xray_lines
+from xtalfuse.encoders.spectrum.eds_lines import (
+    EdsAxis,
+    LineEquations,
+    element_columns,
+    families_between,
+    hard_first,
+    hard_shares,
+    lines_profile,
+)
+from xtalfuse.physics.spectroscopy import XrayLine, detector_fwhm_ev
 
-LOWEST_LINE_EV = 180.0
-SOFT_OVER_HARD = 6.0  # a soft family is at most so much stronger than its hard one
+BACKGROUND_MISFIT = 0.03  # of a stripped background, over the width of a line
+SOFT_MISFIT = 0.2  # more of it where windows and contamination absorb, falling in 300 eV
+HOPEFUL = 16  # elements that fit what is left best alone, tried in full
 ESCAPE_EV = 1739.8  # silicon K-alpha leaves the detector
-OVERVOLTAGE = 1.4
-
-
-@dataclass(frozen=True)
-class EdsAxis:
-    """Energy axis of a detector: true = (recorded - offset) / (1 + gain)."""
-
-    offset_ev: float = 0.0
-    gain: float = 0.0
-    fwhm_mn_ka_ev: float = 132.0
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class EdsFit:
     Parameters
     ----------
     counts : element -> counts in all its lines
-    gain : element -> fall of the weighted sum of squares (halved) that it brings
+    gain : element -> fall of the weighted sum of squares (halved) that it brings, where the
+        lines of the others beside its own may stand and weigh otherwise than tabulated
     families : element -> families that carry counts, e.g. ``("K", "L")``
-    overlaps : element -> share of its hardest family that may be a line of a stronger element
     limits : testable element -> counts that would have stood out by three sigma
     axis : calibration found
     energy, observed, model, background : (n,)
@@ -48,7 +48,6 @@ class EdsFit:
     counts: dict[str, float]
     gain: dict[str, float]
     families: dict[str, tuple[str, ...]]
-    overlaps: dict[str, float]
     limits: dict[str, float]
     axis: EdsAxis
     energy: np.ndarray
@@ -65,117 +64,37 @@ def peak_stripped(counts: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
     counts : (n,) counts
     half_widths : (n,) half width of the widest structure to be stripped, in channels
     """
-    smooth = np.convolve(np.pad(counts, 3, mode="edge"), np.ones(7) / 7.0, mode="valid")
+    reach = max(3, int(0.3 * np.median(half_widths)))  # clipping follows the dips of noise
+    box = np.ones(2 * reach + 1) / (2 * reach + 1)
+    smooth = np.convolve(np.pad(counts, reach, mode="edge"), box, mode="valid")
     level = flattened(np.maximum(smooth, 0.0), root=True)
     distances = range(int(half_widths.max()), 0, -1)
     return restored(clipped(level, distances, Ends.REPEAT, half_widths), root=True)
 
 
-def _families(
-    low_ev: float, high_ev: float, beam_ev: float
-) -> dict[str, dict[str, list[XrayLine]]]:
-    """Element -> family -> lines in range, for families whose main line is there."""
-    found: dict[str, dict[str, list[XrayLine]]] = {}
-    for line in xray_lines():
-        if max(low_ev, LOWEST_LINE_EV) <= line.energy_ev <= high_ev:
-            found.setdefault(line.element, {}).setdefault(line.family, []).append(line)
-    for families in found.values():
-        for family in list(families):
-            main = max(families[family], key=lambda line: line.weight)
-            too_hard = main.energy_ev * OVERVOLTAGE > beam_ev
-            if too_hard or not any(line.name.endswith("a") for line in families[family]):
-                del families[family]
-    return {element: families for element, families in found.items() if families}
-
-
-def _lines_profile(lines: list[XrayLine], energy: np.ndarray, axis: EdsAxis) -> np.ndarray:
-    """Counts per channel of a family with unit total, on the recorded axis."""
-    total = np.zeros_like(energy)
-    step = float(np.median(np.diff(energy)))
-    weight = sum(line.weight for line in lines)
-    for line in lines:
-        centre = line.energy_ev * (1.0 + axis.gain) + axis.offset_ev
-        sigma = float(detector_fwhm_ev(np.array(line.energy_ev), axis.fwhm_mn_ka_ev)) / 2.3548
-        near = np.abs(energy - centre) < 6.0 * sigma
-        shape = np.exp(-0.5 * ((energy[near] - centre) / sigma) ** 2)
-        total[near] += line.weight / weight * step / (sigma * np.sqrt(2.0 * np.pi)) * shape
-    return total
-
-
-def _hard_first(families: dict[str, list[XrayLine]]) -> list[str]:
-    return [family for family in "KLM" if family in families]
-
-
-def _columns(families: dict[str, list[XrayLine]], energy: np.ndarray, axis: EdsAxis) -> np.ndarray:
-    """(n, n_family) columns whose non-negative sums keep soft lines tied to hard ones.
-
-    Absorption weakens soft lines, nothing weakens hard ones below 20 keV alone.
-    """
-    profiles = [_lines_profile(families[f], energy, axis) for f in _hard_first(families)]
-    columns = [profiles[0]]
-    columns += [profiles[0] / SOFT_OVER_HARD + soft for soft in profiles[1:]]
-    return np.stack(columns, axis=-1)
-
-
-class _LineEquations:
-    """Weighted normal equations of all candidate columns, reused for every subset."""
-
-    def __init__(self, columns: dict[str, np.ndarray], fixed: np.ndarray, counts: np.ndarray):
-        self.slices: dict[str, slice] = {}
-        start = fixed.shape[1]
-        for element, block in columns.items():
-            self.slices[element] = slice(start, start + block.shape[1])
-            start += block.shape[1]
-        self.fixed = list(range(fixed.shape[1]))
-        self.design = np.concatenate([fixed, *columns.values()], axis=1)
-        self.counts = counts
-        self.reweigh(np.convolve(counts, np.ones(5) / 5.0, mode="same"))
-
-    def reweigh(self, expected: np.ndarray) -> None:
-        """Poisson weights from expected counts, with 2 % for the shape of a real detector."""
-        variance = np.maximum(expected, 1.0) + (0.02 * expected) ** 2
-        weighted = self.design / variance[:, None]
-        self.gram = self.design.T @ weighted
-        self.moment = weighted.T @ self.counts
-        self.square = float(self.counts @ (self.counts / variance))
-
-    def solve(self, elements: list[str]) -> tuple[float, np.ndarray, list[int]]:
-        """Weighted sum of squares, coefficients and their columns for a set of elements."""
-        index = list(self.fixed)
-        for element in elements:
-            index += range(self.slices[element].start, self.slices[element].stop)
-        gram = self.gram[np.ix_(index, index)] + 1e-9 * np.diag(np.diag(self.gram)[index] + 1e-12)
-        factor = np.linalg.cholesky(gram)
-        target = np.linalg.solve(factor, self.moment[index])
-        coefficients, residual = nnls(factor.T, target, maxiter=50 * len(index))
-        return self.square - float(target @ target) + residual**2, coefficients, index
-
-    def model(self, elements: list[str]) -> np.ndarray:
-        """(n,) counts expected from a set of elements and the background."""
-        _, coefficients, index = self.solve(elements)
-        return self.design[:, index] @ coefficients
-
-
-def _greedy(problem: _LineEquations, cost: float) -> list[str]:
+def _greedy(problem: LineEquations, cost: float) -> list[str]:
     """Add the element that helps most while it pays its cost; then drop those that do not."""
     chosen: list[str] = []
     current = problem.solve(chosen)[0]
     hopeful = list(problem.slices)
     while hopeful and len(chosen) < 25:
-        trials = {element: problem.solve([*chosen, element])[0] for element in hopeful}
+        alone = problem.alone(chosen)
+        likely = sorted(hopeful, key=lambda e: -alone[e])[:HOPEFUL]
+        trials = {element: problem.solve([*chosen, element])[0] for element in likely}
         best = min(trials, key=lambda element: trials[element])
         if current - trials[best] < 2.0 * cost:
             break
+        if problem.breaks_tie([*chosen, best], best):
+            hopeful.remove(best)
+            continue
         chosen.append(best)
         problem.reweigh(problem.model(chosen))
         current = problem.solve(chosen)[0]
         hopeful.remove(best)
-        # What helps least beside few elements will not come first beside more.
-        hopeful = sorted(hopeful, key=lambda e: trials[e])[: max(25, len(hopeful) * 2 // 3)]
     for element in list(chosen[:-1]):
         rest = [e for e in chosen if e != element]
         without = problem.solve(rest)[0]
-        if without - current < 2.0 * cost:
+        if without - current < 2.0 * cost or problem.breaks_tie(chosen, element):
             chosen, current = rest, without
     return chosen
 
@@ -193,7 +112,7 @@ def _calibrate(
 
     def misfit(parameters: np.ndarray) -> np.ndarray:
         axis = EdsAxis(20.0 * parameters[0], 2e-3 * parameters[1], 132.0 + 10.0 * parameters[2])
-        design = [_lines_profile(families[e][f], energy, axis) for e in chosen for f in families[e]]
+        design = [lines_profile(families[e][f], energy, axis) for e in chosen for f in families[e]]
         matrix = np.stack(design, axis=-1) / root[:, None]
         solution, _ = nnls(matrix, net / root)
         return np.concatenate([(matrix @ solution - net / root), parameters * 3.0])
@@ -204,12 +123,17 @@ def _calibrate(
     return EdsAxis(20.0 * found[0], 2e-3 * found[1], 132.0 + 10.0 * found[2])
 
 
-def _nuisance(energy: np.ndarray, strong: list[float], axis: EdsAxis) -> list[np.ndarray]:
-    """Escape and sum peaks of the strongest lines."""
-    places = [e - ESCAPE_EV for e in strong if e > ESCAPE_EV + 400.0]
-    places += [a + b for i, a in enumerate(strong) for b in strong[i:]]
-    lines = [XrayLine("", "", "", place, 1.0) for place in places if energy[0] < place < energy[-1]]
-    return [_lines_profile([line], energy, axis) for line in lines]
+def _instrument(energy: np.ndarray, counts: np.ndarray, offset_ev: float) -> list[np.ndarray]:
+    """(n,) counts of photons that came two at once, and of those that silicon left with 1.7 keV.
+
+    Each is the spectrum itself, folded or moved, so that all lines have theirs.
+    """
+    folded = np.convolve(counts, counts)[: 2 * counts.size] / max(counts.sum(), 1.0)
+    places = 2.0 * energy[0] - offset_ev + (energy[1] - energy[0]) * np.arange(folded.size)
+    above = energy + ESCAPE_EV
+    left = np.interp(above, energy, counts, right=0.0) * (above > ESCAPE_EV + 100.0)
+    return [np.interp(energy, places, folded, left=0.0, right=0.0),
+            0.02 * left * np.exp(-above / 4000.0)]  # fmt: skip
 
 
 def _misplaced(
@@ -218,13 +142,20 @@ def _misplaced(
     energy: np.ndarray,
     axis: EdsAxis,
 ) -> list[np.ndarray]:
-    """What a strong family leaves where its lines stand some eV off, in either direction."""
+    """What a strong family leaves where its lines stand some eV off, in either direction,
+    and its weaker M lines each alone: tables differ by a factor about those."""
     columns = []
     moved = EdsAxis(axis.offset_ev + 8.0, axis.gain, axis.fwhm_mn_ka_ev)
     for element in elements:
         for lines in families[element].values():
-            change = _lines_profile(lines, energy, moved) - _lines_profile(lines, energy, axis)
+            change = lines_profile(lines, energy, moved) - lines_profile(lines, energy, axis)
             columns += [change, -change]
+            weaker = sorted(lines, key=lambda line: -line.weight)[1:]
+            columns += [
+                lines_profile([line], energy, axis)
+                for line in weaker
+                if line.family == "M" and 0.005 < line.weight < 0.2
+            ]
     return columns
 
 
@@ -240,21 +171,26 @@ def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: floa
     """
     keep = (energy > 130.0) & (energy < 40_000.0)
     energy, counts = energy[keep], counts[keep]
-    families = _families(energy[0] + 30.0, energy[-1] - 100.0, beam_ev)
+    families = families_between(energy[0] + 30.0, energy[-1] - 100.0, beam_ev)
+    shares = {e: hard_shares(f, beam_ev) for e, f in families.items()}
     step = float(np.median(np.diff(energy)))
     axis = EdsAxis()
     chosen: list[str] = []
     leading: list[str] = []
-    strong: list[float] = []
     for attempt in range(3):
         widths = 1.4 * detector_fwhm_ev(energy, axis.fwhm_mn_ka_ev) / step
         background = peak_stripped(counts, np.ceil(widths))
+        # A wider clip goes further below humps: where the two differ neither is certain.
+        lower = np.minimum(peak_stripped(counts, np.ceil(2.0 * widths)), background)
+        share = BACKGROUND_MISFIT + SOFT_MISFIT * np.exp(-energy / 300.0)
+        uncertain = np.hypot(share * background, 0.3 * (background - lower))
         tail = np.exp(-energy / 300.0) * background.max()
         misplaced = _misplaced(leading, families, energy, axis)
-        extra = [*_nuisance(energy, strong, axis), *misplaced]
+        extra = [*_instrument(energy, counts, axis.offset_ev), *misplaced]
         fixed = np.stack([background + 1e-3, tail, *extra], axis=-1)
-        columns = {e: _columns(f, energy, axis) for e, f in families.items()}
-        problem = _LineEquations(columns, fixed, counts)
+        columns = {e: element_columns(f, energy, axis, shares[e]) for e, f in families.items()}
+        width = max(axis.fwhm_mn_ka_ev / step, 1.0)
+        problem = LineEquations(columns, shares, fixed, counts, uncertain, width)
         chosen = _greedy(problem, cost)
         if attempt < 2 and chosen:
             net = counts - background
@@ -262,12 +198,10 @@ def fit_lines(energy: np.ndarray, counts: np.ndarray, beam_ev: float, cost: floa
             amounts = _amounts(problem, chosen)
             ranked = sorted(chosen, key=lambda e: -amounts[e])[:4]
             leading = [e for e in ranked if amounts[e] > 1000.0]
-            mains = [max(f, key=lambda n: n.weight) for e in ranked for f in families[e].values()]
-            strong = [line.energy_ev for line in mains if amounts[line.element] > 3000.0]
     return _summary(problem, chosen, families, axis, energy, background)
 
 
-def _amounts(problem: _LineEquations, chosen: list[str]) -> dict[str, float]:
+def _amounts(problem: LineEquations, chosen: list[str]) -> dict[str, float]:
     _, coefficients, index = problem.solve(chosen)
     places = {column: k for k, column in enumerate(index)}
     return {
@@ -281,47 +215,54 @@ def _amounts(problem: _LineEquations, chosen: list[str]) -> dict[str, float]:
     }
 
 
-def _hard_counts(problem: _LineEquations, chosen: list[str], element: str) -> float:
-    """Counts in the hardest family of an element."""
-    _, coefficients, index = problem.solve(chosen)
-    places = {column: k for k, column in enumerate(index)}
-    block = problem.slices[element]
-    hard = coefficients[places[block.start]]
-    soft = sum(coefficients[places[c]] for c in range(block.start + 1, block.stop))
-    return float(hard + soft / SOFT_OVER_HARD)
-
-
-def _overlaps(
-    problem: _LineEquations,
-    chosen: list[str],
+def _looser(
+    problem: LineEquations,
+    rest: list[str],
+    element: str,
     families: dict[str, dict[str, list[XrayLine]]],
+    energy: np.ndarray,
     axis: EdsAxis,
-) -> dict[str, float]:
-    """How far the lines of stronger elements could make the main line of each element.
+) -> list[np.ndarray]:
+    """One standard deviation of each way in which lines beside those of an element may differ.
 
-    Branching ratios are good to some 30 %, so that share of an overlapping line is open.
+    Branching ratios of K lines are good to some 10 %, of L and M lines to 30 %; energies of
+    lines, and a detector's calibration at each, to 5 and 10 eV.
     """
-    hard = {e: _hard_counts(problem, chosen, e) for e in chosen}
-    amounts = _amounts(problem, chosen)
-    result = {}
-    for element in chosen:
-        lines = families[element][_hard_first(families[element])[0]]
-        main = max(lines, key=lambda line: line.weight)
-        reach = 0.6 * float(detector_fwhm_ev(np.array(main.energy_ev), axis.fwhm_mn_ka_ev))
-        borrowed = 0.0
-        for other in chosen:
-            if amounts[other] <= 2.0 * amounts[element]:
-                continue
-            for family in families[other].values():
-                weight = sum(line.weight for line in family)
-                near = [n.weight for n in family if abs(n.energy_ev - main.energy_ev) < reach]
-                borrowed += 0.3 * amounts[other] * sum(near) / weight
-        result[element] = min(borrowed / max(hard[element], 1.0), 1.0)
-    return result
+    amounts = _amounts(problem, rest)
+    mains = [max(f, key=lambda line: line.weight).energy_ev for f in families[element].values()]
+    columns = []
+    for other in rest:
+        for family, lines in families[other].items():
+            share, away = (0.1, 5.0) if family == "K" else (0.3, 10.0)
+            weight = sum(line.weight for line in lines)
+            for line in lines if weight else ():
+                if not line.weight:
+                    continue
+                reach = 1.2 * float(detector_fwhm_ev(np.array(line.energy_ev), axis.fwhm_mn_ka_ev))
+                if min(abs(line.energy_ev - main) for main in mains) < reach:
+                    counts = amounts[other] * line.weight / weight
+                    here = counts * lines_profile([line], energy, axis)
+                    moved = EdsAxis(axis.offset_ev + away, axis.gain, axis.fwhm_mn_ka_ev)
+                    columns += [share * here, counts * lines_profile([line], energy, moved) - here]
+    return columns
+
+
+def _own_gain(
+    problem: LineEquations,
+    chosen: list[str],
+    element: str,
+    families: dict[str, dict[str, list[XrayLine]]],
+    energy: np.ndarray,
+    axis: EdsAxis,
+) -> float:
+    """Fall of the weighted sum of squares that an element brings, see `EdsFit.gain`."""
+    rest = [e for e in chosen if e != element]
+    looser = _looser(problem, rest, element, families, energy, axis)
+    return problem.solve(rest, looser=looser)[0] - problem.solve(chosen, looser=looser)[0]
 
 
 def _summary(
-    problem: _LineEquations,
+    problem: LineEquations,
     chosen: list[str],
     families: dict[str, dict[str, list[XrayLine]]],
     axis: EdsAxis,
@@ -339,11 +280,9 @@ def _summary(
     return EdsFit(
         counts=_amounts(problem, chosen),
         gain={
-            e: 0.5 * (problem.solve([c for c in chosen if c != e])[0] - full) / excess
-            for e in chosen
+            e: 0.5 * _own_gain(problem, chosen, e, families, energy, axis) / excess for e in chosen
         },
-        families={e: tuple(_hard_first(families[e])) for e in chosen},
-        overlaps=_overlaps(problem, chosen, families, axis),
+        families={e: tuple(hard_first(families[e])) for e in chosen},
         limits=limits,
         axis=axis,
         energy=energy,

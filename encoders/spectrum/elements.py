@@ -27,6 +27,7 @@ from xtalfuse.physics.spectroscopy import GRID_ARTEFACTS, WEAK_ARTEFACTS, xray_l
 LOWEST_CORE_LOSS_EV = 50.0  # plasmons and their multiples below
 LOG_ODDS_LIMIT = 7.0  # no single spectrum makes anyone surer than 1 in 1,000
 ARTEFACT_PROBABILITY = 0.4  # a peak that the holder may have made
+TRACE = 0.003  # of the strongest element's counts: tables lack lines of that strength
 PRESENT = 0.5
 _SPEAKS = 0.5  # log-likelihood ratio below which a spectrum has said nothing
 
@@ -97,6 +98,14 @@ class ElementEvidence:
             e
             for e, f in self.elements.items()
             if f.probability > threshold and f.log_likelihood_ratio > _SPEAKS
+        )
+
+    def possible(self) -> frozenset[str]:
+        """Elements that this spectrum made likelier, but not likely: worth another look."""
+        return frozenset(
+            e
+            for e, f in self.elements.items()
+            if f.log_likelihood_ratio > _SPEAKS and e not in self.present()
         )
 
     def statement(self, element: str) -> str:
@@ -358,9 +367,8 @@ def _line_ratio(fit: EdsFit, symbol: str, strongest: float) -> float:
     """Log-likelihood ratio of an element whose lines were fitted."""
     share = fit.counts[symbol] / max(strongest, 1.0)
     # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
-    own = fit.gain[symbol] * (1.0 - fit.overlaps[symbol])
     trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
-    return float(0.15 * own - 4.0 + trace)
+    return float(0.25 * fit.gain[symbol] - 4.0 + trace)
 
 
 def _absence_ratio(limit: float, compared: float) -> float:
@@ -376,6 +384,8 @@ def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool
     """What else than the specimen may have made the lines of an element."""
     if symbol not in fit.counts:
         return ""
+    if fit.counts[symbol] < TRACE * strongest:
+        return "a weak line, a sum or an escape of stronger elements"
     if transmission and symbol == "Cu":
         return "the support grid"
     if transmission and symbol == "C":

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xtalfuse.encoders.spectrum.elements import ElementEvidence
 
 
 class WrongError(Exception):
@@ -128,3 +131,24 @@ def holds(right: bool, came: str) -> str:
     if not right:
         raise WrongError(came)
     return came
+
+
+def _elements(path: Path) -> ElementEvidence:
+    from xtalfuse.encoders.spectrum.elements import element_evidence
+    from xtalfuse.loaders import load
+
+    return element_evidence(load(path))
+
+
+def shows(*, sure: str = "", named: str = "", never: str = "") -> Callable[[Path], str]:
+    """Right is a spectrum that shows all of `sure`, names `named` at least as possible, and
+    shows none of `never` (symbols with blanks between)."""
+
+    def check(path: Path) -> str:
+        evidence = _elements(path)
+        seen, possible = evidence.present(), evidence.possible()
+        came = f"{', '.join(sorted(seen))}; possible: {', '.join(sorted(possible)) or 'none'}"
+        right = seen >= set(sure.split()) and seen | possible >= set(named.split())
+        return holds(right and not seen & set(never.split()), came)
+
+    return check

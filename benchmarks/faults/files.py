@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from benchmarks.faults.case import Case, loaded, refused
+from pathlib import Path
+
+from benchmarks.faults.case import Case, holds, loaded, refused, shows
 from benchmarks.faults.scans import SCANS
+
+
+def _fluorescence(path: Path) -> str:
+    from xtalfuse.loaders import load
+
+    read = load(path)
+    said = "; ".join(read.provenance.warnings)
+    return holds(read.modality == "other" and "tube of Rh" in said, f"{read.modality}: {said}")
+
 
 COUNTED = {"ends": (20.0, 90.0), "points": 3501}
 CASES: tuple[Case, ...] = (
@@ -27,4 +38,8 @@ CASES: tuple[Case, ...] = (
     Case("18b_quoted_decimal_comma.csv", "read", loaded("CuKa", highest=7986, **COUNTED)),
     Case("18c_unicode_minus.txt", "read", loaded("CuKa", lowest=-27, **COUNTED)),
     Case("21_eels_header_without_eV.csv", "EELS", loaded(modality="eels", ends=(0.0, 199.9))),
+    Case("06_P45_the_default_job.bcf", "Na; no V, no Tb",
+         shows(sure="O Na Al Si K Fe", never="V Tb")),
+    Case("06b_test_TEM.bcf", "no Ca", shows(sure="O Si Ti", never="Ca")),
+    Case("07_xrf_m6_jetstream.spx", "no EDS: the tube is named", _fluorescence),
 )  # fmt: skip

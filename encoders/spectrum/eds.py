@@ -64,7 +64,7 @@ def peak_stripped(counts: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
     counts : (n,) counts
     half_widths : (n,) half width of the widest structure to be stripped, in channels
     """
-    reach = max(3, int(0.3 * np.median(half_widths)))  # clipping follows the dips of noise
+    reach = max(3, int(0.3 * half_widths.min()))  # clipping follows the dips of noise
     box = np.ones(2 * reach + 1) / (2 * reach + 1)
     smooth = np.convolve(np.pad(counts, reach, mode="edge"), box, mode="valid")
     level = flattened(np.maximum(smooth, 0.0), root=True)
@@ -228,19 +228,25 @@ def _looser(
     Branching ratios of K lines are good to some 10 %, of L and M lines to 30 %; energies of
     lines, and a detector's calibration at each, to 5 and 10 eV.
     """
-    amounts = _amounts(problem, rest)
+    _, coefficients, index = problem.solve(rest)
+    found = dict(zip(index, coefficients, strict=True))
     mains = [max(f, key=lambda line: line.weight).energy_ev for f in families[element].values()]
     columns = []
     for other in rest:
-        for family, lines in families[other].items():
+        own = np.array(
+            [found[c] for c in range(problem.slices[other].start, problem.slices[other].stop)]
+        )
+        own[0] += own @ problem.shares[other]  # the hard counts that go with the soft ones
+        for family, amount in zip(hard_first(families[other]), own, strict=True):
+            lines = families[other][family]
             share, away = (0.1, 5.0) if family == "K" else (0.3, 10.0)
             weight = sum(line.weight for line in lines)
             for line in lines if weight else ():
                 if not line.weight:
                     continue
-                reach = 1.2 * float(detector_fwhm_ev(np.array(line.energy_ev), axis.fwhm_mn_ka_ev))
+                reach = 0.8 * float(detector_fwhm_ev(np.array(line.energy_ev), axis.fwhm_mn_ka_ev))
                 if min(abs(line.energy_ev - main) for main in mains) < reach:
-                    counts = amounts[other] * line.weight / weight
+                    counts = amount * line.weight / weight
                     here = counts * lines_profile([line], energy, axis)
                     moved = EdsAxis(axis.offset_ev + away, axis.gain, axis.fwhm_mn_ka_ev)
                     columns += [share * here, counts * lines_profile([line], energy, moved) - here]

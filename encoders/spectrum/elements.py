@@ -368,7 +368,7 @@ def _line_ratio(fit: EdsFit, symbol: str, strongest: float) -> float:
     share = fit.counts[symbol] / max(strongest, 1.0)
     # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
     trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
-    return float(0.25 * fit.gain[symbol] - 4.0 + trace)
+    return float(0.25 * fit.gain[symbol] - 2.0 + trace)
 
 
 def _absence_ratio(limit: float, compared: float) -> float:

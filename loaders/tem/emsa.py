@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty
+from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import Modality, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
 from xtalfuse.loaders.tem.read import signals_reader
@@ -218,7 +218,7 @@ def _read_columns(name: str, lines: list[str]) -> RawSignal:
         raise UnreadableFileError(
             f"{name}: the last line breaks the even spacing of energies: it is cut; copy it again"
         )
-    unit = re.search(r"\b(k?eV)\b", " ".join(head), re.IGNORECASE)
+    unit = re.search(r"(?<![A-Za-z])(k?eV)(?![A-Za-z])", " ".join(head), re.IGNORECASE)
     header = {"XUNITS": unit.group(1) if unit else "", "TITLE": Path(name).stem}
     if re.search(r"loss", " ".join(head), re.IGNORECASE):
         header["SIGNALTYPE"] = "ELS"
@@ -282,4 +282,18 @@ READERS = signals_reader(
     SUFFIXES,
     sniff,
     lambda path: ("xtalfuse/emsa", [read(path)]),
+    numbers=(
+        Number(
+            "energy",
+            "OFFSET and XPERCHAN, or the first column where DATATYPE is XY or it agrees with them",
+            "XUNITS, or the head of the columns; else eV (keV for X-rays below 100), and said",
+            "as written, decimal comma or point; falling axes are turned round",
+        ),
+        Number(
+            "counts",
+            "what follows #SPECTRUM, NPOINTS of it; of columns the second",
+            "any: only their course is used",
+            "as written",
+        ),
+    ),
 )

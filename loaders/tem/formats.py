@@ -10,7 +10,7 @@ from xtalfuse.loaders.safe.checks import check_hdf5
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.tem import vendor
 from xtalfuse.loaders.tem.kinds import identify
-from xtalfuse.loaders.tem.numbers import numbers_of_pictures
+from xtalfuse.loaders.tem.numbers import numbers_of_pictures, numbers_of_spectra
 from xtalfuse.loaders.tem.read import signals_reader
 from xtalfuse.loaders.tem.signals import RawSignal
 from xtalfuse.loaders.tem.whole import check_whole, parts
@@ -58,9 +58,10 @@ def _reader(
 
     name = kind.replace(" ", "-")
     pictures = numbers_of_pictures(name) if Modality.IMAGE in modalities else ()
+    spectra = numbers_of_spectra(name) if Modality.EDS in modalities else ()
     return signals_reader(
         name, about, modalities, suffixes, sniff, signals,
-        companions=companions, limits=limits, numbers=pictures,
+        companions=companions, limits=limits, numbers=(*spectra, *pictures),
     )  # fmt: skip
 
 

@@ -64,6 +64,37 @@ SCALES: dict[str, Number] = {
 }
 
 
+# Of the spectra of each format: where the energy stands, and whence its unit comes.
+_ENERGIES: dict[str, tuple[str, str]] = {
+    "digitalmicrograph": ("Origin and Scale of the energy dimension", "its Units"),
+    "tia": ("CalibrationOffset, CalibrationDelta of the .ser", "eV, fixed by the format"),
+    "emd": ("Velox Dispersion and OffsetEnergy of the detector; NCEM dim", "eV; units of dim"),
+    "hspy": ("offset and scale of axis-n", "units of axis-n"),
+    "nexus": ("the axes that NXdata names", "their attribute units"),
+    "topspin": ("Calibration of the spectrum", "written beside it"),
+    "pantarhei": ("calibrations of the meta data", "unit of the calibration"),
+    "ripple": ("ev-per-chan; depth-origin and depth-scale", "eV by the name; depth-units"),
+    "semper": ("DX, X0 of the label", "XUNIT of the label"),
+    "bruker": ("CalibAbs and CalibLin of the spectrum", "keV, fixed by the format"),
+    "edax": ("startEnergy and evPerChan of the header", "keV and eV, fixed by the format"),
+    "jeol": ("CoefA and CoefB of the detector", "keV, fixed by the format"),
+    "phenom": ("offset and dispersion of the spectrum", "eV, fixed by the format"),
+}
+
+
+def numbers_of_spectra(name: str) -> tuple[Number, ...]:
+    """Energy and counts of the spectra of a format; nothing where it holds none."""
+    if name not in _ENERGIES:
+        return ()
+    row, unit = _ENERGIES[name]
+    missing = "without a unit: eV, or keV for X-rays that end below 100, and said"
+    counts = "counts, or what the program made of them: only their course is used"
+    return (
+        Number("energy", row, unit, f"falling axes are turned round; {missing}"),
+        Number("counts", "the array of the file", counts, "as stored"),
+    )
+
+
 def numbers_of_pictures(name: str) -> tuple[Number, ...]:
     """Scale and intensity of the pictures of a format; nothing where it holds none."""
     return (SCALES[name], INTENSITY) if name in SCALES else ()

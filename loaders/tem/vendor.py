@@ -11,6 +11,7 @@ import importlib
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,39 @@ def read(path: Path, kind: str) -> list[RawSignal]:
         if kind in _REPAIR:
             _REPAIR[kind](entry)
     warned = tuple(dict.fromkeys(line for line in map(text, notes) if line))
+    tube = tube_of(path) if kind == "bruker" and path.suffix.lower() == ".spx" else None
+    if tube is not None:
+        return [_fluorescence(_signal(entry, warned), tube) for entry in entries]
     return [_signal(entry, warned) for entry in entries]
+
+
+def tube_of(path: Path) -> str | None:
+    """The X-ray tube that a Bruker spectrum names as its source; None where electrons made it.
+
+    RosettaSciIO (0.15) leaves the block out and calls the tube's voltage a beam energy.
+    """
+    start = path.read_bytes().decode("windows-1252", "replace")
+    block = re.search(r'Type="TRTXrfHeader".*?</ClassInstance>', start, re.DOTALL)
+    if block is None:
+        return None
+    said = dict(re.findall(r"<(TubeType|Anode|Voltage)>([^<]*)<", block.group()))
+    anode = said.get("Anode", "")
+    if anode.isdigit() and 0 < int(anode) < 119:
+        from gemmi import Element
+
+        return f"an X-ray tube of {Element(int(anode)).name}, {said.get('Voltage', '?')} kV"
+    return f"an X-ray tube ({text(said.get('TubeType')) or 'of unknown anode'})"
+
+
+def _fluorescence(signal: RawSignal, tube: str) -> RawSignal:
+    metadata = {k: v for k, v in signal.metadata.items() if k != "beam_energy_keV"}
+    return replace(
+        signal,
+        signal_type="XRF",
+        metadata=metadata | {"source": tube},
+        warnings=(*signal.warnings, f"X-ray fluorescence, excited by {tube}, and no EDS: "
+                  "lines of the anode and their Compton peaks are the tube's"),
+    )  # fmt: skip
 
 
 def _signal(entry: dict[str, Any], warned: tuple[str, ...]) -> RawSignal:

@@ -207,3 +207,31 @@ def test_measured_spectra(real, file, truth):
     from xtalfuse.loaders import load
 
     assert element_evidence(load(real / file)).present() == truth
+
+
+@pytest.mark.parametrize(
+    ("counts", "soft", "absent"),
+    [
+        ({"O": 3e4, "Si": 3e4}, ("V", 513.0), "V"),
+        ({"Si": 4e4, "O": 2e4}, ("Ca", 341.0), "Ca"),
+        ({"Na": 2e4, "Al": 2e4}, ("Tb", 1240.0), "Tb"),
+        ({"Mg": 3e4, "O": 3e4}, ("As", 1282.0), "As"),
+        ({"Al": 4e4}, ("Br", 1481.0), "Br"),
+        ({"Fe": 4e4, "O": 2e4}, ("Mn", 637.0), "Mn"),
+    ],
+)
+def test_a_soft_line_whose_hard_ones_are_missing_is_not_of_that_element(counts, soft, absent):
+    made = eds_spectrum(counts)
+    energy = made.axis("energy")
+    _, place = soft
+    bump = 2000.0 * np.exp(-0.5 * ((energy - place) / 35.0) ** 2) / 35.0 * 10.0
+    spectrum = measurement(energy, made.values + np.round(bump), Modality.EDS)
+    evidence = element_evidence(spectrum)
+    assert absent not in evidence.present()
+    assert evidence.present() & set(counts)
+
+
+def test_a_possible_element_is_one_that_the_spectrum_made_likelier():
+    evidence = element_evidence(eds({"Fe": 2e4, "O": 1e4}))
+    assert not evidence.possible() & evidence.present()
+    assert all(evidence.elements[e].log_likelihood_ratio > 0 for e in evidence.possible())

@@ -209,3 +209,35 @@ def test_elements_declared_by_the_software_are_kept(tmp_path: Path) -> None:
 def test_xray_absorption_under_the_name_of_energy_loss_is_pointed_out(tmp_path: Path) -> None:
     m = registry.read(emsa(tmp_path / "a.msa", pairs(), TITLE="Al2O3_Al_K_1xray"))
     assert any("X-ray absorption" in warning for warning in m.provenance.warnings)
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["Energy loss,Intensity", "energy_loss;counts", "Energy Loss (eV)\tCounts", "Energy_eV,I"],
+)
+def test_columns_headed_by_an_energy_are_a_spectrum_with_or_without_a_unit(tmp_path, first):
+    from xtalfuse.loaders import load
+
+    mark = next(c for c in ",;\t" if c in first)
+    path = tmp_path / "columns.csv"
+    lines = [f"{400 + 0.5 * k:.1f}{mark}{1000 + k % 7}" for k in range(200)]
+    path.write_text("\n".join([first, *lines]) + "\n", "utf-8")
+    assert load(path).modality == "eels"
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("<TubeType>ixtube-Rh-30</TubeType><Voltage>50</Voltage><Anode>45</Anode>", "Rh, 50 kV"),
+        ("<Anode>42</Anode><Voltage>40</Voltage>", "Mo, 40 kV"),
+        ("<TubeType>W tube</TubeType>", "W tube"),
+    ],
+)
+def test_an_x_ray_tube_is_told_from_a_beam_of_electrons(tmp_path, block, said):
+    from xtalfuse.loaders.tem.vendor import tube_of
+
+    path = tmp_path / "a.spx"
+    path.write_text(f'<ClassInstance Type="TRTXrfHeader">{block}</ClassInstance>', "utf-8")
+    assert said in tube_of(path)
+    path.write_text('<ClassInstance Type="TRTSpectrumHeader"></ClassInstance>', "utf-8")
+    assert tube_of(path) is None

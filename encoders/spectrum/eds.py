@@ -26,6 +26,8 @@ from xtalfuse.physics.spectroscopy import XrayLine, detector_fwhm_ev
 
 BACKGROUND_MISFIT = 0.03  # of a stripped background, over the width of a line
 SOFT_MISFIT = 0.2  # more of it where windows and contamination absorb, falling in 300 eV
+# What is open of tabulated lines: share of the counts, and eV (with the detector's calibration).
+LOOSE = {"K": (0.1, 5.0), "L": (0.2, 5.0), "M": (0.3, 10.0)}
 HOPEFUL = 16  # elements that fit what is left best alone, tried in full
 ESCAPE_EV = 1739.8  # silicon K-alpha leaves the detector
 
@@ -223,11 +225,7 @@ def _looser(
     energy: np.ndarray,
     axis: EdsAxis,
 ) -> list[np.ndarray]:
-    """One standard deviation of each way in which lines beside those of an element may differ.
-
-    Branching ratios of K lines are good to some 10 %, of L and M lines to 30 %; energies of
-    lines, and a detector's calibration at each, to 5 and 10 eV.
-    """
+    """One standard deviation of each way in which lines beside those of an element may differ."""
     _, coefficients, index = problem.solve(rest)
     found = dict(zip(index, coefficients, strict=True))
     mains = [max(f, key=lambda line: line.weight).energy_ev for f in families[element].values()]
@@ -239,7 +237,7 @@ def _looser(
         own[0] += own @ problem.shares[other]  # the hard counts that go with the soft ones
         for family, amount in zip(hard_first(families[other]), own, strict=True):
             lines = families[other][family]
-            share, away = (0.1, 5.0) if family == "K" else (0.3, 10.0)
+            share, away = LOOSE[family]
             weight = sum(line.weight for line in lines)
             for line in lines if weight else ():
                 if not line.weight:

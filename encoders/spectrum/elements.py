@@ -105,7 +105,7 @@ class ElementEvidence:
         return frozenset(
             e
             for e, f in self.elements.items()
-            if f.log_likelihood_ratio > _SPEAKS and e not in self.present()
+            if f.log_likelihood_ratio > _SPEAKS and not f.artefact and e not in self.present()
         )
 
     def statement(self, element: str) -> str:

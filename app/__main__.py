@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from xtalfuse.start import code_of, prepare
+from xtalfuse.start import code_of, leave, prepare
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         sys.stderr.write("stopped\n")
         sys.exit(code_of(stop))
+    finally:
+        leave()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ ENDING = [
 ]
 GRACE_SECONDS = 3.0  # batch systems kill after 10 to 90 s; what is left is swept at the next start
 ERRORS = "xtalfuse-plain"
+_asked: list[int] = []  # the signal that asked this process to end
 
 # What the program itself prints, for terminals that lack it; blocks are those of a curve.
 _PLAIN = dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True)) | {
@@ -58,7 +60,21 @@ def prepare() -> None:
     threading.Thread(target=_see_to_it, args=(waker, woken), daemon=True).start()
 
 
+def leave() -> None:
+    """End at once where a signal asked for it, when all is tidied up.
+
+    What is left of the way out could hide it: typer gives a code of its own, and an interpreter
+    that is taken down beside threads that read may abort.
+    """
+    if _asked:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(128 + _asked[0])
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
+    _asked.append(number)
     for again in ENDING:
         signal.signal(again, signal.SIG_DFL)  # a second one ends the program at once
     raise Stopped(number)

@@ -31,14 +31,6 @@ def _grains(count: int) -> Check:
     return lambda result: result["grains"] == count
 
 
-def _share(**shares: float) -> Check:
-    """Shares of phases, of the grains."""
-    return lambda r: all(
-        abs(_value(r, f"phase_fraction[{name.replace('_', ' ')}]") - share) < 0.01
-        for name, share in shares.items()
-    )
-
-
 def _analysed(checks: tuple[Check, ...], options: tuple[str, ...], path: Path) -> str:
     result = analysed(path, *options)
     names = ("youngs_modulus_x", "youngs_modulus_y", "youngs_modulus_z", "lineal_intercept")

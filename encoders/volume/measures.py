@@ -67,7 +67,7 @@ def porosity(
     repeats = axes_that_repeat(periodic)
     core, whole = pore, pore.size
     if inside is not None:
-        pore, core, whole = pore & inside, pore[largest_box(inside)], np.count_nonzero(inside)
+        pore, core, whole = pore & inside, pore[largest_box(inside)], int(inside.sum())
     labels, count = components(pore, periodic, connectivity=6)
     voxels = sizes(labels, count)
     through = [_reaches_through(core, axis, repeats) for axis in range(3)]

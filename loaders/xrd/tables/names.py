@@ -66,7 +66,12 @@ _SCALED = re.compile(
 RATE = re.compile(r"\bcps\b|co?u?n?ts? ?(/|per) ?s|c/s")
 _ROOT = re.compile(r"sqrt|√|square ?root|\broot\b|\^ ?\(?(0?\.5|1/2)|\*\* ?0?\.5")
 _LOG = re.compile(r"\b(log ?10|log ?e\b|log\w*|ln|lg)(?![a-z])")
-_BASES = {"log10": (10.0,), "lg": (10.0,), "ln": (math.e,), "loge": (math.e,)}
+_BASES: dict[str, tuple[float, ...]] = {
+    "log10": (10.0,),
+    "lg": (10.0,),
+    "ln": (math.e,),
+    "loge": (math.e,),
+}
 
 
 class UnclearNameError(ValueError):
@@ -210,7 +215,7 @@ def undone(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
             raise UnclearNameError("holds negative numbers; export the intensities")
         return values**2, "the square root of the intensities was undone"
     kind = log[1].replace(" ", "") if log else ""
-    bases = _BASES.get(kind, ())
+    bases: tuple[float, ...] = _BASES.get(kind, ())
     if values.max() > 28.0:  # e^28 counts: more than any detector has seen
         raise UnclearNameError("holds no logarithms of intensities; export the intensities")
     if kind == "log":  # base 10 in most programs, e in some: whole counts tell

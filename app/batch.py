@@ -53,6 +53,7 @@ class Options:
     wavelength: str | None = None
     refine: bool = True
     scan: int | None = None
+    modality: str | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,11 @@ def work(job: Job) -> Outcome:
     try:
         logger.info("%s: reading", job.path)
         record = load_specimen(
-            job.path, wavelength=options.wavelength, elements=options.elements, scan=options.scan
+            job.path,
+            wavelength=options.wavelength,
+            elements=options.elements,
+            scan=options.scan,
+            modality=options.modality,
         )
         for file in record.files:
             told = f"{file.modality} by {file.reader}" if file.used else file.reason

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from xtalfuse.datasets.library.build import Library, Progress
 
 
@@ -75,6 +77,32 @@ def parse_wavelength(text: str | None) -> str | None:
     except ValueError as error:
         raise UsageError(f"--wavelength: {error}") from None
     return text
+
+
+def parse_modality(text: str | None, paths: Iterable[Path] = ()) -> str | None:
+    """The kind of record that a person names, for files.
+
+    Raises
+    ------
+    UsageError
+        If there is no such kind, or one of the paths is a folder of many files.
+    """
+    if text is None:
+        return None
+    from xtalfuse.loaders.reader import stated_modality
+    from xtalfuse.loaders.registry import folder_reader
+
+    try:
+        kind = str(stated_modality(text))
+    except ValueError as error:
+        raise UsageError(f"--modality: {error}") from None
+    for path in paths:
+        if path.is_dir() and folder_reader(path) is None:
+            raise UsageError(
+                f"--modality: {path} is a folder; say in its specimen.yaml what each file is, as "
+                f"files: {{NAME: {{modality: {kind}}}}}"
+            )
+    return kind
 
 
 def parse_voxel_size(text: str | None) -> float | tuple[float, float, float] | None:

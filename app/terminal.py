@@ -34,6 +34,13 @@ ScanOption = Annotated[
     int | None,
     typer.Option("--scan", min=1, help="Of a powder file with several scans, read this one."),
 ]
+ModalityOption = Annotated[
+    str | None,
+    typer.Option(
+        "--modality",
+        help="What the file is: diffraction, image, eels, eds, xrd, ebsd or ct; overrules guesses.",
+    ),
+]
 VoxelSizeOption = Annotated[
     str | None,
     typer.Option("--voxel-size", help="Voxel of a volume in um: 0.65, or z,y,x as 1.3,0.65,0.65."),

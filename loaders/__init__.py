@@ -25,8 +25,11 @@ def load_specimen(
     wavelength: str | float | None = None,
     elements: str | Iterable[str] | None = None,
     scan: int | None = None,
+    modality: str | None = None,
 ) -> Record:
     """Everything that instruments wrote about one specimen; see `specimen.load_specimen`."""
     from xtalfuse.loaders.specimen import load_specimen as read_specimen
 
-    return read_specimen(path, wavelength=wavelength, elements=elements, scan=scan)
+    return read_specimen(
+        path, wavelength=wavelength, elements=elements, scan=scan, modality=modality
+    )

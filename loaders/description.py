@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +17,10 @@ from pydantic import (
     FiniteFloat,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from xtalfuse.loaders.reader import ReadOptions
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.guard import check_file
 from xtalfuse.physics.units import radiation
@@ -68,6 +71,47 @@ def _as_symbols(value: Any) -> Any:
     return items
 
 
+class FileStatement(BaseModel):
+    """What a person says of one file in ``specimen.yaml``, under ``files``; it wins over the file.
+
+    Units as in `loaders.reader.ReadOptions`: beam energy in keV, camera length in mm, voxel in um.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    modality: str | None = None
+    wavelength: str | FiniteFloat | None = None
+    beam_energy: FiniteFloat | None = None
+    camera_length: FiniteFloat | None = None
+    scale: FiniteFloat | None = None
+    units: str | None = None
+    offset: FiniteFloat | None = None
+    voxel_size: FiniteFloat | tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
+    scan: int | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> FileStatement:
+        self.over(ReadOptions())
+        return self
+
+    def over(self, options: ReadOptions) -> ReadOptions:
+        """The options for this file, from those for all files."""
+        said = {
+            _OPTION_OF.get(key, key): value
+            for key, value in self.model_dump().items()
+            if value is not None
+        }
+        return replace(options, **said)
+
+
+_OPTION_OF = {
+    "beam_energy": "beam_energy_kev",
+    "camera_length": "camera_length_mm",
+    "units": "unit",
+    "voxel_size": "voxel_size_um",
+}
+
+
 class Description(BaseModel):
     """Content of ``specimen.yaml``: what the instruments could not know."""
 
@@ -77,6 +121,7 @@ class Description(BaseModel):
     elements: Annotated[tuple[str, ...] | None, BeforeValidator(_as_symbols)] = None
     camera_length: Annotated[FiniteFloat, Field(gt=0)] | None = None  # mm
     section_step: Annotated[FiniteFloat, Field(gt=0)] | None = None  # um, of serial sections
+    files: dict[str, FileStatement] = Field(default_factory=dict)
     notes: str = ""
     group: str | None = None
 
@@ -121,11 +166,15 @@ def read_description(path: Path) -> Description:
 
 
 def _explained(path: Path, error: Any) -> str:
-    key = str(error["loc"][0]) if error["loc"] else "content"
-    known = list(Description.model_fields)
+    place = [str(part) for part in error["loc"]] or ["content"]
+    inside = place[0] == "files" and len(place) > 1
+    where = f"files: {place[1]}: " if inside else ""
+    key = place[-1] if not inside or len(place) == 3 else ""
+    known = list((FileStatement if inside else Description).model_fields)
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}"
-        return f"{path.name}: unknown key {key!r}; {hint}"
+        return f"{path.name}: {where}unknown key {key!r}; {hint}"
     cause = str(error["msg"]).removeprefix("Value error, ")
-    return f"{path.name}: {key}: {cause}; correct the value"
+    where += f"{place[0] if not inside else key}: " if key or not inside else ""
+    return f"{path.name}: {where}{cause}; correct the value"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xtalfuse.loaders import registry
-from xtalfuse.loaders.reader import ReadOptions, split_part, voxel_size
-from xtalfuse.loaders.record import Measurement, UnreadableFileError
+from xtalfuse.loaders.reader import ReadOptions, split_part, stated_modality, voxel_size
+from xtalfuse.loaders.record import Measurement, Modality, UnreadableFileError
 from xtalfuse.loaders.safe.guard import Limits, check_file, guarded
 from xtalfuse.loaders.safe.spool import temporary_spool
 from xtalfuse.physics.given import as_path
@@ -27,6 +27,11 @@ def load(
     section_step_um: float | None = None,
     labels: bool | None = None,
     scan: int | None = None,
+    modality: Modality | str | None = None,
+    beam_energy_kev: float | None = None,
+    scale: float | None = None,
+    unit: str | None = None,
+    offset: float | None = None,
     limits: Limits | None = None,
 ) -> Measurement:
     """The measurement in one instrument file, read in a guarded child process.
@@ -43,6 +48,11 @@ def load(
     section_step_um : distance of serial sections by hand
     labels : whether the values of a volume are labels; None to judge by the values
     scan : number of one of several scans of a powder file, from 1 as they stand in it
+    modality : what kind of record the file is, ``"diffraction"`` for example; it overrules any
+        guess, and a file that can be no such record is refused
+    beam_energy_kev : energy of the electrons by hand
+    scale, unit, offset : of one pixel of a picture or channel of a spectrum, and the value of the
+        first, by hand: ``0.02, "1/nm"``; a scale needs a unit
     limits : time and memory that reading may take
 
     Returns
@@ -72,6 +82,11 @@ def load(
         part=part,
         labels=labels,
         scan=scan,
+        modality=None if modality is None else stated_modality(modality),
+        beam_energy_kev=beam_energy_kev,
+        scale=scale,
+        unit=unit,
+        offset=offset,
     )
     return load_with(place, options, limits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ import numpy as np
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.loaders.safe.head import FileHead
 from xtalfuse.loaders.safe.spool import Spool, Spooled
+from xtalfuse.loaders.tem.signals import standard_unit
 from xtalfuse.physics.units import radiation
 
+BEAM_KEV = (0.1, 5000.0)  # the lowest SEM and the highest TEM
 STEP_UM = (1e-5, 1e5)  # a voxel, or a distance of sections, of 0.01 nm to 10 cm
 
 
@@ -42,6 +45,9 @@ class ReadOptions:
     part : which of several volumes of a file, what stands behind ``#``
     scan : number of one of several scans of a file, from 1 as they stand in it
     labels : whether the values of a volume are labels; None to judge by the values
+    modality : what kind of record the file is
+    beam_energy_kev : of the electrons
+    scale, unit, offset : of a picture's pixel or a spectrum's channel, and of the first
     spool : where a large array may be written; None to keep it in memory
     largest_gb : the largest file to read; None for what the format allows
 
@@ -58,6 +64,11 @@ class ReadOptions:
     part: str | None = None
     scan: int | None = None
     labels: bool | None = None
+    modality: Modality | None = None
+    beam_energy_kev: float | None = None
+    scale: float | None = None
+    unit: str | None = None
+    offset: float | None = None
     spool: Spool | None = None
     largest_gb: float | None = None
 
@@ -66,6 +77,14 @@ class ReadOptions:
             radiation(self.wavelength)
         if self.scan is not None and self.scan < 1:
             raise ValueError(f"scan {self.scan}: the scans of a file are numbered from 1")
+        if self.modality is not None:
+            object.__setattr__(self, "modality", stated_modality(self.modality))
+        low, high = BEAM_KEV
+        if self.beam_energy_kev is not None and not low <= self.beam_energy_kev <= high:
+            raise ValueError(
+                f"beam energy {self.beam_energy_kev:g}: give keV, between {low:g} and {high:g}"
+            )
+        _check_scale(self.scale, self.unit, self.offset)
         for name in ("camera_length_mm", "section_step_um"):
             value = getattr(self, name)
             if value is not None and not 0 < value < STEP_UM[1]:
@@ -77,7 +96,39 @@ class ReadOptions:
     @property
     def means_volume(self) -> bool:
         """Whether a person means a volume, whatever the file looks like."""
-        return any(said is not None for said in (self.part, self.voxel_size_um, self.labels))
+        stated = any(said is not None for said in (self.part, self.voxel_size_um, self.labels))
+        return (stated and self.modality is None) or self.modality is Modality.CT
+
+
+def _check_scale(scale: float | None, unit: str | None, offset: float | None) -> None:
+    if scale is None and unit is None and offset is None:
+        return
+    if scale is None or unit is None:
+        raise ValueError("scale, units: give both, such as 0.02 and 1/nm, or none")
+    if not (np.isfinite(scale) and scale > 0.0 and np.isfinite(offset or 0.0)):
+        raise ValueError(f"scale {scale!r}, offset {offset!r}: give numbers, the scale above zero")
+    if standard_unit(unit) is None:
+        raise ValueError(
+            f"units {unit!r} are not known; give one of nm, um, angstrom, 1/nm, 1/angstrom, mrad, "
+            "eV, keV"
+        )
+
+
+def stated_modality(value: str) -> Modality:
+    """The kind of record that a person names.
+
+    Raises
+    ------
+    ValueError
+        If it is none; the message says which there are.
+    """
+    known = [str(kind) for kind in Modality if kind is not Modality.OTHER]
+    word = str(value).strip().lower()
+    if word not in known:
+        close = difflib.get_close_matches(word, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"give one of {', '.join(known)}"
+        raise ValueError(f"{value!r} is no modality; {hint}")
+    return Modality(word)
 
 
 def voxel_size(value: float | tuple[float, ...] | None) -> tuple[float, float, float] | None:

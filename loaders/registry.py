@@ -39,6 +39,7 @@ _NO_VOLUME = (
     ".json beside it"
 )
 _UNKNOWN = "no known instrument format; export it as .xrdml, .xy, .msa or .emd"
+_SCALED = (Modality.DIFFRACTION, Modality.IMAGE, Modality.EELS, Modality.EDS, Modality.OTHER)
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +80,8 @@ def choose(head: FileHead, options: ReadOptions | None = None) -> Reader:
     """
     options = options or ReadOptions()
     sure = certainties(head)
+    if options.modality is not None:
+        return _of_kind(head, sure, options.modality)
     if options.means_volume:
         volumes = {n: c for n, c in sure.items() if Modality.CT in READERS[n].modalities}
         # a text map is none, whatever its voxel
@@ -86,6 +89,19 @@ def choose(head: FileHead, options: ReadOptions | None = None) -> Reader:
             return _surest(head, volumes, _NO_VOLUME)
     known = {name: c for name, c in sure.items() if c > Certainty.ON_REQUEST}
     return _surest(head, known, _UNKNOWN)
+
+
+def _of_kind(head: FileHead, sure: dict[str, Certainty], kind: Modality) -> Reader:
+    """The surest reader that gives records of the kind that a person stated."""
+    right = {n: c for n, c in sure.items() if kind in READERS[n].modalities}
+    if right or not sure:
+        return _surest(head, right, _UNKNOWN)
+    other = READERS[max(sure, key=lambda name: sure[name])]
+    holds = " or ".join(str(held) for held in other.modalities) or "nothing that can be read"
+    raise UnreadableFileError(
+        f"{head.path.name}: stated to be {kind}, but it is a file of {other.about}, which holds "
+        f"{holds}; correct the modality"
+    )
 
 
 def _holds_map(sure: dict[str, Certainty]) -> bool:
@@ -118,7 +134,24 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Measurement | 
                     _check_size(named, head, options.largest_gb)
             raise
         _check_size(reader, head, options.largest_gb)
-    return reader.read(Path(path), options)
+    found = reader.read(Path(path), options)
+    _hold_to(options, found, Path(path).name)
+    return found
+
+
+def _hold_to(options: ReadOptions, found: Measurement | Spooled, name: str) -> None:
+    """Refuse a record that is not what a person stated, or a statement that it cannot use."""
+    kind = found.measurement.modality if isinstance(found, Spooled) else found.modality
+    if options.modality not in (None, kind):
+        raise UnreadableFileError(
+            f"{name}: stated to be {options.modality}, but what it holds is {kind}; correct the "
+            "modality"
+        )
+    if options.scale is not None and kind not in _SCALED:
+        raise UnreadableFileError(
+            f"{name}: scale and units are of pictures and spectra, and this is {kind}; take them "
+            "away (a volume has a voxel size, a powder pattern its own axis)"
+        )
 
 
 def _check_size(reader: Reader, head: FileHead, by_hand: float | None) -> None:
@@ -164,7 +197,9 @@ def folder_reader(folder: Path) -> tuple[str, tuple[Path, ...]] | None:
 
 def read_folder(first: str | Path, name: str, options: ReadOptions) -> Measurement | Spooled:
     """The measurement in the folder of the file `first`; run it in a guarded child process."""
-    return READERS[name].read(Path(first).parent, options)
+    found = READERS[name].read(Path(first).parent, options)
+    _hold_to(options, found, Path(first).parent.name)
+    return found
 
 
 def companions(path: str | Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from xtalfuse.loaders import registry
 from xtalfuse.loaders.description import (
     DESCRIPTIONS,
     Description,
+    FileStatement,
     check_elements,
     read_description,
 )
 from xtalfuse.loaders.file import load_with
-from xtalfuse.loaders.reader import ReadOptions
+from xtalfuse.loaders.reader import ReadOptions, stated_modality
 from xtalfuse.loaders.record import (
     FileReport,
     Measurement,
@@ -39,12 +41,36 @@ class _Findings:
     by_content: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Stated:
+    """What a person says of all files, and of some.
+
+    Parameters
+    ----------
+    options : of all files
+    files : of single ones, by name
+    by_hand : whether a wavelength was given beside the folder: it wins over that of a file
+    """
+
+    options: ReadOptions
+    files: dict[str, FileStatement]
+    by_hand: bool
+
+    def of(self, name: str) -> ReadOptions:
+        said = self.files.get(name)
+        if said is None:
+            return self.options
+        found = said.over(self.options)
+        return replace(found, wavelength=self.options.wavelength) if self.by_hand else found
+
+
 def load_specimen(
     path: str | Path,
     *,
     wavelength: str | float | None = None,
     elements: str | Iterable[str] | None = None,
     scan: int | None = None,
+    modality: Modality | str | None = None,
 ) -> Record:
     """Everything that instruments wrote about one specimen.
 
@@ -52,10 +78,12 @@ def load_specimen(
     ----------
     path : one instrument file, or the folder of one specimen. Hidden files are ignored; a
         folder of TIFF slices is one volume; an optional ``specimen.yaml`` has the keys
-        ``wavelength``, ``elements``, ``camera_length`` (mm), ``notes`` and ``group``.
+        ``wavelength``, ``elements``, ``camera_length`` (mm), ``notes``, ``group``, and ``files``
+        with what is known of single files.
     wavelength : X-ray radiation by hand; wins over ``specimen.yaml`` and over the files
     elements : symbols of the elements known to be there; wins over ``specimen.yaml``
     scan : number of the scan to read of powder files with several, from 1
+    modality : what kind of record a single file is; in a folder ``specimen.yaml`` says it
 
     Returns
     -------
@@ -67,10 +95,10 @@ def load_specimen(
     UnreadableFileError
         If there is nothing at `path`, or its ``specimen.yaml`` is wrong.
     ValueError
-        If `wavelength`, `elements` or `scan` are wrong.
+        If `wavelength`, `elements`, `scan` or `modality` are wrong.
     """
     path = as_path(path, "load_specimen")
-    options = ReadOptions(wavelength=wavelength, scan=scan)  # a wrong one is the caller's mistake
+    options = _options(path, wavelength, scan, modality)  # a wrong one is the caller's mistake
     by_hand = None if elements is None else check_elements(elements)
     if not path.exists():
         raise UnreadableFileError(f"{path.name}: no such file or folder; check the path {path}")
@@ -84,7 +112,7 @@ def load_specimen(
         wavelength=said.wavelength if wavelength is None else wavelength,
         camera_length_mm=said.camera_length,
     )
-    _read_all(files, options, findings)
+    _read_all(files, _Stated(options, said.files, wavelength is not None), findings)
     name = path.resolve().name if path.is_dir() else path.stem
     return Record(
         specimen=name,
@@ -94,6 +122,22 @@ def load_specimen(
         elements=said.elements if by_hand is None else by_hand,
         notes=said.notes,
     )
+
+
+def _options(
+    path: Path,
+    wavelength: str | float | None,
+    scan: int | None,
+    modality: Modality | str | None,
+) -> ReadOptions:
+    """What is said beside the path; a modality of one file only."""
+    kind = None if modality is None else stated_modality(modality)
+    if kind is not None and path.is_dir() and not _is_volume(path):
+        raise ValueError(
+            f"modality {kind}: of one file, and {path.name} is a folder; say it in its "
+            f"specimen.yaml, as files: {{NAME: {{modality: {kind}}}}}"
+        )
+    return ReadOptions(wavelength=wavelength, scan=scan, modality=kind)
 
 
 def _is_volume(folder: Path) -> bool:
@@ -130,10 +174,17 @@ def _inside(folder: Path, findings: _Findings) -> tuple[Description, list[Path]]
             findings.reports[entry] = FileReport(str(entry), None, None, None, False, reason)
         else:
             files.append(entry)
+    for name in said.files:
+        if name not in [file.name for file in files]:
+            close = difflib.get_close_matches(name, [file.name for file in files], n=1)
+            raise UnreadableFileError(
+                f"{DESCRIPTIONS[0]}: files: there is no {name!r} in {folder.name}; "
+                + (f"did you mean {close[0]!r}?" if close else "give the name of a file there")
+            )
     return said, files
 
 
-def _read_all(files: list[Path], options: ReadOptions, findings: _Findings) -> None:
+def _read_all(files: list[Path], options: _Stated, findings: _Findings) -> None:
     owners = _owners(files)
     for file in files:
         if file not in owners:
@@ -163,13 +214,13 @@ def _owners(files: list[Path]) -> dict[Path, Path]:
     return owners
 
 
-def _read_one(file: Path, options: ReadOptions, findings: _Findings) -> FileReport:
+def _read_one(file: Path, options: _Stated, findings: _Findings) -> FileReport:
     sha256 = None
     try:
         sha256 = _hash(file)
         if sha256 in findings.by_content:
             return _twin(file, sha256, findings)
-        measurement = load_with(file, options)
+        measurement = load_with(file, options.of(file.name))
     except UnreadableFileError as error:
         return FileReport(str(file), sha256, None, None, False, str(error))
     except OSError as error:

@@ -12,6 +12,7 @@ from xtalfuse.start import code_of
 from xtalfuse.terminal import (
     JsonOption,
     LibraryOption,
+    ModalityOption,
     OutOption,
     RefineOption,
     ScanOption,
@@ -45,6 +46,7 @@ def identify(
     ] = None,
     wavelength: WavelengthOption = None,
     scan: ScanOption = None,
+    modality: ModalityOption = None,
     out: OutOption = Path("xtalfuse-results"),
     refine: RefineOption = True,
     as_json: JsonOption = False,
@@ -66,11 +68,16 @@ def identify(
     """
     from xtalfuse import batch
     from xtalfuse.display import consoles, outcome_view
-    from xtalfuse.options import make_folder, parse_elements, parse_wavelength
+    from xtalfuse.options import make_folder, parse_elements, parse_modality, parse_wavelength
 
     with telling():
         options = batch.Options(
-            library, parse_elements(elements), parse_wavelength(wavelength), refine, scan
+            library,
+            parse_elements(elements),
+            parse_wavelength(wavelength),
+            refine,
+            scan,
+            parse_modality(modality, paths),
         )
         planned = batch.plan(batch.find_specimens(paths, out), out, options)
         make_folder(out)

@@ -13,6 +13,7 @@ from xtalfuse import log
 from xtalfuse.start import code_of
 from xtalfuse.terminal import (
     JsonOption,
+    ModalityOption,
     OutOption,
     SectionStepOption,
     VoxelSizeOption,
@@ -100,6 +101,7 @@ class Settings:
     options: dict[str, Any]
     voxel_size_um: float | tuple[float, float, float] | None
     section_step_um: float | None
+    modality: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def microstructure(
     twins: TwinsOption = False,
     voxel_size: VoxelSizeOption = None,
     section_step: SectionStepOption = None,
+    modality: ModalityOption = None,
     fast: FastOption = False,
     specimen: SpecimenOption = "found",
     jobs: JobsOption = 1,
@@ -171,6 +174,7 @@ def microstructure(
         check_section_step,
         make_folder,
         parse_materials,
+        parse_modality,
         parse_voxel_size,
     )
 
@@ -190,6 +194,7 @@ def microstructure(
             },
             parse_voxel_size(voxel_size),
             section_step,
+            parse_modality(modality, paths),
         )
         folders = _folders(paths, out)
         make_folder(out)
@@ -284,6 +289,7 @@ def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome
         measurement = load(
             path,
             voxel_size_um=settings.voxel_size_um,
+            modality=settings.modality,
             section_step_um=settings.section_step_um,
         )
         tell(1, 3, "grains and properties")

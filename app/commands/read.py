@@ -9,6 +9,7 @@ import typer
 
 from xtalfuse.terminal import (
     JsonOption,
+    ModalityOption,
     ScanOption,
     SectionStepOption,
     VoxelSizeOption,
@@ -32,6 +33,7 @@ def read(
     voxel_size: VoxelSizeOption = None,
     section_step: SectionStepOption = None,
     scan: ScanOption = None,
+    modality: ModalityOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a file, or in each file of a folder, and whether it can be trusted.
@@ -54,6 +56,7 @@ def read(
     from xtalfuse.options import (
         UsageError,
         check_section_step,
+        parse_modality,
         parse_voxel_size,
         parse_wavelength,
     )
@@ -62,6 +65,7 @@ def read(
         check_section_step(section_step)
         radiation = parse_wavelength(wavelength)
         voxel = parse_voxel_size(voxel_size)
+        kind = parse_modality(modality, [path])
         from xtalfuse.loaders import load
         from xtalfuse.loaders.reader import split_part
 
@@ -75,6 +79,7 @@ def read(
             voxel_size_um=voxel,
             section_step_um=section_step,
             scan=scan,
+            modality=kind,
         )
     if as_json:
         print_json(measurement_document(measurement))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, optimize, signal
+from scipy import ndimage, signal
 
 from xtalfuse.encoders.background import Ends, clipped, flattened, restored
+from xtalfuse.encoders.rings.ring_fit import MOST_RINGS, RingFit
 from xtalfuse.encoders.rings.sectors import Polar
+from xtalfuse.encoders.rings.shape import Beam, direct_beam
 
 DETECTION_SIGMA = 5.0
 
@@ -25,33 +27,94 @@ class Curve:
 
 @dataclass(frozen=True)
 class Peaks:
-    """Fitted peaks of the radial profile, arrays (n,)."""
+    """Fitted peaks of the radial profile, arrays (n,).
+
+    ``fwhm`` is their whole width, ``soft`` what of it is not the disc of the beam; both pixels.
+    """
 
     center: np.ndarray
     center_su: np.ndarray
     height: np.ndarray
     fwhm: np.ndarray
     significance: np.ndarray
+    soft: np.ndarray
+    area: np.ndarray
 
     def kept(self, keep: np.ndarray) -> Peaks:
         return Peaks(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
-def radial_profile(sectors: Polar) -> tuple[Curve, Peaks]:
-    """Azimuthal mean, background and fitted peaks."""
+def radial_profile(
+    sectors: Polar, beam: Beam | None = None, *, settled: bool = False
+) -> tuple[Curve, Peaks, Beam]:
+    """Azimuthal mean, background, fitted rings and the shape of the beam that they have.
+
+    Parameters
+    ----------
+    sectors : the image by radius and angle
+    beam : shape found before, of a worse centre perhaps
+    settled : whether to begin with this shape alone
+    """
     radius, mean, sigma = sectors.mean()
     seen = np.isfinite(mean)
-    span = np.flatnonzero(seen)
-    inner, outer = span[0], span[-1] + 1
-    filled = np.interp(radius[inner:outer], radius[seen], mean[seen])
-    scatter = np.interp(radius[inner:outer], radius[seen], sigma[seen])
-    reach = max(10.0, 0.07 * (outer - inner) * sectors.step_px) / sectors.step_px
-    base = snip(ndimage.gaussian_filter1d(filled, 1.0 / sectors.step_px), int(reach))
+    visible = direct_beam(radius, sectors.near_center())
+    first, last = np.flatnonzero(seen)[[0, -1]]
+    if visible is not None:
+        outside = int(np.searchsorted(radius, 1.1 * visible.disc + 5.0 * visible.edge))
+        first = min(max(first, outside), last - 10)
+    part = slice(first, last + 1)
+    r = radius[part]
+    filled = np.interp(r, radius[seen], mean[seen])
+    scatter = np.interp(r, radius[seen], sigma[seen])
+    standing, widths = _standing_out(r, filled, scatter, sectors.step_px)
+    starts = [] if beam is None else [beam]
+    starts += [] if settled and beam else _starts(widths, visible)
+    fits = [RingFit.of(r, filled, scatter, start, standing, visible) for start in starts]
+    best = min(fits, key=lambda fit: fit.cost)
     background = np.full_like(mean, np.nan)
-    background[inner:outer] = base
-    net = filled - base
-    peaks = _fit_peaks(radius[inner:outer], net, scatter, sectors.step_px, int(reach))
-    return Curve(radius, mean, sigma, background), peaks
+    background[part] = best.background
+    return Curve(radius, mean, sigma, background), _peaks(best), best.beam
+
+
+def _peaks(fit: RingFit) -> Peaks:
+    """Rings of a fit that are more than their uncertainty."""
+    k = len(fit.centers)
+    if not k:
+        return Peaks(*(np.empty(0) for _ in Peaks.__dataclass_fields__))
+    areas, area_su = fit.areas[:k], fit.su[k:]
+    rows = []
+    for part in fit.merged():
+        area, place = areas[part].sum(), np.average(fit.centers[part], weights=areas[part])
+        spread = np.sqrt(np.average((fit.centers[part] - place) ** 2, weights=areas[part]))
+        soft = 2.3548 * float(np.hypot(fit.beam.edge, spread))
+        width = float(np.hypot(fit.beam.fwhm, 2.3548 * spread))
+        su = float(np.hypot(fit.su[part].mean(), 0.1 * spread))
+        height = fit.heights()[part].max()
+        sure = area / np.sqrt(np.sum(area_su[part] ** 2))
+        rows.append((place, su, height, width, sure, soft, area))
+    peaks = Peaks(*np.array(rows).T)
+    return peaks.kept(peaks.significance > 3.0)
+
+
+def _standing_out(
+    radius: np.ndarray, mean: np.ndarray, sigma: np.ndarray, step: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Radii and widths (pixels) of the maxima of a profile, the highest first."""
+    width = 1.2 / step
+    base = snip(ndimage.gaussian_filter1d(mean, width), max(10, int(0.07 * len(mean))))
+    smooth = ndimage.gaussian_filter1d(mean - base, width)
+    index, _ = signal.find_peaks(smooth, prominence=DETECTION_SIGMA * sigma / np.sqrt(width))
+    index = index[np.argsort(-smooth[index])][:MOST_RINGS]
+    return radius[index], step * signal.peak_widths(smooth, index, rel_height=0.5)[0]
+
+
+def _starts(widths: np.ndarray, visible: Beam | None) -> list[Beam]:
+    """Shapes worth trying: that of the direct beam, and those of the peaks that stand out."""
+    found = [] if visible is None else [visible]
+    least, middle = np.quantile(widths[:5], [0.0, 0.5]) if len(widths) else (4.0, 4.0)
+    for size in dict.fromkeys(max(round(float(size), 1), 2.0) for size in (least, middle)):
+        found += [Beam(0.0, 0.42 * size), Beam(0.5 * size, 0.18 * size)]
+    return found
 
 
 def snip(values: np.ndarray, reach: int) -> np.ndarray:
@@ -59,104 +122,3 @@ def snip(values: np.ndarray, reach: int) -> np.ndarray:
     low = float(values.min())
     level = clipped(flattened(values - low, root=True), range(reach, 0, -1), Ends.MIRROR)
     return restored(level, root=True) + low
-
-
-def _fit_peaks(
-    radius: np.ndarray, net: np.ndarray, sigma: np.ndarray, step: float, widest: int
-) -> Peaks:
-    """Detect peaks in a net profile and fit them together, overlapping ones too."""
-    width = 1.2 / step
-    smooth = ndimage.gaussian_filter1d(net, width)
-    noise = ndimage.gaussian_filter1d(sigma, width) / np.sqrt(2.0 * np.sqrt(np.pi) * width)
-    least = DETECTION_SIGMA * noise
-    index, _ = signal.find_peaks(smooth, height=least, prominence=least)
-    fwhm = np.maximum(signal.peak_widths(smooth, index, rel_height=0.5)[0], 1.5)
-    # what is wider than the background's own window is a remainder of the background
-    kept = (index > 2) & (index < len(net) - 3) & (fwhm < widest)
-    index, fwhm = index[kept], fwhm[kept]
-    if not len(index):
-        return Peaks(*(np.empty(0) for _ in range(5)))
-    index, fwhm = _with_shoulders(net, sigma, index, fwhm, float(fwhm[np.argmax(smooth[index])]))
-    fwhm = fwhm * step
-    return _joint_fit(radius, net, 0.3 * sigma.mean() + sigma, radius[index], smooth[index], fwhm)
-
-
-def _with_shoulders(
-    net: np.ndarray, sigma: np.ndarray, index: np.ndarray, fwhm: np.ndarray, typical: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Peaks that only bend the flank of a neighbour, from the second derivative."""
-    width = max(0.35 * typical, 1.0)
-    bend = -ndimage.gaussian_filter1d(net, width, order=2)
-    noise = ndimage.gaussian_filter1d(sigma, width) * np.sqrt(
-        3.0 / (8.0 * np.sqrt(np.pi) * width**5)
-    )
-    more, _ = signal.find_peaks(bend, height=DETECTION_SIGMA * noise, prominence=3.0 * noise)
-    more = more[(more > 2) & (more < len(net) - 3)]
-    apart = np.abs(more[:, None] - index[None, :]).min(1)
-    more = more[(apart > 0.6 * typical) & (net[more] > 3.0 * sigma[more])]
-    both = np.concatenate([index, more])
-    widths = np.concatenate([fwhm, np.full(len(more), typical)])
-    order = np.argsort(both)
-    return both[order], widths[order]
-
-
-def _joint_fit(
-    radius: np.ndarray,
-    net: np.ndarray,
-    sigma: np.ndarray,
-    center: np.ndarray,
-    height: np.ndarray,
-    fwhm: np.ndarray,
-) -> Peaks:
-    """Pseudo-Voigt peaks (one common mixing) on a line for each group that overlaps."""
-    results: list[tuple[float, ...]] = []
-    edges = np.flatnonzero(np.diff(center) > 2.0 * (fwhm[:-1] + fwhm[1:])) + 1
-    for group in np.split(np.arange(len(center)), edges):
-        reach = 2.0 * fwhm[group].max()
-        part = (radius > center[group[0]] - reach) & (radius < center[group[-1]] + reach)
-        r, y, s = radius[part], net[part], sigma[part]
-        n = len(group)
-        middle = r.mean()
-
-        def model(
-            p: np.ndarray, r: np.ndarray = r, n: int = n, middle: float = middle
-        ) -> np.ndarray:
-            u = 2.0 * (r[:, None] - p[:n]) / np.abs(p[n : 2 * n])
-            shape = (1.0 - p[-3]) * np.exp(-np.log(2.0) * u**2) + p[-3] / (1.0 + u**2)
-            return shape @ p[2 * n : 3 * n] + p[-2] + p[-1] * (r - middle)
-
-        start = np.concatenate([center[group], fwhm[group], height[group], [0.3, 0.0, 0.0]])
-        low = np.concatenate(
-            [center[group] - fwhm[group], 0.3 * fwhm[group], np.zeros(n), [0.0, -np.inf, -np.inf]]
-        )
-        high = np.concatenate(
-            [
-                center[group] + fwhm[group],
-                3.0 * fwhm[group],
-                np.full(n, np.inf),
-                [1.0, np.inf, np.inf],
-            ]
-        )
-        start = np.clip(start, low + 1e-9, np.where(np.isfinite(high), high - 1e-9, start + 1.0))
-        fit = optimize.least_squares(
-            lambda p, y=y, s=s, model=model: (model(p) - y) / s,
-            start,
-            bounds=(low, high),
-            x_scale="jac",
-            max_nfev=40,
-        )
-        spread = max(1.0, 2.0 * fit.cost / max(1, len(r) - len(start)))
-        covariance = spread * np.linalg.pinv(fit.jac.T @ fit.jac)
-        su = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-        for k in range(n):
-            results.append(
-                (
-                    fit.x[k],
-                    su[k],
-                    fit.x[2 * n + k],
-                    abs(fit.x[n + k]),
-                    fit.x[2 * n + k] / su[2 * n + k],
-                )
-            )
-    peaks = Peaks(*np.array(results).T)
-    return peaks.kept(peaks.significance > 3.0)

@@ -34,8 +34,9 @@ WEAK_SECTOR_SIGMA = 3.0  # for further rings once the pattern is known to have r
 DECOY_RATIO = 2.0  # pictures with texture reach 1.2, ring patterns 6 and more
 CONTINUOUS_COVERAGE = 0.6
 LEAST_RADII = 20  # samples of the profile; fewer where the centre is far outside the image
-DIFFUSE_WIDTH = 1.8  # times the width of the strong rings
-HALO_RELATIVE_WIDTH = 0.12  # width over radius, if the pattern holds nothing sharper
+DIFFUSE_WIDTH = 1.8  # times the width of the strong rings, that of the beam apart
+# width over radius, without that of the beam, if the pattern holds nothing sharper
+HALO_RELATIVE_WIDTH = 0.12
 HALO_PX = 6.0
 SECTOR_SIGMA = 5.0  # least agreement of a ring's sectors, in standard errors of their mean
 
@@ -263,18 +264,20 @@ def _scale(measurement: Measurement) -> tuple[float | None, float | None]:
 
 def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Found | None:
     """Rings of the pattern, with the geometry improved on them until it stands still."""
-    for _ in range(6):
+    beam = None
+    for turn in range(6):
         sectors = polar(image, good, geometry)
         if np.isfinite(sectors.mean()[1]).sum() < LEAST_RADII:
             return None
-        curve, peaks = radial_profile(sectors)
+        curve, peaks, beam = radial_profile(sectors, beam, settled=turn > 1)
         fit = fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm)
         moved = refine(geometry, fit, SECTOR_SIGMA)
         shift = np.hypot(moved.x - geometry.x, moved.y - geometry.y)
-        if shift < 0.01:
+        bent = np.hypot(moved.e1 - geometry.e1, moved.e2 - geometry.e2)
+        if shift < 0.01 and bent < 2e-4:
             break
         geometry = moved
-    kept = (fit.agreement > WEAK_SECTOR_SIGMA) & (peaks.fwhm < 0.5 * peaks.center)
+    kept = (fit.agreement > WEAK_SECTOR_SIGMA) & (peaks.soft < 0.5 * peaks.center)
     evidence = float(np.sum(np.minimum(fit.agreement[kept], 10.0) ** 2))
     several = kept.sum() >= 2 and evidence > 2.0 * SECTOR_SIGMA**2
     if not several and not np.any(fit.agreement[kept] > SECTOR_SIGMA):
@@ -285,9 +288,9 @@ def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Fou
 
 
 def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Ring, ...]:
-    area = peaks.height * peaks.fwhm * peaks.center
-    width = float(np.sum(peaks.fwhm * peaks.height) / np.sum(peaks.height))
-    relative = float(np.sum(peaks.fwhm / peaks.center * peaks.height) / np.sum(peaks.height))
+    area = peaks.area * peaks.center
+    width = float(np.sum(peaks.soft * peaks.height) / np.sum(peaks.height))
+    relative = float(np.sum(peaks.soft / peaks.center * peaks.height) / np.sum(peaks.height))
     halos = relative > HALO_RELATIVE_WIDTH and width > HALO_PX
     return tuple(
         Ring(
@@ -297,7 +300,7 @@ def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Rin
             fwhm_px=float(peaks.fwhm[k]),
             significance=float(peaks.significance[k]),
             coverage=float(coverage[k]),
-            diffuse=bool(halos or peaks.fwhm[k] > DIFFUSE_WIDTH * width),
+            diffuse=bool(halos or peaks.soft[k] > max(DIFFUSE_WIDTH * width, HALO_PX)),
         )
         for k in range(len(area))
     )
@@ -316,7 +319,7 @@ def _scatter(fit: SectorFit, kept: np.ndarray) -> np.ndarray:
 def _from_spots(image: np.ndarray, good: np.ndarray, spots: Spots) -> _Found:
     """Radii of a single-crystal pattern: one "ring" for each length of the spots' lattice."""
     geometry = Geometry(*spots.center)
-    curve, _ = radial_profile(polar(image, good, geometry))
+    curve, _, _ = radial_profile(polar(image, good, geometry))
     radii = np.hypot(spots.x - geometry.x, spots.y - geometry.y)
     order = np.argsort(radii)
     groups = np.split(order, np.flatnonzero(np.diff(radii[order]) > 0.01 * radii[order][1:]) + 1)

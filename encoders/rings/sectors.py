@@ -41,6 +41,12 @@ class Polar:
         floor = 1e-3 * float(np.median(variance[seen])) + 1e-12 if seen.any() else 1.0
         return radius, mean, np.sqrt((variance + floor) / safe)
 
+    def near_center(self) -> np.ndarray:
+        """Azimuthal mean where half of the circle is seen, however few pixels that are."""
+        count = self.count.sum(0)
+        wanted = 2.0 * np.pi * self.step_px**2 * np.maximum(np.arange(len(count)), 0.25)
+        return np.where(count > 0.5 * wanted, self.total.sum(0) / np.maximum(count, 1e-9), np.nan)
+
 
 @dataclass(frozen=True)
 class SectorFit:

@@ -30,7 +30,7 @@ from xtalfuse.loaders.record import (
 from xtalfuse.loaders.safe.checks import check_array
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, sha256_of
 from xtalfuse.loaders.tem import recognise
-from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture
+from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture, stated
 from xtalfuse.loaders.tem.signals import (
     RawAxis,
     RawSignal,
@@ -118,14 +118,14 @@ def measured(
     except Exception as error:  # a damaged file makes readers raise anything
         raise damaged(path.name, error) from error
     provenance = Provenance(str(path), sha256, reader)
-    return most_informative(found, provenance, path.name, options.camera_length_mm)
+    return most_informative(found, provenance, path.name, options)
 
 
 def most_informative(
     signals: list[RawSignal],
     provenance: Provenance,
     name: str,
-    camera_length_mm: float | None = None,
+    options: ReadOptions | None = None,
 ) -> Measurement:
     """The signal that tells most; the others are listed in its metadata.
 
@@ -134,7 +134,7 @@ def most_informative(
     signals : all signals of one file
     provenance : of the file
     name : for messages
-    camera_length_mm : of diffraction patterns, by hand
+    options : what a person says of the file; of a stated kind only such signals are taken
 
     Raises
     ------
@@ -143,11 +143,18 @@ def most_informative(
     """
     good: list[tuple[tuple[float, ...], int, Measurement]] = []
     refused: list[str] = []
+    options = options or ReadOptions()
     for index, raw in enumerate(signals):
         try:
-            measurement = _measurement(raw, provenance, name, camera_length_mm)
+            measurement = _measurement(stated(raw, options), provenance, name, options)
         except UnreadableFileError as error:
             refused.append(str(error))
+            continue
+        if options.modality not in (None, measurement.modality):
+            refused.append(
+                f"{name}: stated to be {options.modality}, but an array of shape "
+                f"{measurement.values.shape} in it is {measurement.modality}; correct the modality"
+            )
             continue
         good.append((_information(measurement), -index, measurement))
     if not good:
@@ -181,7 +188,7 @@ def _listing(measurement: Measurement) -> dict[str, Any]:
 
 
 def _measurement(
-    raw: RawSignal, provenance: Provenance, name: str, camera_length_mm: float | None
+    raw: RawSignal, provenance: Provenance, name: str, options: ReadOptions
 ) -> Measurement:
     """One signal in standard units, checked.
 
@@ -200,13 +207,13 @@ def _measurement(
     if count == 1:
         described, data, kind, calibration, notes = _spectrum(raw, described, data, name)
     else:
-        described, kind, calibration, notes = scaled_picture(raw, described, data, camera_length_mm)
+        described, kind, calibration, notes = scaled_picture(raw, described, data, options)
     axes = _named(described, count, kind)
     notes += _check(data, stored, axes, kind, name)
     metadata = dict(raw.metadata)
     metadata["signal_type"] = raw.signal_type
-    if kind is Modality.DIFFRACTION and camera_length_mm is not None:
-        metadata["camera_length_mm"] = camera_length_mm
+    if kind is Modality.DIFFRACTION and options.camera_length_mm is not None:
+        metadata["camera_length_mm"] = options.camera_length_mm
     instrument = Instrument(camera_length_mm=number(metadata.get("camera_length_mm")))
     if kind is Modality.EELS:
         zero = bool(axes[-1].values[0] < 0.0 < axes[-1].values[-1])

@@ -17,6 +17,9 @@ _SMALLEST_PATTERN = 64  # pixels a side below which rings cannot be told from ch
 _SECTOR_AGREEMENT = 0.6  # photographs and lattice images stay below, rings with a stop above
 _SPARSE = 0.15  # share of zeros outside long runs from which a run may be chance
 _LAST_COUNTS = 5.0  # X-ray counts in a channel after which zeros are no chance
+_BRIGHT = 2.0  # times all rings: no lens makes the direct beam fainter than what it scatters
+_BAND_PX = 6.0  # radii after which the filtered profiles are independent
+_MOST_CERTAIN = 0.95
 _DISC_PX = 6  # radii that belong to the direct beam
 
 
@@ -43,7 +46,10 @@ def spectrum_kind(raw: RawSignal, energy_ev: np.ndarray | None) -> Modality:
 
 
 def picture_kind(
-    raw: RawSignal, unit: tuple[str, float] | None, data: np.ndarray
+    raw: RawSignal,
+    unit: tuple[str, float] | None,
+    data: np.ndarray,
+    stated: Modality | None = None,
 ) -> tuple[Modality, list[str]]:
     """DIFFRACTION or IMAGE, and a warning where only the picture itself tells.
 
@@ -51,7 +57,10 @@ def picture_kind(
     ----------
     unit : standard unit of both picture axes and its factor; None if they have none
     data : (..., ny, nx)
+    stated : what a person says that it is
     """
+    if stated in (Modality.DIFFRACTION, Modality.IMAGE):
+        return Modality(stated), [f"{stated}: stated by hand"]
     coloured = raw.data.dtype.names is not None
     mode = str(raw.metadata.get("imaging_mode", ""))
     if "diffraction" in raw.signal_type.lower() or (unit and unit[0] == "1/angstrom"):
@@ -65,9 +74,107 @@ def picture_kind(
     camera, magnification = (raw.metadata.get(k) for k in ("camera_length_mm", "magnification"))
     if camera and not magnification and raw.metadata.get("acquisition_mode") != "STEM":
         return Modality.DIFFRACTION, ["taken for diffraction: a camera length, no magnification"]
-    if not coloured and shows_rings(data.reshape(-1, *data.shape[-2:])[0]):
-        return Modality.DIFFRACTION, ["taken for diffraction: the picture shows rings"]
-    return Modality.IMAGE, []
+    if coloured:
+        return Modality.IMAGE, []
+    sure = pattern_certainty(data.reshape(-1, *data.shape[-2:])[0])
+    if sure <= 0.5:
+        return Modality.IMAGE, []
+    said = f"taken for diffraction: the picture shows rings or spots (certainty {sure:.2f})"
+    return Modality.DIFFRACTION, [f"{said}; if it is none, say so: --modality image"]
+
+
+def pattern_certainty(image: np.ndarray) -> float:
+    """How sure it is that a picture is a diffraction pattern, from the picture alone; 0 to 0.95.
+
+    About a bright compact centre the profiles of the sectors agree, or spots lie in pairs; or
+    the centre is dark, behind a stop, and rings are plain about it (`shows_rings`). The
+    certainty is that sectors agree so well, or spots pair, by no chance; it is never above 0.95,
+    for a picture of an object that is made of rings (a lens, a target) looks the same.
+
+    Parameters
+    ----------
+    image : (ny, nx), any scale
+    """
+    from scipy.ndimage import gaussian_filter
+    from scipy.special import ndtr
+
+    if min(image.shape) < _SMALLEST_PATTERN:
+        return 0.0
+    small = _shrunk(image)
+    quiet = np.quantile(small, 0.2)
+    noise = 1.4826 * float(np.median(np.abs(small - gaussian_filter(small, 1.0))))
+    # a counting camera may be dark nearly everywhere: then its mean tells what one count is
+    scale = max(noise, 1e-3 * float(np.mean(np.abs(small - quiet))), 1e-300)
+    level = np.log1p(np.clip(small - quiet, 0.0, None) / scale)
+    band = gaussian_filter(level, 1.0) - gaussian_filter(level, 5.0)
+    centre = _inversion_centre(np.clip(band, 0.0, np.quantile(band, 0.9)))
+    reach = int(0.45 * min(small.shape))
+    counts = _sector_profiles(small - quiet, centre, sectors=1)[0, :reach]
+    if counts[:3].max() < 0.5 * counts[3:].max():  # behind a stop: nothing but rings can tell
+        return _MOST_CERTAIN if shows_rings(image) else 0.0
+    below = np.flatnonzero(counts < 0.5 * counts[:2].max())
+    if not len(below) or not counts[:2].max() > 0.0:
+        return 0.0
+    first = max(_DISC_PX, 3 * int(below[0]) + 3)  # of a particle the edge and its halo end there
+    sure = 0.0
+    if first < 0.5 * reach and counts[:2].max() > _BRIGHT * counts[first:].max():
+        together = _agreement(_sector_profiles(band, centre)[:, first:reach])
+        profiles = _sector_profiles(level, centre)[:, first:reach]
+        samples = (reach - first) / _BAND_PX
+        if together > _SECTOR_AGREEMENT and _stands_out(profiles) and samples > 4:
+            sure = float(ndtr(np.arctanh(min(together, 0.999)) * np.sqrt(samples - 3.0)))
+        sure = max(sure, _paired_spots(gaussian_filter(level, 1.0), centre, first))
+    return min(sure, _MOST_CERTAIN)
+
+
+def _stands_out(profiles: np.ndarray) -> bool:
+    """Whether the mean of the sectors' profiles has a maximum that is more than their scatter.
+
+    The highest and the lowest of some sixty values differ by five standard deviations by chance.
+    """
+    from scipy.signal import find_peaks
+
+    mean = np.nanmedian(profiles, axis=0)
+    scatter = np.nanmedian(np.abs(profiles - mean)) * 1.4826 / np.sqrt(len(profiles))
+    return len(find_peaks(mean, prominence=8.0 * scatter)[0]) > 0
+
+
+def _paired_spots(level: np.ndarray, centre: tuple[float, float], first: int) -> float:
+    """Chance that the compact maxima about a centre do not lie in pairs by accident; 0 to 1.
+
+    Of one crystal each spot has its Friedel partner; spots differ in height by their structure
+    factors, where the dots of a lattice image are all alike.
+    """
+    from scipy.ndimage import maximum_filter, uniform_filter
+
+    excess = level - uniform_filter(level, 15)
+    noise = 1.4826 * float(np.median(np.abs(excess))) + 1e-12
+    top = (maximum_filter(excess, 7) == excess) & (excess > 8.0 * noise)
+    points = np.argwhere(top)
+    points = points[np.hypot(*(points - centre).T) > first]
+    height = level[tuple(points.T)] if len(points) else np.empty(0)
+    order = np.argsort(-height)[:60]
+    points, height = points[order], height[order]
+    beam = level[tuple(np.rint(centre).astype(int))]
+    # logarithms: the direct beam is brighter than twice any spot
+    if len(points) < 8 or height.std() < 0.1 or beam < height.max() + np.log(_BRIGHT):
+        return 0.0
+    partner = 2.0 * np.array(centre) - points
+    apart = np.abs(partner[:, None] - points[None]).max(2).min(1)
+    inside = ((partner > 2) & (partner < np.array(level.shape) - 3)).all(1)
+    paired = int((apart[inside] <= 2.0).sum())
+    chance = len(points) * 25.0 / level.size  # that a point lies within two pixels of a place
+    if paired < 8 or paired < 0.7 * inside.sum():
+        return 0.0
+    return float(1.0 - chance ** (paired / 2.0))
+
+
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    """Means of blocks, to about 192 pixels a side."""
+    factor = max(1, round(min(image.shape) / 192))
+    ny, nx = (n // factor for n in image.shape)
+    small = image[: ny * factor, : nx * factor].astype(float)
+    return np.asarray(small.reshape(ny, factor, nx, factor).mean(axis=(1, 3)))
 
 
 def shows_rings(image: np.ndarray) -> bool:
@@ -86,10 +193,8 @@ def shows_rings(image: np.ndarray) -> bool:
 
     if min(image.shape) < _SMALLEST_PATTERN:
         return False
-    factor = max(1, round(min(image.shape) / 192))
-    ny, nx = (n // factor for n in image.shape)
-    small = image[: ny * factor, : nx * factor].astype(float)
-    small = small.reshape(ny, factor, nx, factor).mean(axis=(1, 3))
+    small = _shrunk(image)
+    ny, nx = small.shape
     # A beam stop is as dark as the corners: both are cut off, or its edges would count.
     small = np.log1p(np.clip(small - np.quantile(small, 0.2), 0.0, None))
     band = gaussian_filter(small, 1.0) - gaussian_filter(small, 5.0)
@@ -140,13 +245,13 @@ def _inversion_centre(image: np.ndarray) -> tuple[float, float]:
     return (top[0] + ny // 2) / 2.0, (top[1] + nx // 2) / 2.0
 
 
-def _rings(profile: np.ndarray) -> int:
-    """Maxima of a radial profile away from its centre."""
+def _rings(profile: np.ndarray, disc: int = _DISC_PX) -> int:
+    """Maxima of a radial profile outside of its first samples, the disc."""
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks
 
     profile = gaussian_filter1d(profile[np.isfinite(profile)], 1.0)
-    peaks, _ = find_peaks(profile[_DISC_PX:], prominence=0.03 * np.ptp(profile))
+    peaks, _ = find_peaks(profile[disc:], prominence=0.03 * np.ptp(profile))
     return len(peaks)
 
 

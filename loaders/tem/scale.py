@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from xtalfuse.loaders.reader import ReadOptions
 from xtalfuse.loaders.record import Calibration, Modality
 from xtalfuse.loaders.tem import recognise
 from xtalfuse.loaders.tem.signals import (
@@ -17,14 +18,48 @@ from xtalfuse.loaders.tem.signals import (
 )
 
 PIXEL_NM = (1e-4, 1e6)
+# what HyperSpy calls the kinds of signals, for a kind that a person states
+_SIGNAL_TYPES = {
+    Modality.DIFFRACTION: "electron_diffraction",
+    Modality.EELS: "EELS",
+    Modality.EDS: "EDS_TEM",
+}
 _WIDEST_G = 60.0  # 1/angstrom over a whole detector: beyond any microscope
+
+
+def stated(raw: RawSignal, options: ReadOptions) -> RawSignal:
+    """A signal with what a person says of it in place of what its file says.
+
+    Parameters
+    ----------
+    raw : the signal as its file states it
+    options : modality, beam energy, scale, unit and offset by hand, each where it is given
+    """
+    metadata = dict(raw.metadata)
+    if options.beam_energy_kev is not None:
+        metadata["beam_energy_keV"] = options.beam_energy_kev
+    if options.modality is not None:
+        raw = replace(raw, signal_type=_SIGNAL_TYPES.get(options.modality, ""))
+    axes, assumed = raw.axes, raw.assumed
+    if options.scale is not None and options.unit is not None:
+        own = [k for k, axis in enumerate(axes) if not axis.navigate] or list(range(len(axes)))
+        spectrum = (standard_unit(options.unit) or ("",))[0] == "eV"
+        own, first = own[-1:] if spectrum else own[-2:], options.offset or 0.0
+        axes = tuple(
+            replace(a, unit=options.unit, values=first + options.scale * np.arange(a.values.size))
+            if k in own
+            else a
+            for k, a in enumerate(axes)
+        )
+        assumed = False
+    return replace(raw, axes=axes, metadata=metadata, assumed=assumed)
 
 
 def scaled_picture(
     raw: RawSignal,
     described: list[RawAxis],
     data: np.ndarray,
-    camera_length_mm: float | None = None,
+    options: ReadOptions,
 ) -> tuple[list[RawAxis], Modality, Calibration, list[str]]:
     """Axes in standard units, what the picture is, how its scale is known, and what to say.
 
@@ -33,15 +68,20 @@ def scaled_picture(
     raw : the signal as its file states it
     described : its axes, those of the picture last
     data : (..., ny, nx)
-    camera_length_mm : by hand; used where the picture is a diffraction pattern
+    options : what a person says; its camera length is used where the picture is a pattern
     """
+    camera_length_mm = options.camera_length_mm
     pair = described[-2:]
     units = {standard_unit(axis.unit) for axis in pair}
     known = units.pop() if len(units) == 1 else None
-    kind, notes = recognise.picture_kind(raw, known, data)
+    kind, notes = recognise.picture_kind(raw, known, data, options.modality)
+    if options.scale is not None:
+        notes.append(f"a scale of {options.scale:g} {options.unit} given by hand")
     calibration = Calibration.KNOWN
     scaled = None
-    if known is not None:
+    if kind is Modality.IMAGE and known is not None and known[0] != "nm":
+        notes.append(f"a scale in {known[0]} is none of an image: not used")
+    elif known is not None:
         scaled = [replace(a, unit=known[0], values=a.values * known[1]) for a in pair]
         if kind is Modality.DIFFRACTION and known[0] in ("nm", "rad"):
             scaled, calibration = _to_reciprocal(scaled, raw, camera_length_mm), Calibration.ASSUMED

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, ring_profile
 from xtalfuse.fusion.evidence import ElementBelief
@@ -21,6 +19,7 @@ from xtalfuse.tasks.identify.rings.match import (
 from xtalfuse.tasks.identify.rings.settings import DEFAULT, RingSettings
 from xtalfuse.tasks.identify.stages import Conclusion, RingReading, RingsSaid
 
+MOST_LISTED = 20  # candidates whose own probability is told
 NO_CELL = Cell(None, None, None, None, None, None)
 
 
@@ -81,13 +80,13 @@ def ring_answer(
     Returns
     -------
     phase : named after the first of the class; None when no candidate explains the rings
-    belongs : probability that the specimen is one of the class
+    belongs : posterior probability of the class, also the confidence of the phase
     """
     gain = max(evidence.log_likelihoods.values(), default=0.0)
-    belongs = 1.0 / (1.0 + np.exp(-np.clip(gain - settings.evidence_needed, -30.0, 30.0)))
-    belongs = min(float(belongs), settings.library_holds_it)
     if not evidence.tied:
         return None, 0.0
+    posterior = evidence.posterior(settings.in_library)
+    belongs = float(sum(posterior[entry] for entry in evidence.tied))
     best = evidence.of(evidence.tied[0])
     entry = library.entries[library.index(best.id)]
     cell, cell_su = _observed_cell(entry.crystal.cell, best, profile)
@@ -102,11 +101,14 @@ def ring_answer(
         weight_fraction_su=None,
         cell=cell,
         cell_su=cell_su,
-        confidence=round(belongs / len(evidence.tied), 4),
+        confidence=round(belongs, 4),
         evidence={
             "rings": {
                 "log_likelihood": round(gain, 2),
                 "tied": len(evidence.tied),
+                "posterior": {
+                    name: round(posterior[name], 4) for name in evidence.tied[:MOST_LISTED]
+                },
                 "observable": best.observable,
                 "explained": round(best.explained, 3),
                 "families": list(evidence.families),

@@ -261,6 +261,19 @@ def _improved(rings: Rings, groups: Groups, scales: np.ndarray, assigned: np.nda
     return np.where(total > 0, moment / np.maximum(total, 1e-12), scales)
 
 
+def _alike(rings: Rings, expected: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """Log density of each ring's intensity over that of anything else, (s, rings).
+
+    Log-normal about the kinematic one, but for a common factor: texture and dynamical scattering
+    move an intensity by a factor of three. Anything else is spread evenly over the decades seen.
+    """
+    sigma, span = np.log(rings.settings.intensity_factor), np.log(rings.settings.intensity_span)
+    off = np.log(rings.intensity) - np.log(expected)
+    off -= (off * use).sum(1, keepdims=True) / np.maximum(use.sum(1, keepdims=True), 1)
+    density = -0.5 * (off / sigma) ** 2 - np.log(np.sqrt(2.0 * np.pi) * sigma / span)
+    return np.where(use, density, 0.0)
+
+
 def _likelihood(
     rings: Rings, groups: Groups, scales: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -278,12 +291,14 @@ def _likelihood(
     close = np.abs(off) < settings.match_sigma
     matched_intensity = np.where(close, groups.intensity[nearest], 0.0)
     strongest = np.maximum(matched_intensity.max(1), 1e-300)  # [s]
-    half = float(np.clip(2.0 * rings.floor, 0.05, 0.4))
+    half = float(np.clip(2.0 * rings.floor, 0.01, 0.4))
     relative = groups.intensity[None, :] / strongest[:, None]  # [s, groups]
     seen = settings.seen_at_most * relative / (relative + half)
     gain = np.log(np.take_along_axis(seen, nearest, 1) + 1e-12)
     gain += -0.5 * off**2 - np.log(np.sqrt(2.0 * np.pi) * error)
     use = close & (gain > clutter)
+    alike = rings.missing_weight * _alike(rings, groups.intensity[nearest], use)
+    gain = np.where(use, np.maximum(gain + alike, clutter), gain)
     absent = rings.missing_weight * np.log1p(-seen) * _in_view(rings, groups, scales)
     cost = absent.sum(1) - (np.take_along_axis(absent, nearest, 1) * use).sum(1)
     beyond = ~use & (place > groups.log_g[-1] + settings.match_sigma * settings.cell_su)

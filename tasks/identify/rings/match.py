@@ -116,6 +116,24 @@ class RingEvidence:
         """Log-likelihood of each candidate over that of "none of them"."""
         return {c.id: c.log_likelihood - self.null_log_likelihood for c in self.candidates}
 
+    def posterior(self, in_library: float) -> dict[str, float]:
+        """Probability of each candidate given the rings; what is missing from one is "unknown".
+
+        Bayes over the candidates and "none of them", from likelihoods in which the uncertainties
+        of radii and scale are. Before the rings are seen all candidates are alike.
+
+        Parameters
+        ----------
+        in_library : probability, before the rings are seen, that it is one of the candidates
+        """
+        gains = self.log_likelihoods
+        if not gains:
+            return {}
+        each = np.log(in_library / len(gains))
+        weights = np.array([each + gain for gain in gains.values()])
+        total = np.logaddexp(np.logaddexp.reduce(weights), np.log1p(-in_library))
+        return dict(zip(gains, np.exp(weights - total).tolist(), strict=True))
+
 
 def ring_evidence(
     profile: RingProfile,

@@ -33,9 +33,10 @@ class RingSettings:
     tie : difference of log-likelihood under which candidates are not told apart
     least_gain : of log-likelihood over "these rings belong to nothing in the library"
     least_explained : share of the ring intensity that an explanation must account for
+    intensity_factor : by which texture and dynamical scattering move an intensity, typically
+    intensity_span : between the strongest and the weakest ring that a camera shows
     strong : of the strongest expected ring: worth a remark when it is missing
-    library_holds_it : probability that rings alone never exceed
-    evidence_needed : log-likelihood that chance agreement of a few ratios reaches
+    in_library : prior probability that the phase is one of the candidates
     rings_differ : log-likelihood by which other references must fit better to speak against
         the phases of a powder pattern
     """
@@ -53,9 +54,10 @@ class RingSettings:
     tie: float = _number(3.0, "odds of 20")
     least_gain: float = _number(6.0, CHOSEN)
     least_explained: float = _number(0.8, CHOSEN)
+    intensity_factor: float = _number(3.0, "a judgement, of films in general")
+    intensity_span: float = _number(400.0, "8 bits and some")
     strong: float = _number(0.25, "of the remark only; decides nothing")
-    library_holds_it: float = _number(0.95, "a judgement; not calibrated")
-    evidence_needed: float = _number(3.0, "a judgement; not calibrated")
+    in_library: float = _number(0.9, "a judgement, before any ring is seen")
     rings_differ: float = _number(15.0, CHOSEN)
 
     @property

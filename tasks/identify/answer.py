@@ -87,7 +87,8 @@ class PhaseAnswer:
     weight_fraction_su: float | None
     cell: Cell
     cell_su: Cell
-    confidence: float  # calibrated probability that this class is present
+    # calibrated probability that this class is present; from rings alone, that it is this entry
+    confidence: float
     evidence: EvidenceReport
     crystal: Beside[Crystal | None] = None  # of the library entry, with its atoms
 

@@ -80,7 +80,7 @@ def ring_answer(
     Returns
     -------
     phase : named after the first of the class; None when no candidate explains the rings
-    belongs : posterior probability of the class, also the confidence of the phase
+    belongs : posterior probability of the class; the confidence of the phase is its own share
     """
     gain = max(evidence.log_likelihoods.values(), default=0.0)
     if not evidence.tied:
@@ -101,11 +101,12 @@ def ring_answer(
         weight_fraction_su=None,
         cell=cell,
         cell_su=cell_su,
-        confidence=round(belongs, 4),
+        confidence=round(posterior[best.id], 4),
         evidence={
             "rings": {
                 "log_likelihood": round(gain, 2),
                 "tied": len(evidence.tied),
+                "class": round(belongs, 4),
                 "posterior": {
                     name: round(posterior[name], 4) for name in evidence.tied[:MOST_LISTED]
                 },

@@ -259,3 +259,19 @@ def test_real_bismuth_is_a_tied_class_without_c(real: Path):
     assert {"bismuth", "magnesium", "gold"} <= set(evidence.tied)
     assert evidence.of("bismuth").observable["c"] == "not observable"
     assert "c not observable" in evidence.statement
+
+
+def test_the_posterior_shares_one_between_candidates_and_unknown():
+    """Bayes by hand: two that fit alike, one that does not, nine in ten to the library."""
+    from xtalfuse.tasks.identify.rings.match import CandidateEvidence, RingEvidence
+
+    def one(entry: str, gain: float) -> CandidateEvidence:
+        return CandidateEvidence(entry, gain - 3.0, 1.0, 0.1, None, (), (), (), (), {}, 1.0)
+
+    found = (one("a", 2.0), one("b", 2.0), one("c", -30.0))
+    evidence = RingEvidence(found, ("a", "b"), -3.0, True, (), "")
+    posterior = evidence.posterior(0.9)
+    expected = 0.3 * np.exp(2.0) / (0.6 * np.exp(2.0) + 0.1)
+    assert posterior["a"] == posterior["b"] == pytest.approx(expected)
+    assert posterior["c"] < 1e-10
+    assert sum(posterior.values()) < 1.0

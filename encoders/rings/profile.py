@@ -15,6 +15,7 @@ from xtalfuse.encoders.rings.geometry import (
 )
 from xtalfuse.encoders.rings.peaks import DETECTION_SIGMA, Curve, Peaks, radial_profile
 from xtalfuse.encoders.rings.sectors import SectorFit, fit_sectors, polar, refine
+from xtalfuse.encoders.rings.shape import Beam
 from xtalfuse.encoders.rings.spots import Spots, find_spots
 from xtalfuse.loaders.record import Calibration, Measurement, Modality
 
@@ -264,7 +265,7 @@ def _scale(measurement: Measurement) -> tuple[float | None, float | None]:
 
 def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Found | None:
     """Rings of the pattern, with the geometry improved on them until it stands still."""
-    beam = None
+    beam: Beam | None = None
     for turn in range(6):
         sectors = polar(image, good, geometry)
         if np.isfinite(sectors.mean()[1]).sum() < LEAST_RADII:

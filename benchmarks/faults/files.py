@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-<<<<<<< HEAD
 from benchmarks.faults.case import Case, holds, loaded, refused, shows
 from benchmarks.faults.scans import SCANS
 
@@ -15,9 +14,6 @@ def _fluorescence(path: Path) -> str:
     read = load(path)
     said = "; ".join(read.provenance.warnings)
     return holds(read.modality == "other" and "tube of Rh" in said, f"{read.modality}: {said}")
-=======
-from benchmarks.faults.case import Case, holds, loaded, refused
-from benchmarks.faults.scans import SCANS
 
 
 def _face_centred(path: Path) -> str:
@@ -29,14 +25,13 @@ def _face_centred(path: Path) -> str:
     names = (phase.entry, *phase.equivalents)
     right = families == ["face-centred cubic lattice"] and "periclase" in names
     return holds(right, f"{', '.join(families)}; {', '.join(names[:4])}")
->>>>>>> a9578e7 (The confidence of rings is the posterior of the phase that is named)
 
 
 COUNTED = {"ends": (20.0, 90.0), "points": 3501}
 CASES: tuple[Case, ...] = (
-    *SCANS,
     Case("22_periclase_rings_called_bcc.hspy", "face-centred; periclase in the class",
          _face_centred),
+    *SCANS,
     Case("02_pyfai_wavelength_in_metres_4.133e-11.xy", "0.4133 angstrom",
          loaded(wavelength=0.4133, ends=(2.0, 29.99))),
     Case("03_pyfai_q_per_angstrom.xy", "converted: 2 to 29.99 degrees",

@@ -141,8 +141,11 @@ class LineEquations:
         found = dict(zip(index, coefficients, strict=True))
         own = np.array([found[c] for c in range(*self.slices[element].indices(10**6))])
         surplus = own[0] - found[self.less_hard[element]]
-        missing = surplus < -0.5 * float(own @ self.shares[element])
-        return missing and self.solve(elements)[0] - freed > TIE_BROKEN
+        due = float(own @ self.shares[element])
+        hard = self.slices[element].start
+        seen = float((due + surplus) * np.sqrt(self.gram[hard, hard]))  # standard deviations
+        missing = surplus < -0.5 * due and seen < 5.0
+        return bool(missing) and self.solve(elements)[0] - freed > TIE_BROKEN
 
     def solve(
         self,

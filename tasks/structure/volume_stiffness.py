@@ -117,7 +117,9 @@ def carrying(coarse: np.ndarray, materials: Sequence[Material]) -> str:
     import cc3d
 
     solid = ~np.isin(coarse, [k for k, m in enumerate(materials) if m.phase.pore])
-    bodies = cc3d.connected_components(np.ascontiguousarray(solid, np.uint8), connectivity=6)
+    bodies: np.ndarray = np.asarray(
+        cc3d.connected_components(np.ascontiguousarray(solid, np.uint8), connectivity=6)
+    )
     faces = [(bodies.take(0, axis), bodies.take(-1, axis)) for axis in range(3)]
     return "".join(
         name

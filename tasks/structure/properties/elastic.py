@@ -35,14 +35,14 @@ def modulus_along(axis: str, stiffness: np.ndarray) -> float:
 
     Rows of zeros in the stiffness (6, 6) are stresses that the body cannot bear.
     """
-    borne = np.flatnonzero(np.diagonal(stiffness))
+    borne: list[int] = np.flatnonzero(np.diagonal(stiffness)).tolist()
     place = list(AXES).index(axis)
     if place not in borne:
         return 0.0
     if len(borne) == len(stiffness):
         return float(youngs_modulus(stiffness, np.array(AXES[axis])))
     compliance = np.linalg.inv(stiffness[np.ix_(borne, borne)])
-    return 1.0 / float(compliance[list(borne).index(place), list(borne).index(place)])
+    return 1.0 / float(np.diagonal(compliance)[borne.index(place)])
 
 
 def elastic_properties(stiffness: Estimate) -> list[Estimate]:

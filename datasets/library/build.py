@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xtalfuse.datasets.cif.read import check_size
 from xtalfuse.datasets.library.compile import (
@@ -174,8 +175,9 @@ def _sources(
     def cannot(error: OSError) -> None:
         left_out.append((str(error.filename), f"cannot be read: {error.strerror}"))
 
-    one = isinstance(paths, str | Path) or not isinstance(paths, Iterable)
-    for path in (as_path(path, "build") for path in ([paths] if one else paths)):
+    several = isinstance(paths, Iterable) and not isinstance(paths, str | Path)
+    given: Any = paths if several else [paths]
+    for path in (as_path(path, "build") for path in given):
         if path.is_dir():
             walk = os.walk(path, onerror=cannot)
             files = (Path(root, name) for root, _, names in walk for name in names)

@@ -44,7 +44,8 @@ def outcome_view(outcome: Outcome) -> RenderableType:
     if answer is None:
         lines.append(Text(shown(outcome.error), style="red"))
         return Group(*lines)
-    lines.append(_phases_table(answer) if answer.phases else Text("unknown", "bold red"))
+    none = "nothing crystalline is seen" if answer.crystalline is False else "unknown"
+    lines.append(_phases_table(answer) if answer.phases else Text(none, "bold red"))
     lines += [Text(line) for line in (*_element_lines(answer), *_unknown_lines(answer))]
     lines += [Text(f"warning: {shown(text)}", style="yellow") for text in answer.warnings]
     lines += [
@@ -103,7 +104,7 @@ def _unknown_lines(answer: Answer) -> list[str]:
     from xtalfuse.report.notation import chance
     from xtalfuse.report.phases import without_diffraction
 
-    if without_diffraction(answer):
+    if without_diffraction(answer) or answer.crystalline is False:
         return []
     peaks = answer.unknown.unexplained_peaks
     lines = [f"a phase that the library lacks: {chance(answer.unknown.probability)}"]

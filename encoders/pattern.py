@@ -69,7 +69,7 @@ class PatternSignal:
     radiation: Radiation
     merged: int = 1
 
-    @property
+    @cached_property
     def step_deg(self) -> float:
         """Median distance of two points."""
         return float(np.median(np.diff(self.two_theta_deg)))

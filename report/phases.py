@@ -100,6 +100,8 @@ def headline(answer: Answer) -> str:
         likely = ", ".join(name for name, p, _ in element_rows(answer.elements, 0.5) if p)
         told = f"{likely}; which" if likely else "Which"
         return f"{told} phases there are cannot be told from these records."
+    if answer.crystalline is False:
+        return "Nothing crystalline is seen."
     if not answer.phases:
         return "Unknown: no phase of the library explains what was measured."
     names = []
@@ -118,6 +120,10 @@ def unknown_text(answer: Answer) -> str:
     unknown = answer.unknown
     if without_diffraction(answer):
         return "Phases: no diffraction record could be used."
+    if answer.crystalline is False:
+        return (
+            "No diffraction line stands out of the background: no phase is seen, and none missing."
+        )
     share = None if answer.curves is None else unexplained_share(answer)
     parts = [f"Probability that the library lacks a phase: {chance(unknown.probability)}."]
     count = len(unknown.unexplained_peaks)

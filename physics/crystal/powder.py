@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 BEAM_EDGE = 6
+TAIL = 0.003
 
 
 class NoReflectionError(ValueError):
@@ -84,6 +85,7 @@ class PhaseModel:
     strain_basis : (6, p) change of the metric by a unit of each allowed strain
     crystal : the structure itself
     unit : what the intensities were divided by, so that the strongest peak has unit area
+    tail : share of the strongest peak below which the tails of peaks are cut
     """
 
     hkl: np.ndarray
@@ -94,6 +96,7 @@ class PhaseModel:
     unit: float
     radiation: Radiation
     monochromator: float = 1.0
+    tail: float = TAIL
     _quadratic: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
 
     @property
@@ -256,7 +259,9 @@ class PhaseModel:
         shape = tch_shape(gauss, state.size / cosine + state.microstrain * tangent)
         skewness = instrument.asymmetry / tangent + instrument.skew * cosine
         lines = len(self.radiation.weights)
-        stamps = stamp(grid_deg, position, shape, skewness, np.tile(_reach(strength), lines))
+        stamps = stamp(
+            grid_deg, position, shape, skewness, np.tile(_reach(strength, self.tail), lines)
+        )
         return _Drawn(theta, factor, factor * np.tile(strength, lines), by_texture, shape, stamps)
 
     def texture_factor(self, state: PhaseState, axis: tuple[int, int, int], r: float) -> np.ndarray:
@@ -293,11 +298,11 @@ def beam_on_specimen(sine: np.ndarray, spill: float) -> tuple[np.ndarray, np.nda
     return (1.0 + ratio) ** (-1.0 / BEAM_EDGE), -ratio / (1.0 + ratio) / spill
 
 
-def _reach(strength: np.ndarray) -> np.ndarray:
+def _reach(strength: np.ndarray, tail: float) -> np.ndarray:
     """Half window of each peak in full widths: to where a Lorentzian tail, ``1 / (1 + 4 z^2)``,
-    falls below 0.3 % of the strongest peak."""
+    falls below this share of the strongest peak."""
     relative = strength / max(float(strength.max(initial=0.0)), 1e-300)
-    return np.clip(0.5 * np.sqrt(relative / 0.003), 2.0, 9.0)
+    return np.clip(0.5 * np.sqrt(relative / tail), 2.0, 0.5 / np.sqrt(tail))
 
 
 def strain_basis(crystal: Crystal) -> np.ndarray:
@@ -337,6 +342,7 @@ def phase_model(
     *,
     monochromator: float = 1.0,
     smallest: float = 3e-4,
+    tail: float = TAIL,
 ) -> PhaseModel:
     """The part of a crystal that matters for a pattern.
 
@@ -348,6 +354,7 @@ def phase_model(
     two_theta_range : first and last angle, deg; a 3 % margin in d is kept for cells that move
     monochromator : cos^2 of twice its Bragg angle; 1 without one
     smallest : reflections weaker than this fraction of the strongest one are left out
+    tail : share of the strongest peak below which tails are cut
 
     Raises
     ------
@@ -377,5 +384,6 @@ def phase_model(
         unit=float(unit),
         radiation=radiation,
         monochromator=monochromator,
+        tail=tail,
         _quadratic=quadratic[inside],
     )

@@ -145,11 +145,22 @@ class UnexplainedPeak:
 
 
 @dataclass(frozen=True)
+class OneMoreElement:
+    """A phase that would explain lines that are left over, if its elements may be there."""
+
+    elements: tuple[str, ...]  # that were not named
+    name: str
+    formula: str
+    entry: str
+
+
+@dataclass(frozen=True)
 class Unknown:
     """The part of the specimen that the library does not hold."""
 
     probability: float
     unexplained_peaks: tuple[UnexplainedPeak, ...] = ()
+    one_more_element: tuple[OneMoreElement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,6 +199,7 @@ class Answer(Result):
     elements : what is known of each, and from where
     phases : that it holds
     unknown : what the library does not hold
+    crystalline : whether any diffraction line is seen; None where none was looked for
     fit : of the powder pattern
     curves, panels : behind the figures
     notes, group : of the specimen, as ``specimen.yaml`` has them
@@ -197,6 +209,7 @@ class Answer(Result):
     phases: tuple[PhaseAnswer, ...]
     unknown: Unknown
     fit: FitReport
+    crystalline: bool | None = None
     curves: Beside[Curves | None] = None
     panels: Beside[tuple[Panel, ...]] = ()
     notes: str = ""
@@ -204,7 +217,11 @@ class Answer(Result):
 
     def __repr__(self) -> str:
         lines = [repr(phase) for phase in self.phases]
-        lines.append(f"unknown: {self.unknown.probability:.0%}")
+        lines.append(
+            "nothing crystalline is seen"
+            if self.crystalline is False
+            else f"unknown: {self.unknown.probability:.0%}"
+        )
         return "\n  ".join([f"Answer for {self.specimen!r}:", *lines])
 
     def to_pandas(self, table: Literal["phases", "unexplained", "files"] = "phases") -> DataFrame:

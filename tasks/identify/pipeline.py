@@ -49,7 +49,8 @@ def identify(
 
     Returns
     -------
-    Answer; where nothing can be said, its phases are empty and `unknown.probability` is 1.
+    Answer; where nothing can be said, its phases are empty and `unknown.probability` is 1. Where
+    a pattern has no line, `crystalline` is False: no phase is seen and none is missing.
 
     Raises
     ------
@@ -80,6 +81,7 @@ def identify(
         elements=known,
         phases=said.phases,
         unknown=said.unknown,
+        crystalline=said.crystalline,
         warnings=tuple(dict.fromkeys(warnings)),
         fit=said.fit,
         seconds={step: round(spent, 3) for step, spent in seconds.items()},
@@ -108,7 +110,7 @@ def _from_patterns(
     said = conclude_from_pattern(pattern, library, found, (spectra, rings), refine=refine)
     return replace(
         said,
-        urgent=_contradictions(library, found, spectra, rings),
+        urgent=(*said.urgent, *_contradictions(library, found, spectra, rings)),
         reasons=reasons,
         seconds={**seconds, **said.seconds},
     )

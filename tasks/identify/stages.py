@@ -63,10 +63,12 @@ class Conclusion:
     Parameters
     ----------
     urgent : warnings that stand before all others
+    crystalline : whether any line is seen; None where none was looked for
     """
 
     phases: tuple[PhaseAnswer, ...]
     unknown: Unknown
+    crystalline: bool | None = None
     fit: FitReport = field(default_factory=lambda: FitReport(r_wp=None, gof=None))
     curves: Curves | None = None
     urgent: tuple[str, ...] = ()

@@ -18,12 +18,19 @@ from xtalfuse.tasks.identify.answer import (
     Curves,
     EvidenceReport,
     FitReport,
+    OneMoreElement,
     PhaseAnswer,
     UnexplainedPeak,
     Unknown,
 )
+from xtalfuse.tasks.identify.powder.beyond import one_more_element
 from xtalfuse.tasks.identify.powder.cautions import cautions
-from xtalfuse.tasks.identify.powder.phase import FoundPhase, PatternAnswer, analyse_pattern
+from xtalfuse.tasks.identify.powder.phase import (
+    FoundPhase,
+    PatternAnswer,
+    analyse_pattern,
+    line_limit,
+)
 from xtalfuse.tasks.identify.powder.search import gain, weight_fractions
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 from xtalfuse.tasks.identify.powder.uncertainty import fit_uncertainty
@@ -90,14 +97,39 @@ def conclude_from_pattern(
     phases = [
         _phase_answer(library, found, index, numbers, said) for index in range(len(found.phases))
     ]
-    unknown = found.unknown_probability if found.phases else 1.0
+    unknown = found.unknown_probability if found.phases or not found.crystalline else 1.0
+    more = ()
+    if (given := said[0].belief.given) is not None:
+        more = one_more_element(measurement, library, found, given)
     return Conclusion(
         phases=tuple(sorted(phases, key=lambda p: -(p.weight_fraction or 0.0))),
-        unknown=Unknown(round(unknown, 4), _unexplained(found)),
+        unknown=Unknown(round(unknown, 4), _unexplained(found), more),
+        crystalline=found.crystalline,
+        urgent=_nothing_crystalline(found) + _beyond(more),
         fit=FitReport(r_wp=numbers.r_wp, gof=numbers.gof),
         curves=_curves(library, found),
         warnings=tuple(warnings),
         seconds=seconds,
+    )
+
+
+def _nothing_crystalline(found: PatternAnswer) -> tuple[str, ...]:
+    if found.crystalline:
+        return ()
+    limit = 100 * line_limit(found.signal)
+    return (
+        f"nothing crystalline is seen: no line stands out; one of {limit:.2g} % of the background "
+        "would have",
+    )
+
+
+def _beyond(more: tuple[OneMoreElement, ...]) -> tuple[str, ...]:
+    if not more:
+        return ()
+    phases = ", ".join(f"{p.name} ({p.formula}) with {' and '.join(p.elements)}" for p in more)
+    return (
+        "lines are left over that a phase with one more element would explain: "
+        f"{phases}; add the element to those named if it may be there",
     )
 
 
@@ -173,7 +205,8 @@ def _phase_answer(
         space_group_number=entry.crystal.space_group_number,
         entry=entry.id,
         crystal=entry.crystal,
-        equivalents=library.equivalents(phase.entry),
+        equivalents=library.equivalents(phase.entry)
+        + tuple(library.entries[i].id for i in phase.tied),
         weight_fraction=round(float(numbers.fractions[index]), 6),
         weight_fraction_su=round(su, 6),
         cell=Cell(*(float(v) for v in numbers.cells[index])),

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.signal import savgol_filter
 
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import ObservedPeaks, PatternSignal, encode_pattern, find_peaks_of
 from xtalfuse.fusion.calibrate import ConfidenceModel, default_calibration
 from xtalfuse.loaders.record import Measurement
-from xtalfuse.physics.crystal.powder import NoReflectionError, PhaseModel, phase_model
+from xtalfuse.physics.crystal.powder import TAIL, NoReflectionError, PhaseModel, phase_model
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities, suggest_texture
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
@@ -21,6 +22,9 @@ from xtalfuse.tasks.identify.powder.support import PhaseEvidence, phase_evidence
 
 SEARCH_POINTS = 2.5  # points in a peak width while searching
 FINAL_POINTS = 5.0  # and in the fit that is reported
+# Scherrer: domains of 3 nm, some ten cells across, with copper radiation at low angles
+HALO_DEG = 3.0
+LEAST_TAIL = 3e-4  # of a line: thirty widths away it is no longer a tail but a background
 K_BETA = {"CuKa": 1.392234, "CoKa": 1.620826, "FeKa": 1.756604, "CrKa": 2.084887}
 TUNGSTEN_LA = 1.476419  # of an aged tube; both after Deslattes et al. (2003), as in units
 
@@ -33,6 +37,8 @@ class FoundPhase:
     probability: float
     evidence: PhaseEvidence
     rivals: tuple[Rival, ...]
+    of_class: float = 0.0  # probability that it, or one of `tied`, is there
+    tied: tuple[int, ...] = ()  # entries that explain its lines about as well
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,10 @@ class PatternAnswer:
     Parameters
     ----------
     phases : accepted, in the order of `fit.phases`
-    doubtful : proposed by the search but less probable than not
+    doubtful : proposed by the search but less probable than not, its rivals included
     unexplained : peaks of the residual
     unknown_probability : that a phase is present which the library lacks
+    crystalline : whether any line stands out of the background
     """
 
     signal: PatternSignal
@@ -55,6 +62,7 @@ class PatternAnswer:
     unexplained: ObservedPeaks
     unknown_probability: float
     unknown_features: np.ndarray
+    crystalline: bool = True
 
 
 def library_models(
@@ -64,6 +72,9 @@ def library_models(
     monochromator: float = 1.0,
 ) -> dict[int, PhaseModel]:
     """Models of the entries that have a reflection in the range of a pattern."""
+    # tails are drawn to where they drown in the noise: of very many counts, farther
+    noise = np.sqrt(np.median(signal.variance)) / max(float(signal.net.max(initial=0.0)), 1e-300)
+    tail = float(np.clip(noise, LEAST_TAIL, TAIL))
     models = {}
     for entry in entries:
         try:
@@ -73,6 +84,7 @@ def library_models(
                 signal.radiation,
                 signal.range_deg,
                 monochromator=monochromator,
+                tail=tail,
             )
         except NoReflectionError:
             continue
@@ -103,15 +115,17 @@ def analyse_pattern(
     calibration = calibration or default_calibration()
     signal = encode_pattern(measurement, SEARCH_POINTS)
     chosen = range(len(library)) if entries is None else entries
+    fine = encode_pattern(measurement, FINAL_POINTS)
+    if not lines_stand_out(signal, settings):
+        return _nothing(fine, settings)
     models = library_models(library, chosen, signal, monochromator_factor(measurement))
     classes = [entry.class_id for entry in library.entries]
     search = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b], settings)
     result = search.run()
     found = [
-        FoundPhase(p.entry, calibration.phase(e.features()), e, r)
-        for p, e, r in zip(result.fit.phases, phase_evidence(result), result.rivals, strict=True)
+        _found(search, result, index, evidence, calibration)
+        for index, evidence in enumerate(phase_evidence(result))
     ]
-    fine = encode_pattern(measurement, FINAL_POINTS)
     answer = _conclude(search, result, found, fine, calibration, settings.accepted)
     if answer.unknown_probability >= 0.5:
         # where a phase is missing, doubtful ones are likely to stand in for it
@@ -119,6 +133,83 @@ def analyse_pattern(
             search, result, found, fine, calibration, settings.accepted_beside_unknown
         )
     return answer
+
+
+def lines_stand_out(signal: PatternSignal, settings: SearchSettings = DEFAULT) -> bool:
+    """Whether a pattern has a line that neither noise nor a halo of amorphous matter makes.
+
+    A halo is what coherent domains of few cells make: lines wider than `HALO_DEG`.
+
+    Parameters
+    ----------
+    signal : the pattern
+    settings : of the search
+    """
+    smooth = np.empty_like(signal.intensity)
+    for part in signal.sections:
+        x, y = signal.two_theta_deg[part], signal.intensity[part]
+        # a cubic follows a halo over two thirds of its width; a line it cannot follow
+        points = 2 * int(HALO_DEG / max(float(np.median(np.diff(x))), 1e-6)) + 1
+        points = min(max(points, 7), (len(y) - 1) // 2 * 2 + 1)
+        smooth[part] = savgol_filter(y, points, 3) if points > 4 else y
+    peaks = find_peaks_of(
+        signal.two_theta_deg, signal.intensity - smooth, signal.variance, signal.fwhm_deg
+    )
+    sharp = (peaks.significance > settings.unexplained_sigma) & (peaks.fwhm_deg < HALO_DEG)
+    return bool(sharp.any())
+
+
+def line_limit(signal: PatternSignal, settings: SearchSettings = DEFAULT) -> float:
+    """Height of a line that would just stand out, over the background.
+
+    Parameters
+    ----------
+    signal : the pattern
+    settings : of the search
+    """
+    points = 1.5 * signal.fwhm_deg / signal.step_deg  # under a Gaussian filter as wide as a line
+    error = np.sqrt(np.median(signal.variance) / max(points, 1.0))
+    return float(settings.unexplained_sigma * error / max(np.median(signal.intensity), 1e-300))
+
+
+def _clear_lines(signal: PatternSignal) -> int:
+    """Number of observed lines that are neither noise nor ripples beside a stronger one."""
+    peaks = signal.peaks
+    clear = peaks.significance > 10.0
+    return int((clear & (peaks.height > 0.02 * peaks.height.max(initial=0.0))).sum())
+
+
+def _nothing(signal: PatternSignal, settings: SearchSettings) -> PatternAnswer:
+    """The answer where no line is: no phase is seen, and none is missing from the library."""
+    fitter = PatternFitter(signal, None, settings)
+    fit, none = fitter.fit((), iterations=0), ObservedPeaks(*np.empty((4, 0)))
+    features = unknown_features(signal, fit, none, (), (), settings=settings)
+    return PatternAnswer(signal, fit, fitter, (), (), none, 0.0, features, crystalline=False)
+
+
+def _found(
+    search: PhaseSearch,
+    result: SearchResult,
+    index: int,
+    evidence: PhaseEvidence,
+    calibration: ConfidenceModel,
+) -> FoundPhase:
+    """A phase of the search with its probability, alone and with the rivals that it has.
+
+    Its rivals share its probability; that *one* of them is there is judged by what would be left
+    over without any. One line cannot tell a phase by itself: all whose lines would be there too
+    are as probable.
+    """
+    phase, rivals = result.fit.phases[index], result.rivals[index]
+    own = calibration.phase(evidence.features())
+    any_of = calibration.phase(replace(evidence, margin=evidence.gain).features())
+    near = search.settings.min_gain
+    tied = [r.entry for r in rivals if r.entry is not None and r.loss < near]
+    if min(evidence.lines, _clear_lines(search.signal)) <= 1:
+        evidence = replace(evidence, lines=min(evidence.lines, 1))
+        tied = search.alike(result.fit, index)
+        own = min(own, 1.0 / (1.0 + len(tied)))
+    return FoundPhase(phase.entry, own, evidence, rivals, max(own, any_of), tuple(tied))
 
 
 def _conclude(
@@ -130,13 +221,14 @@ def _conclude(
     threshold: float,
 ) -> PatternAnswer:
     """The answer with the phases that are more probable than a threshold."""
-    kept = [i for i, phase in enumerate(found) if phase.probability >= threshold]
+    kept = [i for i, phase in enumerate(found) if phase.of_class >= threshold]
     settings = search.settings
     fitter, fit = finish(signal, _keep(search, result, kept), settings)
     unexplained = unexplained_peaks(signal, fit, settings)
     accepted = tuple(found[i] for i in kept)
     doubtful = tuple(f for i, f in enumerate(found) if i not in kept)
     features = unknown_features(signal, fit, unexplained, accepted, doubtful, settings=settings)
+    unknown = max([calibration.unknown(features), *(_by_chance(f) for f in accepted)])
     return PatternAnswer(
         signal,
         fit,
@@ -144,9 +236,19 @@ def _conclude(
         accepted,
         doubtful,
         unexplained,
-        calibration.unknown(features),
+        unknown,
         features,
     )
+
+
+def _by_chance(phase: FoundPhase) -> float:
+    """Least probability of "unknown" beside a phase of one line that others have as well.
+
+    Where unlike phases have a line there by chance, that the library holds one says nothing: for
+    many of them, "none of these" is as probable as not.
+    """
+    many = len(phase.tied) if phase.evidence.lines <= 1 else 0
+    return 0.5 * many / (1.0 + many)
 
 
 def monochromator_factor(measurement: Measurement) -> float:

@@ -17,6 +17,8 @@ from xtalfuse.physics.crystal.powder import PhaseModel
 from xtalfuse.physics.crystal.profile import lorentz_polarisation
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
+NEARLY = 0.9  # of the best score: the model error of the ranking cannot tell the difference
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -26,6 +28,9 @@ class Ranking:
     strain: np.ndarray  # (m,)
     width: np.ndarray  # (m,) in typical peak widths
     scale: np.ndarray  # (m,) unit-scale factor of the phase
+
+
+Drawn = dict[float, tuple[np.ndarray, np.ndarray]]
 
 
 class Screen:
@@ -58,7 +63,8 @@ class Screen:
             self.area[row, : len(area)] = area
         self.step = _strain_step(signal)
         limit = settings.strain_limit
-        self.strains = np.arange(-limit, limit + 1e-9, self.step)
+        count = int(limit / self.step)
+        self.strains = self.step * np.arange(-count, count + 1)
         self.point = _point_at(signal)
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
@@ -69,16 +75,43 @@ class Screen:
         residual : (n,) pattern less what is already explained
         variance : (n,) of the residual, model error of the explained part included
         """
+        return self.rank_drawn(self.drawn(residual, variance))
+
+    def rank_drawn(self, drawn: Drawn) -> Ranking:
+        """Rank all candidates against a residual that `drawn` has filtered."""
         best = Ranking(*(np.zeros(len(self.area)) for _ in range(4)))
         best.score[:] = -np.inf
-        for factor in self.settings.widths:
-            amplitude, error2 = self._matched(residual, variance, factor)
-            for strain in self.strains:
-                score, scale = self._score(amplitude, error2, strain)
-                better = score > best.score
-                best.score[better], best.scale[better] = score[better], scale[better]
-                best.strain[better], best.width[better] = strain, factor
+        for factor, (amplitude, error2) in drawn.items():
+            # a filter as wide as two lines needs half the strains
+            strains = self.strains[:: max(1, int(factor))]
+            tried = [self._score(amplitude, error2, strain) for strain in strains]
+            score, scale, explained = (np.array(column) for column in zip(*tried, strict=True))
+            # the score of a strong line is the same on its flank as on its crest, where more of
+            # the intensity is explained
+            near = score >= np.minimum(NEARLY * score.max(axis=0), score.max(axis=0))
+            at = np.argmax(np.where(near, explained, -np.inf), axis=0), np.arange(len(self.area))
+            better = score.max(axis=0) > best.score
+            best.score[better], best.scale[better] = score.max(axis=0)[better], scale[at][better]
+            best.strain[better], best.width[better] = strains[at[0]][better], factor
         return best
+
+    def strain_of(self, row: int, near: float, factor: float, drawn: Drawn) -> float:
+        """Strain of one candidate to a fifth of the step of the ranking.
+
+        Parameters
+        ----------
+        row : of the candidate
+        near : its strain of the ranking
+        factor : its width
+        drawn : by `Screen.drawn`, of the same residual
+        """
+        fine = near + 0.1 * factor * self.step * np.arange(-10, 11, 2)
+        explained = [self._score(*drawn[factor], s, slice(row, row + 1))[2][0] for s in fine]
+        return float(fine[int(np.argmax(explained))])
+
+    def drawn(self, residual: np.ndarray, variance: np.ndarray) -> Drawn:
+        """Area of a line at every point, and its variance, for each width of the ranking."""
+        return {f: self._matched(residual, variance, f) for f in self.settings.widths}
 
     def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
         """Strain at which several phases fit best at once, and how much better than at zero.
@@ -125,10 +158,15 @@ class Screen:
         return amplitude, error2
 
     def _score(
-        self, amplitude: np.ndarray, error2: np.ndarray, strain: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Best score of each candidate over its scale, at one strain."""
-        seen = self.inverse_d * (1.0 - strain - self.stretch)
+        self,
+        amplitude: np.ndarray,
+        error2: np.ndarray,
+        strain: float,
+        rows: slice = slice(None),
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Best score of each candidate over its scale, at one strain; that scale; and the most
+        intensity that it explains, less what it lacks."""
+        seen = self.inverse_d[rows] * (1.0 - strain - self.stretch)
         sine = 0.5 * self.signal.radiation.primary_angstrom * seen
         with np.errstate(invalid="ignore"):
             position = np.degrees(2.0 * np.arcsin(sine))
@@ -136,7 +174,7 @@ class Screen:
             inside = (index >= 0) & (index < len(self.point) - 1)
         at = self.point[np.where(inside, index, 0).astype(int)]
         inside &= at >= 0  # what lies between sections was not measured
-        area = np.where(inside, self.area, 0.0)
+        area = np.where(inside, self.area[rows], 0.0)
         seen = np.where(inside, np.maximum(amplitude[at], 0.0), 0.0)
         noise = np.where(inside, error2[at], 1.0)
         ratio = np.where(area > 0, seen / np.maximum(area, 1e-12), np.nan)
@@ -146,6 +184,7 @@ class Screen:
         share /= np.maximum(share[:, -1:], 1e-12)
         best = np.full(len(area), -np.inf)
         best_scale = np.zeros(len(area))
+        explained = np.full(len(area), -np.inf)
         for quantile in self.settings.quantiles:
             pick = np.argmax(share >= quantile, axis=1)
             scale = np.nan_to_num(sorted_ratio[np.arange(len(area)), pick])
@@ -156,7 +195,8 @@ class Screen:
             score = np.sum(gain / (noise + (self.settings.relative_error * expected) ** 2), axis=1)
             better = score > best
             best[better], best_scale[better] = score[better], scale[better]
-        return best, best_scale
+            explained = np.maximum(explained, np.sum(2.0 * common - expected, axis=1))
+        return best, best_scale, explained
 
 
 def _resolved_lines(

@@ -16,8 +16,12 @@ from xtalfuse.physics.crystal.powder import PhaseModel
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit, start_instrument
-from xtalfuse.tasks.identify.powder.screen import Screen
+from xtalfuse.tasks.identify.powder.screen import NEARLY, Screen
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
+
+# of what a phase explains: a rival that lacks less is refined as fully before it is judged
+ALMOST_ALL = 0.05
+MOST_NAMES = 3  # of a class that are tried; time
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class PhaseSearch:
         if self.fitter.instrument.stretch:
             best = self.absorb(best, common_strain(best, self.settings))
         best, rivals = self.challenge(best)
+        best = self.named(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
 
     def grown(self, stretch: float) -> PatternFit:
@@ -154,20 +159,60 @@ class PhaseSearch:
         residual = self.signal.intensity - fit.calculated
         taken = [p.entry for p in fit.phases]
         found: dict[int, tuple[int, float, float]] = {}
-        for error in self.settings.residual_errors:
-            ranking = self.screen.rank(residual, self.signal.variance + (error * peaks) ** 2)
+        # where nothing is explained yet there is no error of it
+        for error in self.settings.residual_errors if fit.phases else (0.0,):
+            drawn = self.screen.drawn(residual, self.signal.variance + (error * peaks) ** 2)
+            ranking = self.screen.rank_drawn(drawn)
             listed = 0
-            for row in np.argsort(-ranking.score):
+            # of those that explain as much, the ones whose cells are as they should be
+            odds = ranking.score - 0.5 * (ranking.strain / self.settings.prior_strain) ** 2
+            for row in np.argsort(-odds):
                 entry = int(self.entries[row])
                 if ranking.score[row] <= 0 or listed >= count:
                     break
                 if any(self.same_class(entry, other) for other in taken):
                     continue
                 listed += 1
-                found.setdefault(
-                    entry, (entry, float(ranking.strain[row]), float(ranking.width[row]))
-                )
+                width = float(ranking.width[row])
+                strain = self.screen.strain_of(int(row), ranking.strain[row], width, drawn)
+                found.setdefault(entry, (entry, strain, width))
         return list(found.values())
+
+    def named(self, fit: PatternFit) -> PatternFit:
+        """The fit with each phase as that member of its class which the pattern is nearest to.
+
+        The ranking proposes one of a class, and no other beside it.
+        """
+        for index, phase in enumerate(fit.phases):
+            others = [e for e in self.models if e != phase.entry]
+            for entry in [e for e in others if self.same_class(e, phase.entry)][:MOST_NAMES]:
+                rest = (*fit.phases[:index], *fit.phases[index + 1 :])
+                trial = self.settle(self.place(replace(fit, phases=rest), entry, 0.0, 1.0))
+                order = (*trial.phases[:index], trial.phases[-1], *trial.phases[index:-1])
+                trial = self.polish(replace(trial, phases=order))
+                if self.ranked([fit, trial])[0] is trial:
+                    fit = trial
+        return fit
+
+    def alike(self, fit: PatternFit, index: int) -> list[int]:
+        """Entries of other classes that the ranking cannot tell from one phase of a fit, best
+        first, one for each class; they are held against what the other phases leave over."""
+        bare = self.without(fit, index)
+        peaks = bare.calculated - bare.background
+        error = self.settings.residual_errors[0] * peaks
+        ranking = self.screen.rank(
+            self.signal.intensity - bare.calculated, self.signal.variance + error**2
+        )
+        entry = fit.phases[index].entry
+        own = ranking.score[int(np.flatnonzero(self.entries == entry)[0])]
+        found: list[int] = []
+        for row in np.argsort(-ranking.score):
+            if ranking.score[row] < NEARLY * own:
+                break
+            other = int(self.entries[row])
+            if not any(self.same_class(other, known) for known in (entry, *found)):
+                found.append(other)
+        return found
 
     def place(self, fit: PatternFit, entry: int, strain: float, width: float) -> PatternFit:
         """A fit with one more phase where the screen saw it; only scales are solved."""
@@ -230,8 +275,9 @@ class PhaseSearch:
             own = [Rival(None, self.gain(bare, fit))]
             better = None
             for rival in self.extensions(bare, self.settings.rivals, but=fit.phases[index].entry):
-                if self.gain(rival, fit) < self.settings.close:
-                    rival = self.polish(rival, 3)
+                for most in (ALMOST_ALL * own[0].loss, 5.0 * self.settings.close):
+                    if self.gain(rival, fit) < max(self.settings.close, most):
+                        rival = self.polish(rival, 4)
                 own.append(Rival(rival.phases[-1].entry, self.gain(rival, fit)))
                 if self.ranked([better or fit, rival])[0] is rival:
                     better = rival
@@ -259,8 +305,9 @@ def repeats(fit: PatternFit, signal: PatternSignal, settings: SearchSettings = D
     """Whether the last phase has hardly a line of its own beside those of the earlier ones.
 
     So it is with an isotype of nearly the same cell, and with a lattice whose lines are all
-    among those of a larger one. Lines of other phases count where they are at least half as
-    strong and nearer than a third of a peak width.
+    among those of a larger one. A line of another phase covers those within a third of a peak
+    width that are at most twice as strong, and those within a whole width that are weaker than
+    the error of its own calculated profile.
 
     Parameters
     ----------
@@ -281,8 +328,10 @@ def repeats(fit: PatternFit, signal: PatternSignal, settings: SearchSettings = D
     position, strength = position[inside], strength[inside]
     own = np.ones(len(position), bool)
     for other, height in lines[:-1]:
-        near = np.abs(position[:, None] - other) < 0.33 * signal.fwhm_deg
-        own &= ~(near & (height >= 0.5 * strength[:, None])).any(axis=1)
+        distance = np.abs(position[:, None] - other) / signal.fwhm_deg
+        covered = (distance < 0.33) & (height >= 0.5 * strength[:, None])
+        covered |= (distance < 1.0) & (settings.error_at_peaks * height >= strength[:, None])
+        own &= ~covered.any(axis=1)
     weight = np.sqrt(strength)
     return float(weight[own].sum()) < settings.own_lines * max(float(weight.sum()), 1e-300)
 

@@ -13,6 +13,7 @@ from functools import reduce
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
 
 from xtalfuse.encoders.pattern import PatternSignal
@@ -39,6 +40,10 @@ from xtalfuse.tasks.identify.powder.fitting.state import (
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 KEPT_COLUMNS = 48
+# Tails are cut where they fall below this share of the strongest peak (`physics.crystal.powder`),
+# so that no calculated profile is better than that beside a line, however many counts there are.
+PROFILE_ERROR = 0.003
+NEARBY = 3.0  # full widths from a line within which its tails have fallen to that
 
 
 class PatternFitter:
@@ -82,7 +87,10 @@ class PatternFitter:
     def variance(self, peaks: np.ndarray) -> np.ndarray:
         """Counting noise and model error, with neighbouring residuals correlated."""
         settings = self.settings
-        return settings.correlation * (self.signal.variance + (settings.model_error * peaks) ** 2)
+        reach = 2 * round(NEARBY * self.signal.fwhm_deg / self.signal.step_deg) + 1
+        shape = PROFILE_ERROR * maximum_filter1d(peaks, reach)
+        error = (settings.model_error * peaks) ** 2 + shape**2
+        return settings.correlation * (self.signal.variance + error)
 
     def fit(
         self,

@@ -102,6 +102,37 @@ def identified(path: Path, wavelength: str | None = None, **options: Any) -> dic
     return identify(record, **{"refine": False, **options}).to_dict()
 
 
+def phases(
+    *names: str,
+    wavelength: str | None = "CuKa",
+    seconds: float = 60.0,
+    elements: tuple[str, ...] | None = None,
+) -> Callable[[Path], str]:
+    """Right are these phases and no others, with "unknown" improbable, within a time.
+
+    Parameters
+    ----------
+    names : in small letters, each the beginning of the name of one phase
+    wavelength : by hand; None where the file has it
+    seconds : of the search at most
+    elements : that are named
+    """
+
+    def check(path: Path) -> str:
+        answer = identified(path, wavelength, elements=elements)
+        found = sorted(p["name"].lower() for p in answer["phases"])
+        spent, unknown = answer["seconds"]["search"], answer["unknown"]["probability"]
+        came = ", ".join(
+            f"{p['name']} {p['weight_fraction']:.3f} ({p['confidence']:.2f})"
+            for p in answer["phases"]
+        )
+        same = len(found) == len(names) and all(map(str.startswith, found, sorted(names)))
+        right = same and unknown < 0.5 and spent < seconds
+        return holds(right, f"{came}; unknown {unknown:.2f}; {spent:.1f} s")
+
+    return check
+
+
 def analysed(path: Path, *options: str) -> dict[str, Any]:
     """``properties.json`` of the command ``microstructure``, run as a person would."""
     import json

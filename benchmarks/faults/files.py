@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.faults.case import Case, holds, loaded, refused, shows
+from benchmarks.faults.case import Case, holds, loaded, phases, refused, shows
 from benchmarks.faults.scans import SCANS
 
 
@@ -39,6 +39,12 @@ CASES: tuple[Case, ...] = (
     Case("03b_pyfai_2th_rad.xy", "converted: 2 to 29.99 degrees",
          loaded(wavelength=0.4133, ends=(2.0, 29.99))),
     Case("03c_pyfai_chi_deg_azimuthal.xy", "refused: no 2theta", refused("chi_deg", "2theta")),
+    Case("04_background_subtracted_negative_zincite_rutile.xy", "zincite and rutile",
+         phases("rutile", "zincite")),
+    Case("04b_background_subtracted_real_PbSO4.xy", "anglesite", phases("anglesite")),
+    Case("04c_background_subtracted_corundum_fluorite.xy", "corundum and fluorite",
+         phases("corundum", "fluorite")),
+    Case("04d_control_raw_zincite_rutile.xy", "the same", phases("rutile", "zincite")),
     Case("08b_mantid_time_of_flight.xye", "refused: neutrons", refused("flight", "x-ray")),
     Case("08c_mantid_neutron_title.xye", "refused: neutrons", refused("neutron", "x-ray")),
     Case("10_decimal_comma_and_thousands_dot.txt", "7986 counts at the highest",

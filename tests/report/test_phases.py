@@ -84,7 +84,7 @@ def test_result_json_has_the_promised_names(answer: Answer, tmp_path: Path):
     assert (
         list(phase["cell"]) == list(phase["cell_su"]) == ["a", "b", "c", "alpha", "beta", "gamma"]
     )
-    assert set(result["unknown"]) == {"probability", "unexplained_peaks"}
+    assert set(result["unknown"]) == {"probability", "unexplained_peaks", "one_more_element"}
     assert set(result["fit"]) >= {"r_wp", "gof"}
     assert phase["cell"]["c"] == 12.9923
     assert result["phases"][1]["cell"]["c"] is None

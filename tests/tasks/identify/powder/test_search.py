@@ -214,9 +214,9 @@ def test_a_k_beta_line_of_an_explained_peak_is_not_unexplained(powder, reference
     ghost = 600.0 * np.exp(-0.5 * ((grid - at) / 0.05) ** 2)  # 2 % of the line
     answer = analyse_pattern(replace(pattern, values=pattern.values + ghost), references)
     assert len(answer.unexplained.height) == 0
-    elsewhere = 600.0 * np.exp(-0.5 * ((grid - at - 4.0) / 0.05) ** 2)
+    elsewhere = 600.0 * np.exp(-0.5 * ((grid - at + 4.0) / 0.05) ** 2)
     answer = analyse_pattern(replace(pattern, values=pattern.values + elsewhere), references)
-    assert answer.unexplained.two_theta_deg == pytest.approx([at + 4.0], abs=0.05)
+    assert answer.unexplained.two_theta_deg == pytest.approx([at - 4.0], abs=0.05)
 
 
 @pytest.fixture(scope="module")

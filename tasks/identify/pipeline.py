@@ -49,8 +49,7 @@ def identify(
 
     Returns
     -------
-    Answer; where nothing can be said, its phases are empty and `unknown.probability` is 1. Where
-    a pattern has no line, `crystalline` is False: no phase is seen and none is missing.
+    Answer; its phases are empty, and `unknown.probability` is 1, where nothing can be said.
 
     Raises
     ------
@@ -72,7 +71,6 @@ def identify(
     known = spectra.belief.to_dict()
     stages = (spectra, rings, said)
     seconds = {step: spent for stage in stages for step, spent in stage.seconds.items()}
-    seconds["total"] = time.perf_counter() - begin
     reasons = {path: why for stage in stages for path, why in stage.reasons.items()}
     warnings = (*said.urgent, *spectra.warnings, *rings.warnings, *said.warnings)
     return Answer(
@@ -84,7 +82,7 @@ def identify(
         crystalline=said.crystalline,
         warnings=tuple(dict.fromkeys(warnings)),
         fit=said.fit,
-        seconds={step: round(spent, 3) for step, spent in seconds.items()},
+        seconds=_rounded({**seconds, "total": time.perf_counter() - begin}),
         version=package_version(),
         curves=said.curves,
         panels=panels_of(record, spectra, rings, likely_elements(known, said.phases)),
@@ -179,3 +177,7 @@ def _files(record: Record, said: Mapping[str, str]) -> tuple[FileReport, ...]:
         replace(f, used=False, reason=reasons[f.path]) if f.path in reasons else f
         for f in record.files
     )
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {step: round(spent, 3) for step, spent in seconds.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.rings.profile import NotRingsError, RingProfile, ring_profile
@@ -90,6 +91,15 @@ def ring_answer(
     best = evidence.of(evidence.tied[0])
     entry = library.entries[library.index(best.id)]
     cell, cell_su = _observed_cell(entry.crystal.cell, best, profile)
+    told: dict[str, Any] = {
+        "log_likelihood": round(gain, 2),
+        "tied": len(evidence.tied),
+        "class": round(belongs, 4),
+        "posterior": {name: round(posterior[name], 4) for name in evidence.tied[:MOST_LISTED]},
+        "observable": best.observable,
+        "explained": round(best.explained, 3),
+        "families": list(evidence.families),
+    }
     phase = PhaseAnswer(
         name=entry.name,
         formula=entry.formula,
@@ -102,19 +112,7 @@ def ring_answer(
         cell=cell,
         cell_su=cell_su,
         confidence=round(posterior[best.id], 4),
-        evidence={
-            "rings": {
-                "log_likelihood": round(gain, 2),
-                "tied": len(evidence.tied),
-                "class": round(belongs, 4),
-                "posterior": {
-                    name: round(posterior[name], 4) for name in evidence.tied[:MOST_LISTED]
-                },
-                "observable": best.observable,
-                "explained": round(best.explained, 3),
-                "families": list(evidence.families),
-            }
-        },
+        evidence={"rings": told},
     )
     return phase, belongs
 

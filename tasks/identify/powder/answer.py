@@ -98,7 +98,7 @@ def conclude_from_pattern(
         _phase_answer(library, found, index, numbers, said) for index in range(len(found.phases))
     ]
     unknown = found.unknown_probability if found.phases or not found.crystalline else 1.0
-    more = ()
+    more: tuple[OneMoreElement, ...] = ()
     if (given := said[0].belief.given) is not None:
         more = one_more_element(measurement, library, found, given)
     return Conclusion(

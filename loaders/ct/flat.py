@@ -295,6 +295,12 @@ def mrc(path: Path, part: str | None) -> Source:
     nx, ny, nz, mode = struct.unpack_from(order + "4i", head)
     if mode not in _MRC_MODES or min(nx, ny, nz) < 1:
         raise UnreadableFileError(f"{path.name}: no valid MRC header; {EXPORT_AGAIN}")
+    axes = struct.unpack_from(order + "3i", head, 64)
+    if axes not in ((1, 2, 3), (0, 0, 0)):  # zeros: never set
+        raise UnreadableFileError(
+            f"{path.name}: its columns, rows and sections run along the axes {axes} of the cell; "
+            "write it with x, y, z, that is 1, 2, 3"
+        )
     sampling = struct.unpack_from(order + "3i", head, 28)
     cell = struct.unpack_from(order + "3f", head, 40)
     start = 1024 + max(0, struct.unpack_from(order + "i", head, 92)[0])
@@ -335,6 +341,6 @@ READERS = (
                       Number("voxel", "cell over sampling (MX, CELLA)", "angstrom by the format",
                              "1 angstrom along each axis: not set"),
                       Number("value", "behind the header and NSYMBT", "none", "MODE, MACHST"),
-                      Number("order of axes", "x fastest, sections last", "", "MAPC is not used"),
+                      Number("order of axes", "x fastest, sections last", "", "another MAPC: refused"),
                   )),
 )  # fmt: skip

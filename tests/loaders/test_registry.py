@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders import UnreadableFileError, registry
-from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
+from xtalfuse.loaders.reader import NUMBERS_OF, Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import Modality
 from xtalfuse.loaders.registry import READERS, certainties, choose
 from xtalfuse.loaders.safe.head import HEAD_BYTES, FileHead
@@ -207,3 +207,14 @@ answer = xtalfuse.identify(record)
 print(answer.files[0].modality, answer.files[0].used, answer.files[0].reason)
 print(answer.unknown.probability, answer.warnings[0])
 """
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_says_whence_its_numbers_come(name):
+    reader = READERS[name]
+    needed = {number for kind in reader.modalities for number in NUMBERS_OF.get(kind, ())}
+    assert needed <= {number.name for number in reader.numbers}
+    with_unit = {"two_theta", "wavelength", "energy", "scale", "position", "voxel"}
+    for number in reader.numbers:
+        assert number.row
+        assert number.unit or number.row == "not read" or number.name not in with_unit

@@ -209,6 +209,15 @@ def test_mrc_volumes_have_a_cell_in_angstrom(tmp_path, grey, order, same):
     assert load(path).modality is Modality.IMAGE
 
 
+def test_an_mrc_map_with_turned_axes_is_refused(tmp_path, grey):
+    turned = bytearray(mrc(grey))
+    struct.pack_into("<3i", turned, 64, 3, 2, 1)
+    path = tmp_path / "tomogram.mrc"
+    path.write_bytes(turned)
+    with pytest.raises(UnreadableFileError, match="x, y, z, that is 1, 2, 3"):
+        load(path)
+
+
 def test_mrc_agrees_with_rosettasciio(tmp_path, grey, same):
     from rsciio.mrc import file_reader
 

@@ -341,6 +341,7 @@ READERS = (
                       Number("voxel", "cell over sampling (MX, CELLA)", "angstrom by the format",
                              "1 angstrom along each axis: not set"),
                       Number("value", "behind the header and NSYMBT", "none", "MODE, MACHST"),
-                      Number("order of axes", "x fastest, sections last", "", "another MAPC: refused"),
+                      Number("order of axes", "x fastest, sections last", "",
+                             "another MAPC: refused"),
                   )),
 )  # fmt: skip

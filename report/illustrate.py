@@ -37,7 +37,9 @@ def illustrations(found: Microstructure) -> list[Illustration]:
         drawn = _of_volume(found.source, found.measurement.values)
     else:
         drawn = [*_of_map(found.source), *_of_grains(found, found.source)]
-    if (estimate := found.stiffness) is not None:
+    estimate = found.stiffness
+    # where nothing is carried along an axis, there is no modulus by direction
+    if estimate is not None and estimate.value.diagonal().all():
         caption = f"Young's modulus by direction: {estimate.method}; {estimate.validity}."
         drawn.append(Illustration("youngs_modulus", caption, partial(modulus_figure, estimate)))
     return drawn

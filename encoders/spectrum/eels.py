@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.special import logsumexp
 
 from xtalfuse.encoders.spectrum.eels_templates import (
     Template,
+    Whitened,
     candidates,
     make_template,
     prior_probability,
@@ -30,6 +30,7 @@ HEIGHTS = np.geomspace(0.003, 4.0, 22)  # step height over the largest intensity
 CONCENTRATION_SPREAD = 1.6  # natural log units between two elements of one material
 TEMPERATURE = 0.35  # neighbouring residuals are not independent: weight of one log-likelihood
 BEAM = 4
+NEARBY = 0.2  # of the energy either way: the lines of an edge and the background before it
 # Misfit that no template describes: share of the range of the spectrum (over its background)
 # within so many eV. Fine structure near an edge, slow oscillations further above it.
 MISFIT = ((0.04, 15.0), (0.02, 60.0))
@@ -52,7 +53,8 @@ class ElementSet:
     members: dict[str, tuple[int, int]]  # symbol -> index into OFFSETS, into HEIGHTS
     log_likelihood: float  # over the spectrum without any edge
     log_posterior: float = 0.0
-    precision: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # (n, n)
+    # (n, r) U of the inverse covariance, diag(1/variance) - U U^T
+    explained: np.ndarray = field(default_factory=lambda: np.empty((0, 0)), repr=False)
     residual: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # (n,)
 
 
@@ -79,8 +81,13 @@ def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> 
     medians = medians / scale
     bends = medians[2:] - 2.0 * medians[1:-1] + medians[:-2]
     noise = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if bends.size else 0.01
-    span = float(np.ptp(medians))
-    variance = noise**2 * np.clip(np.abs(medians) / max(np.median(np.abs(medians)), 1e-9), 0.2, 5.0)
+    # Gain and templates are good to a share of what the detector saw nearby, not of the whole
+    # range: a background falls by three orders of magnitude from 150 eV to 3 keV.
+    near = np.abs(np.log(centres[:, None] / centres)) < NEARBY
+    span = np.where(near, medians, -np.inf).max(1) - np.where(near, medians, np.inf).min(1)
+    # Counts scatter as their root; the least stands for read-out and for what was subtracted.
+    counts = np.abs(medians) / max(float(np.median(np.abs(medians))), 1e-9)
+    variance = noise**2 * np.maximum(counts, 0.2)
     net = medians - _lower_hull(centres, medians)
     floor = 0.003**2 * medians**2 + 0.003**2 * span**2
     for share, distance in MISFIT:
@@ -88,6 +95,26 @@ def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> 
         local = maximum_filter1d(net, reach) - minimum_filter1d(net, reach)
         floor = floor + (share * local) ** 2
     return Binned(centres, medians, variance + floor, scale)
+
+
+def falls_at_the_end(energy: np.ndarray, intensity: np.ndarray, last: int) -> np.ndarray:
+    """(n,) bool channels at the end of the range that the detector or a filter let fall.
+
+    They lie below the line through the logarithms of the 40 eV before them by four standard
+    deviations and 2 %, up to the last channel; 6 eV at most, a few widths of the resolution.
+    """
+    falls = np.zeros(energy.size, bool)
+    before = (energy < energy[last] - 6.0) & (energy > energy[last] - 46.0) & (intensity > 0.0)
+    if before.sum() < 10:
+        return falls
+    line = np.polynomial.Polynomial.fit(energy[before], np.log(intensity[before]), 1)
+    scatter = float(np.std(np.log(intensity[before]) - line(energy[before])))
+    floor = np.exp(line(energy) - 4.0 * scatter) * 0.98
+    for k in range(last, -1, -1):
+        if energy[k] <= energy[last] - 6.0 or intensity[k] >= floor[k]:
+            break
+        falls[k] = True
+    return falls
 
 
 def _lower_hull(energy: np.ndarray, intensity: np.ndarray) -> np.ndarray:
@@ -105,10 +132,11 @@ def _lower_hull(energy: np.ndarray, intensity: np.ndarray) -> np.ndarray:
 
 
 def background_columns(spectrum: Binned) -> np.ndarray:
-    """(n, 8) one standard deviation of each way the background may go.
+    """(n, 10) one standard deviation of each way the background may go.
 
-    A (E/E0)^-3 with free amplitude, its exponent by +-1.5, a constant, and slow drifts of
-    1.5 % (gain, tails of edges below the window).
+    A (E/E0)^-3 with free amplitude, its exponent by +-1.5 and by how that changes with energy
+    (terms of its series, which matter over wide ranges), a constant, and slow drifts of 1.5 %
+    (gain, tails of edges below the window).
     """
     energy, intensity = spectrum.energy, spectrum.intensity
     start = float(np.median(np.abs(intensity[: max(5, intensity.size // 20)]))) + 0.05
@@ -120,6 +148,8 @@ def background_columns(spectrum: Binned) -> np.ndarray:
         3.0 * fall,
         1.5 * start * fall * logarithm,
         0.7 * start * fall * logarithm**2,
+        0.25 * start * fall * logarithm**3,
+        0.08 * start * fall * logarithm**4,
         0.3 * start * np.ones_like(energy),
         *[drift * (start + 0.2) for drift in drifts],
         0.03 * position,
@@ -160,7 +190,11 @@ class EdgeSearch:
         self._chemical = chemical - np.log(np.exp(chemical).sum(1, keepdims=True))
         self._span = float(np.ptp(spectrum.intensity)) + 1e-9
         columns = background_columns(spectrum)
-        self._bare = np.diag(spectrum.variance) + columns @ columns.T
+        self._background = columns
+        self._whitened = {
+            symbol: Whitened.of(template, spectrum.variance)
+            for symbol, template in self.templates.items()
+        }
 
     def run(self) -> list[ElementSet]:
         """All hypotheses met, the most probable first; that one with its state of the fit."""
@@ -183,7 +217,7 @@ class EdgeSearch:
             if best is max(seen.values(), key=lambda h: h.log_posterior):
                 break
         ranked = sorted(seen.values(), key=lambda h: -h.log_posterior)
-        if not ranked[0].precision.size:
+        if not ranked[0].explained.size:
             ranked[0] = self._refine(ranked[0])
         return ranked
 
@@ -234,18 +268,23 @@ class EdgeSearch:
         symbol : of the element
         places : (s,) int, positions in `OFFSETS`
         """
-        template = self.templates[symbol]
-        mean = template.mean[places]  # [s, n]
-        varied = template.variation[places]  # [s, n, m]
-        weighted = np.einsum("ij,sjm->sim", parent.precision, varied, optimize=True)
-        gram = np.einsum("sim,sil->sml", varied, weighted, optimize=True)
+        mean = self.templates[symbol].mean[places]  # [s, n]
+        own = self._whitened[symbol]
+        data = self._weighted(parent)
+        count = parent.explained.shape[1]
+        # One product of matrices for all places; the (n, n) covariance is never formed.
+        together = np.column_stack([parent.explained, data])
+        varied = own.variation[places] @ together  # [s, m, r + 1]
+        cross, along = varied[..., :count], varied[..., count]
+        outer = mean @ together  # [s, r + 1]
+        gram = own.gram[places] - cross @ cross.swapaxes(1, 2)
         values, vectors = np.linalg.eigh(gram)
         values = np.maximum(values, 0.0)
-        data = parent.precision @ parent.residual
-        a = np.einsum("sml,sm->sl", vectors, np.einsum("sim,i->sm", varied, data))
-        b = np.einsum("sml,sm->sl", vectors, np.einsum("sim,si->sm", weighted, mean))
-        linear = mean @ data
-        square = np.einsum("si,si->s", mean, mean @ parent.precision)
+        mixed = own.mixed[places] - (cross @ outer[:, :count, None])[..., 0]
+        a = (vectors.swapaxes(1, 2) @ along[..., None])[..., 0]
+        b = (vectors.swapaxes(1, 2) @ mixed[..., None])[..., 0]
+        linear = outer[:, count]
+        square = own.square[places] - (outer[:, :count] ** 2).sum(1)
         k = HEIGHTS[None, :, None]
         freedom = 1.0 + k**2 * values[:, None, :]
         taken = (k**2 * (a[:, None, :] - k * b[:, None, :]) ** 2 / freedom).sum(-1)
@@ -306,22 +345,33 @@ class EdgeSearch:
 
     def assemble(self, members: dict[str, tuple[int, int]]) -> ElementSet:
         """State of the fit with these members at these places and heights."""
-        covariance = self._bare.copy()
+        columns = [self._background]
         residual = self.spectrum.intensity.copy()
         for symbol, (place, height) in members.items():
             template: Template = self.templates[symbol]
-            varied = HEIGHTS[height] * template.variation[place]
-            covariance += varied @ varied.T
+            columns.append(HEIGHTS[height] * template.variation[place])
             residual -= HEIGHTS[height] * template.mean[place]
-        factor = cho_factor(covariance, lower=True)
-        precision = cho_solve(factor, np.eye(residual.size))
-        fit = -0.5 * residual @ precision @ residual - np.log(np.diag(factor[0])).sum()
-        return ElementSet(members, float(fit), precision=precision, residual=residual)
+        joined = np.concatenate(columns, axis=1)
+        variance = self.spectrum.variance
+        weighted = joined / variance[:, None]
+        values, vectors = np.linalg.eigh(joined.T @ weighted)
+        kept = values > 1e-4  # the rest explains less than 1e-4 of a standard deviation squared
+        values = values[kept]
+        state = ElementSet(members, 0.0, residual=residual)
+        state.explained = weighted @ (vectors[:, kept] / np.sqrt(1.0 + values))
+        fit = residual @ self._weighted(state) + np.log(variance).sum() + np.log1p(values).sum()
+        state.log_likelihood = -0.5 * float(fit)
+        return state
+
+    def _weighted(self, state: ElementSet) -> np.ndarray:
+        """(n,) inverse covariance times residual (Woodbury identity)."""
+        taken = state.explained @ (state.explained.T @ state.residual)
+        return state.residual / self.spectrum.variance - taken
 
     def curves(self, members: dict[str, tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
         """Model and background of a hypothesis on the binned axis: posterior means, (n,)."""
         state = self.assemble(members)
-        weights = state.precision @ state.residual
+        weights = self._weighted(state)
         columns = background_columns(self.spectrum)
         background = columns @ (columns.T @ weights)
         model = background.copy()

@@ -56,6 +56,28 @@ class Template:
     edges: tuple[Edge, ...]
 
 
+@dataclass(frozen=True)
+class Whitened:
+    """Products of one template with itself under the noise alone, at every offset.
+
+    They are the same for every set that the element may join.
+    """
+
+    variation: np.ndarray  # (n_offset, m, n), transposed for products of matrices
+    gram: np.ndarray  # (n_offset, m, m)
+    mixed: np.ndarray  # (n_offset, m) variations with the mean
+    square: np.ndarray  # (n_offset,) mean with itself
+
+    @classmethod
+    def of(cls, template: Template, variance: np.ndarray) -> Whitened:
+        """Products of a template for noise of this variance, (n,)."""
+        variation = np.ascontiguousarray(template.variation.swapaxes(1, 2))
+        weighted = variation / variance
+        gram = weighted @ template.variation
+        mixed = (weighted @ template.mean[..., None])[..., 0]
+        return cls(variation, gram, mixed, (template.mean**2 / variance).sum(1))
+
+
 def candidates(low_ev: float, high_ev: float) -> dict[str, tuple[Edge, ...]]:
     """Elements with a major edge inside a window, each with all its edges there."""
     reach: dict[str, list[Edge]] = {}

@@ -19,6 +19,7 @@ from xtalfuse.encoders.spectrum.eels import (
     EdgeSearch,
     ElementSet,
     bin_spectrum,
+    falls_at_the_end,
 )
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.loaders.record import Measurement, Modality
@@ -186,6 +187,7 @@ def _core_loss_range(
     keep = np.zeros(energy.size, bool)
     if filled.size:
         keep[filled[0] : filled[-1] + 1] = True  # some files are padded with zeros
+        keep &= ~falls_at_the_end(energy, intensity, filled[-1])
     zero_loss = None
     warnings = []
     if energy[0] < 40.0:

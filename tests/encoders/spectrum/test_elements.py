@@ -45,6 +45,20 @@ def test_a_narrow_window_is_enough_for_one_edge():
     assert evidence.present() == {"Mn"}
 
 
+def test_a_background_of_three_decades_hides_no_edge_at_its_low_end():
+    evidence = element_evidence(eels({"Ta": 2.0, "O": 5.0}, 150.0, 3150.0))
+    assert evidence.present() == {"Ta", "O"}
+
+
+def test_channels_that_fall_at_the_end_of_the_range_are_no_edge():
+    made = eels({"La": 1.0, "O": 3.0}, 430.0, 934.5)
+    energy = made.axis("energy")
+    fallen = made.values * np.where(energy > 931.0, 1.0 - 0.06 * (energy - 931.0), 1.0)
+    evidence = element_evidence(measurement(energy, fallen))
+    assert evidence.present() == {"La", "O"}
+    assert evidence.curve.energy[-1] < 931.0 + 2.0
+
+
 def test_what_the_range_cannot_show_is_absent_and_not_unlikely():
     evidence = element_evidence(eels({"O": 1.0}, 500.0, 620.0))
     assert "Fe" not in evidence.elements

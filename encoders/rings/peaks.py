@@ -82,13 +82,14 @@ def _peaks(fit: RingFit) -> Peaks:
     if not k:
         return Peaks(*(np.empty(0) for _ in Peaks.__dataclass_fields__))
     areas, area_su = fit.areas[:k], fit.su[k:]
+    center_su = np.hypot(fit.su[:k], fit.model_error())
     rows = []
     for part in fit.merged():
         area, place = areas[part].sum(), np.average(fit.centers[part], weights=areas[part])
         spread = np.sqrt(np.average((fit.centers[part] - place) ** 2, weights=areas[part]))
         soft = 2.3548 * float(np.hypot(fit.beam.edge, spread))
         width = float(np.hypot(fit.beam.fwhm, 2.3548 * spread))
-        su = float(np.hypot(fit.su[part].mean(), 0.1 * spread))
+        su = float(np.hypot(center_su[part].mean(), 0.1 * spread))
         height = fit.heights()[part].max()
         sure = area / np.sqrt(np.sum(area_su[part] ** 2))
         rows.append((place, su, height, width, sure, soft, area))

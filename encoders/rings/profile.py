@@ -266,18 +266,21 @@ def _scale(measurement: Measurement) -> tuple[float | None, float | None]:
 def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Found | None:
     """Rings of the pattern, with the geometry improved on them until it stands still."""
     beam: Beam | None = None
-    for turn in range(6):
+    again = False
+    for turn in range(8):
         sectors = polar(image, good, geometry)
         if np.isfinite(sectors.mean()[1]).sum() < LEAST_RADII:
             return None
-        curve, peaks, beam = radial_profile(sectors, beam, settled=turn > 1)
+        curve, peaks, beam = radial_profile(sectors, beam, settled=turn > 1 and not again)
         fit = fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm)
         moved = refine(geometry, fit, SECTOR_SIGMA)
         shift = np.hypot(moved.x - geometry.x, moved.y - geometry.y)
         bent = np.hypot(moved.e1 - geometry.e1, moved.e2 - geometry.e2)
-        if shift < 0.01 and bent < 2e-4:
+        still = shift < 0.01 and bent < 2e-4
+        if still and (again or not _paired(peaks)):
             break
-        geometry = moved
+        # a beam found while the ellipse was wrong may be too small: one ring is then two
+        geometry, again = (geometry if still else moved), still
     kept = (fit.agreement > WEAK_SECTOR_SIGMA) & (peaks.soft < 0.5 * peaks.center)
     evidence = float(np.sum(np.minimum(fit.agreement[kept], 10.0) ** 2))
     several = kept.sum() >= 2 and evidence > 2.0 * SECTOR_SIGMA**2
@@ -286,6 +289,12 @@ def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Fou
     pattern = "rings" if np.median(fit.coverage[kept]) > CONTINUOUS_COVERAGE else "spotty rings"
     rings = _rings(peaks.kept(kept), fit.coverage[kept], _scatter(fit, kept))
     return _Found(pattern, geometry, curve, rings, fit.center_su_px, fit.ellipticity_su)
+
+
+def _paired(peaks: Peaks) -> bool:
+    """Whether two rings are so near that no dip parts them: a wider beam may make them one."""
+    apart = np.diff(np.sort(peaks.center))
+    return bool(len(apart)) and bool((apart < 0.85 * np.median(peaks.fwhm)).any())
 
 
 def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Ring, ...]:

@@ -86,8 +86,9 @@ class RingFit:
 
     @property
     def cost(self) -> float:
-        """Misfit, with the price of each ring (Schwarz): two numbers, and three of the beam."""
-        return self.chi2 + 2.0 * len(self.centers) * float(np.log(len(self.radius)))
+        """Misfit, with the price of each number (Schwarz): two of a ring, and the background's."""
+        numbers = 2 * len(self.centers) + self.smooth.shape[1]
+        return self.chi2 + numbers * float(np.log(len(self.radius)))
 
     @property
     def excess(self) -> float:
@@ -99,6 +100,19 @@ class RingFit:
         """(k,) of the rings, counts."""
         top = self.beam.profile(np.zeros(1))[0]
         return self.areas[: len(self.centers)] * top
+
+    def model_error(self) -> np.ndarray:
+        """(k,) pixels by which an error of the model moves each ring.
+
+        What is left about a ring beyond its noise, and `MODEL_ERROR` of all that stands there,
+        over its slope, which is its height over its width.
+        """
+        left = (self.mean - self.model) ** 2 - self.sigma**2
+        near = np.abs(self.radius[:, None] - self.centers) < self.beam.fwhm
+        beyond = np.maximum(left @ near / np.maximum(near.sum(0), 1), 0.0)
+        standing = np.interp(self.centers, self.radius, self.model - self.background)
+        error = np.sqrt(beyond + (MODEL_ERROR * standing) ** 2)
+        return np.asarray(self.beam.fwhm * error / np.maximum(self.heights(), 1e-300))
 
     def merged(self) -> list[np.ndarray]:
         """Rings by number, those together of which four or more run into each other.
@@ -239,9 +253,13 @@ def _alike(areas: np.ndarray) -> bool:
 
 
 def _smooth_functions(radius: np.ndarray, beam: Beam) -> np.ndarray:
-    """(n, b) functions too smooth for a ring: falling away from the centre, and splines."""
+    """(n, b) functions too smooth for a ring: falling away from the centre, and splines.
+
+    Their knots stand so near that a halo of three widths of a ring is followed; what a stiffer
+    background leaves of it is taken up by rings of too small a beam.
+    """
     span = float(np.ptp(radius))
-    pieces = int(np.clip(span / (4.0 * beam.fwhm), 2, 24))
+    pieces = int(np.clip(span / (1.8 * beam.fwhm), 2, 40))
     knots = np.linspace(radius[0], radius[-1] + 1e-6, pieces + 1)
     padded = np.concatenate([[knots[0]] * 3, knots, [knots[-1]] * 3])
     splines = interpolate.BSpline.design_matrix(radius, padded, 3).toarray()

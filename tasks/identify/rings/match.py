@@ -183,11 +183,31 @@ def ring_evidence(
         > max(best.log_likelihood - settings.tie, null + settings.least_gain)
         and one.explained >= settings.least_explained * best.explained
     )
-    if best.explained < settings.least_explained:
+    if _explained_together(found, null, rings) < settings.least_explained:
         tied = ()
     families = lattice_families(rings.radius, rings.relative_su)
     statement = _statement(found, tied, rings.scale is not None, families)
     return RingEvidence(tuple(found), tied, null, rings.scale is not None, families, statement)
+
+
+def _explained_together(found: list[CandidateEvidence], null: float, rings: Rings) -> float:
+    """Share of the ring intensity that the best candidate explains with those beside it.
+
+    A specimen may be a mixture: up to `most_phases`, each surer than the best of as many
+    candidates is by chance, and each with two rings or more that the others leave.
+    """
+    sure = null + rings.settings.least_gain + float(np.log(len(found)))
+    known = {match.radius_px for match in found[0].matches}
+    for _ in range(rings.settings.most_phases - 1):
+        further = [
+            {match.radius_px for match in one.matches} - known
+            for one in found
+            if one.log_likelihood > sure
+        ]
+        more = max((new for new in further if len(new) > 1), default=set(), key=len)
+        known |= more
+    weight = np.array([float(radius) in known for radius in rings.radius]) @ rings.intensity
+    return float(weight / rings.intensity.sum())
 
 
 def _evidence(candidate: Candidate, best: RingHypothesis, rings: Rings) -> CandidateEvidence:

@@ -33,6 +33,7 @@ class RingSettings:
     tie : difference of log-likelihood under which candidates are not told apart
     least_gain : of log-likelihood over "these rings belong to nothing in the library"
     least_explained : share of the ring intensity that an explanation must account for
+    most_phases : of an explanation
     intensity_factor : by which texture and dynamical scattering move an intensity, typically
     intensity_span : between the strongest and the weakest ring that a camera shows
     strong : of the strongest expected ring: worth a remark when it is missing
@@ -54,6 +55,7 @@ class RingSettings:
     tie: float = _number(3.0, "odds of 20")
     least_gain: float = _number(6.0, CHOSEN)
     least_explained: float = _number(0.8, CHOSEN)
+    most_phases: int = _number(3, "more leave no ring unexplained")
     intensity_factor: float = _number(3.0, "a judgement, of films in general")
     intensity_span: float = _number(400.0, "8 bits and some")
     strong: float = _number(0.25, "of the remark only; decides nothing")

@@ -86,9 +86,8 @@ class RingFit:
 
     @property
     def cost(self) -> float:
-        """Misfit, with the price of each number (Schwarz): two of a ring, and the background's."""
-        numbers = 2 * len(self.centers) + self.smooth.shape[1]
-        return self.chi2 + numbers * float(np.log(len(self.radius)))
+        """Misfit, with the price of each ring (Schwarz): two numbers, and three of the beam."""
+        return self.chi2 + 2.0 * len(self.centers) * float(np.log(len(self.radius)))
 
     @property
     def excess(self) -> float:

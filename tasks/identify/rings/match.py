@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +65,8 @@ class CandidateEvidence:
     """What the rings say about one candidate.
 
     ``log_likelihood`` is the log of the evidence: camera constant integrated out, and the
-    texture (random, or a zone axis along the beam) taken at its best after its prior odds.
+    texture (random, or a zone axis along the beam) taken at its best after its prior odds; so is
+    a second phase beside it.
     """
 
     id: str
@@ -174,6 +175,7 @@ def ring_evidence(
             found.append(_nothing(candidate.id, null - settings.tie, rings))
         else:
             found.append(_evidence(candidate, hypothesis, rings))
+    found = _with_partners(found, null)
     found.sort(key=lambda one: -one.log_likelihood)
     best = found[0]
     tied = tuple(
@@ -188,6 +190,27 @@ def ring_evidence(
     families = lattice_families(rings.radius, rings.relative_su)
     statement = _statement(found, tied, rings.scale is not None, families)
     return RingEvidence(tuple(found), tied, null, rings.scale is not None, families, statement)
+
+
+def _with_partners(found: list[CandidateEvidence], null: float) -> list[CandidateEvidence]:
+    """Each candidate alone or in a mixture with its best partner, whichever is likelier.
+
+    A partner brings the part of its own gain that is of rings which the candidate leaves, two or
+    more, and costs the choice among all candidates. Without it one large cell that has a place
+    for every ring of a mixture wins over the two phases that made them.
+    """
+    radii = [{match.radius_px for match in one.matches} for one in found]
+    each = [
+        (one.log_likelihood - null) / max(len(own), 1)
+        for one, own in zip(found, radii, strict=True)
+    ]
+    choice = float(np.log(len(found)))
+    mixed = []
+    for one, own in zip(found, radii, strict=True):
+        left = [(len(other - own), gain) for other, gain in zip(radii, each, strict=True)]
+        more = max((count * gain for count, gain in left if count > 1), default=0.0) - choice
+        mixed.append(replace(one, log_likelihood=one.log_likelihood + max(more, 0.0)))
+    return mixed
 
 
 def _explained_together(found: list[CandidateEvidence], null: float, rings: Rings) -> float:

@@ -126,7 +126,11 @@ class RingFit:
         return [
             part
             for chain in chains
-            for part in ([chain] if _alike(self.areas[chain]) else np.split(chain, len(chain)))
+            for part in (
+                [chain]
+                if _one(self.centers[chain], self.areas[chain])
+                else np.split(chain, len(chain))
+            )
         ]
 
     def _design(self) -> np.ndarray:
@@ -246,9 +250,15 @@ class RingFit:
         return fewer._solved()._refined(6, shape=shape)._pruned(shape=shape)
 
 
-def _alike(areas: np.ndarray) -> bool:
-    """Whether four or more of these are of one size."""
-    return int((areas > 0.3 * areas.max()).sum()) >= 4
+def _one(centers: np.ndarray, areas: np.ndarray) -> bool:
+    """Whether these are a ring wider than the beam: four of one size, or an even row with a top."""
+    if int((areas > 0.3 * areas.max()).sum()) >= 4:
+        return True
+    steps, top = np.diff(centers), int(np.argmax(areas))
+    if not 0 < top < len(areas) - 1:
+        return False
+    single = (np.diff(areas[: top + 1]) > 0).all() and (np.diff(areas[top:]) < 0).all()
+    return bool(single and steps.max() < 1.3 * steps.min())
 
 
 def _smooth_functions(radius: np.ndarray, beam: Beam) -> np.ndarray:

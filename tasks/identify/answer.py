@@ -54,6 +54,8 @@ class RingClassReport(TypedDict):
 
     log_likelihood: float  # over that of "none of the library"
     tied: int  # candidates that the rings cannot tell apart
+    class_probability: float  # posterior that the phase is one of them
+    posterior: dict[str, float]  # of the likeliest of them, by entry
     observable: dict[str, str]  # cell parameter -> "observed", or why not
     explained: float  # share of the ring intensity
     families: list[str]  # lattices with these ratios of radii

@@ -56,13 +56,13 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
     """Stand-ins for reading and identifying; returns what they were called with."""
     calls: dict = {}
 
-    def load(path, *, wavelength=None, voxel_size_um=None, section_step_um=None, scan=None):
+    def load(path, *, wavelength=None, **_):
         calls["wavelength"] = wavelength
         if "bad" in Path(path).name:
             raise UnreadableFileError(f"{path}: cut short; copy it again from the instrument")
         return measurement(path)
 
-    def load_specimen(path, *, wavelength=None, elements=None, scan=None):
+    def load_specimen(path, *, wavelength=None, elements=None, scan=None, **_):
         calls.update(wavelength=wavelength, elements=elements, scan=scan)
         files = [path] if path.is_file() else sorted(path.iterdir())
         good = [file for file in files if "bad" not in file.name]

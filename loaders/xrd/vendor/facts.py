@@ -313,21 +313,22 @@ def of_gsas(path: Path) -> list[Facts]:
         return [Facts()]
     head = "\n".join(lines[: starts[0]])
     refuse_neutrons(path.name, head)
-    declared = number_in(" ".join(lines[starts[0]].split()[3:4]))
     end = next((i for i in starts[1:]), len(lines))
     body = [
         line for line in itertools.takewhile(
             lambda line: not line.startswith("TIME_MAP"), lines[starts[0] + 1 : end]
         ) if line.strip() and not line.startswith("#")
     ]  # fmt: skip
-    if declared is not None and len(body) != int(declared):
-        raise UnreadableFileError(
-            f"{path.name}: {len(body)} records where {declared:g} are declared; {EXPORT_AGAIN}"
-        )
     record = lines[starts[0]].split()
     channels = int(number_in(record[2]) or 0) if len(record) > 2 else 0
+    declared = int(number_in(record[3]) or 0) if len(record) > 3 else 0
     each = {"ESD": 5, "FXYE": 1}.get(record[-1].upper(), 10)  # points of a record
-    if channels and not each * (len(body) - 1) < channels <= each * len(body):
+    more = each == 1  # files of 11-BM hold the last point beyond the count
+    if declared and not declared <= len(body) <= declared + more:
+        raise UnreadableFileError(
+            f"{path.name}: {len(body)} records where {declared} are declared; {EXPORT_AGAIN}"
+        )
+    if channels and not each * (len(body) - 1) - more < channels <= each * len(body):
         raise UnreadableFileError(
             f"{path.name}: {channels} points are declared, and {len(body)} records of {each} stand "
             f"there; {EXPORT_AGAIN}"

@@ -94,7 +94,7 @@ def ring_answer(
     told: dict[str, Any] = {
         "log_likelihood": round(gain, 2),
         "tied": len(evidence.tied),
-        "class": round(belongs, 4),
+        "class_probability": round(belongs, 4),
         "posterior": {name: round(posterior[name], 4) for name in evidence.tied[:MOST_LISTED]},
         "observable": best.observable,
         "explained": round(best.explained, 3),

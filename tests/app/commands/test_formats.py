@@ -41,4 +41,4 @@ def test_the_tables_of_the_docs_are_those_of_the_readers():
     """python -m xtalfuse.commands.formats docs/formats.md"""
     text = PAGE.read_text("utf-8")
     assert text == with_tables(text)
-    assert text.count("| stoe-raw |") == 1
+    assert text.count("| Stoe WinXPOW |") == 1

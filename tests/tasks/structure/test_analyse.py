@@ -255,5 +255,5 @@ def test_a_pattern_is_no_map():
     axis = (Axis("two_theta", "deg", np.arange(3.0)),)
     source = Provenance("scan.xy", "00" * 32, "simulation")
     pattern = Measurement(Modality.XRD, np.ones(3), axis, "counts", source)
-    with pytest.raises(ValueError, match=r"scan\.xy: a xrd record shows no grains"):
+    with pytest.raises(ValueError, match=r"scan\.xy: a xrd record .* shows no grains"):
         analyse(pattern)

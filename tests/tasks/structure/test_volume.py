@@ -40,7 +40,7 @@ def test_holes_are_counted_measured_and_make_it_softer(holes):
     share = found.property_named("phase_fraction[pore]")
     # a ball of radius 6 in a cube of 16 would be 22.1 %; of voxels it is this
     assert share.value == pytest.approx((holes.values < 110.0).mean(), abs=1e-3)
-    assert share.uncertainty < 0.01  # all eighths are alike
+    assert share.uncertainty is None  # all eighths are alike: only round-off
     assert found.property_named("open_porosity").value == 0.0
     # 2 um to a voxel
     assert found.property_named("body_diameter[pore]").value == pytest.approx(24.0, abs=0.5)
@@ -119,7 +119,11 @@ def test_long_voxels_make_long_holes(holes):
 def test_the_constants_are_part_of_the_uncertainty():
     grey = np.random.default_rng(1).normal(100.0, 5.0, (16, 16, 16))
     young = analyse(volume(grey), ("aluminium",)).property_named("youngs_modulus")
-    known = elastic_constants("aluminium").relative_uncertainty
+    of = polycrystal_bounds(elastic_constants("aluminium").stiffness.copy()).hill
+    bulk, shear = 3.0 * float(of.bulk), float(of.shear)
+    # E = 9 K G / (3 K + G), with K and G known to the same share, each for itself
+    share = np.hypot(bulk, shear) / (bulk + shear)
+    known = share * elastic_constants("aluminium").relative_uncertainty
     # 200 draws: their spread is right to 5 %, 0.15 is three times that
     assert young.uncertainty / young.value == pytest.approx(known, rel=0.15)
 

@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.faults.case import Case, WrongError
 from benchmarks.real import FAULTS
 
+SHOWN = 110  # letters of what came, in the table
 SECTIONS = ("structure", "patterns", "files", "spectra_and_rings")
 
 
@@ -40,12 +41,22 @@ def run(section: str, case: Case, folder: Path) -> dict[str, Any]:
     }
 
 
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table of docs/faults.md."""
+    lines = ["| input | right | what came | |", "|---|---|---|---|"]
+    for row in rows:
+        cells = (row["file"], row["right"], row["came"][:SHOWN], row["verdict"])
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FAULTS, help="where the inputs are")
     parser.add_argument("--section", choices=SECTIONS, action="append")
     parser.add_argument("--only", default="", help="cases with this in their file name")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path, help="write the table of docs/faults.md here")
     given = parser.parse_args()
     if not given.folder.is_dir():
         parser.exit(3, f"{given.folder}: no such folder; give the one with the inputs\n")
@@ -58,6 +69,8 @@ def main() -> None:
                 print(f"{row['verdict']:6} {row['seconds']:6.1f} s  {case.file}: {row['came']}")
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1), "utf-8")
+    if given.markdown:
+        given.markdown.write_text(markdown(rows) + "\n", "utf-8")
     right = sum(row["verdict"] == "right" for row in rows)
     print(f"{right} of {len(rows)} right")
 

@@ -246,6 +246,7 @@ class FileReport:
     reader: str | None
     used: bool
     reason: str  # why it was not used; "" when it was
+    code: Reason | None = None  # of that reason
 
 
 @dataclass(frozen=True)
@@ -268,5 +269,44 @@ class Record:
         return tuple(m for m in self.measurements if m.modality in modalities)
 
 
+class Reason(StrEnum):
+    """Why something is not used: the codes that tables of refused files are sorted by."""
+
+    MISSING = "missing"  # no such file
+    NO_FILE = "not-a-file"  # a device, a pipe, a folder where a file is meant
+    NOT_PERMITTED = "not-permitted"
+    EMPTY = "empty"
+    TOO_LARGE = "too-large"  # in the file, in memory, or in what it declares
+    TOO_SLOW = "too-slow"
+    CRASHED = "crashed"  # the process that read it died
+    UNKNOWN_FORMAT = "unknown-format"
+    NOT_AS_STATED = "not-as-stated"  # another kind of record than a person says
+    LACKING = "package-lacking"  # a package that reads it is not installed
+    DAMAGED = "damaged"  # a library gave up on it
+    REFUSED = "refused"  # its reader read it and does not trust it
+    UNUSED = "unused-kind"  # readable, and of a kind that nothing here uses
+    OUTSIDE = "outside-root"  # a path that leads out of the folder of the data
+    NOTHING = "nothing-found"  # a pattern that no file matches
+    DUPLICATE = "duplicate"
+    CONFLICT = "duplicate-conflict"  # the same measurement under two different labels
+    LABEL = "label"  # a target that is no number, or has a wrong unit
+    RANGE = "out-of-range"  # a target that no material can have
+    PHYSICS = "physics"  # targets, cell or composition that contradict each other
+    DISAGREES = "label-disagrees"  # the measurement cannot be of what the label says
+
+
 class UnreadableFileError(Exception):
-    """A file that cannot be trusted: the message names file, cause and remedy."""
+    """A file that cannot be trusted: the message names file, cause and remedy.
+
+    Parameters
+    ----------
+    message : in one line
+    reason : its code
+    """
+
+    def __init__(self, message: str = "", reason: Reason = Reason.REFUSED) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.reason)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
-from xtalfuse.loaders.record import Measurement, Modality, UnreadableFileError
+from xtalfuse.loaders.record import Measurement, Modality, Reason, UnreadableFileError
 from xtalfuse.loaders.safe.checks import MOST_EXPANSION, check_objects
 from xtalfuse.loaders.safe.guard import check_file
 from xtalfuse.loaders.safe.head import FileHead, check_archive, missing_package, refused
@@ -100,7 +100,8 @@ def _of_kind(head: FileHead, sure: dict[str, Certainty], kind: Modality) -> Read
     holds = " or ".join(str(held) for held in other.modalities) or "nothing that can be read"
     raise UnreadableFileError(
         f"{head.path.name}: stated to be {kind}, but it is a file of {other.about}, which holds "
-        f"{holds}; correct the modality"
+        f"{holds}; correct the modality",
+        Reason.NOT_AS_STATED,
     )
 
 
@@ -111,8 +112,8 @@ def _holds_map(sure: dict[str, Certainty]) -> bool:
 def _surest(head: FileHead, sure: dict[str, Certainty], otherwise: str) -> Reader:
     if not sure:
         if head.lacking:
-            raise refused(head.path.name, *head.lacking[0])
-        raise UnreadableFileError(f"{head.path.name}: {otherwise}")
+            raise refused(head.path.name, *head.lacking[0], reason=Reason.LACKING)
+        raise UnreadableFileError(f"{head.path.name}: {otherwise}", Reason.UNKNOWN_FORMAT)
     return READERS[max(sure, key=lambda name: sure[name])]
 
 
@@ -145,7 +146,8 @@ def _hold_to(options: ReadOptions, found: Measurement | Spooled, name: str) -> N
     if options.modality not in (None, kind):
         raise UnreadableFileError(
             f"{name}: stated to be {options.modality}, but what it holds is {kind}; correct the "
-            "modality"
+            "modality",
+            Reason.NOT_AS_STATED,
         )
     if options.scale is not None and kind not in _SCALED:
         raise UnreadableFileError(
@@ -164,13 +166,15 @@ def _check_size(reader: Reader, head: FileHead, by_hand: float | None) -> None:
         told = check_file(path).stat()
         size, stored = told.st_size / 1e9, 512 * getattr(told, "st_blocks", 0) / 1e9
         if size > max(0.1, MOST_EXPANSION * stored) and stored > 0 and size <= most:
-            raise refused(path.name, f"{size:.3g} GB, of which {stored:.2g} GB are on the disk")
+            cause = f"{size:.3g} GB, of which {stored:.2g} GB are on the disk"
+            raise refused(path.name, cause, reason=Reason.TOO_LARGE)
         if size > most:
             raise refused(
                 path.name,
                 f"{size:.3g} GB, where a file of the format {reader.name} has at most {most:g} GB",
                 f"crop it, or raise the limit: --largest-gb {math.ceil(size)} "
                 f"(Python: limits=Limits(largest_gb={math.ceil(size)}))",
+                reason=Reason.TOO_LARGE,
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from xtalfuse.loaders.record import (
     FileReport,
     Measurement,
     Modality,
+    Reason,
     Record,
     UnreadableFileError,
 )
@@ -56,8 +57,8 @@ class _Stated:
     files: dict[str, FileStatement]
     by_hand: bool
 
-    def of(self, name: str) -> ReadOptions:
-        said = self.files.get(name)
+    def of(self, file: Path) -> ReadOptions:
+        said = self.files.get(file.name)
         if said is None:
             return self.options
         found = said.over(self.options)
@@ -112,7 +113,7 @@ def load_specimen(
         wavelength=said.wavelength if wavelength is None else wavelength,
         camera_length_mm=said.camera_length,
     )
-    _read_all(files, _Stated(options, said.files, wavelength is not None), findings)
+    _read_all(files, _Stated(options, said.files, wavelength is not None).of, findings)
     name = path.resolve().name if path.is_dir() else path.stem
     return Record(
         specimen=name,
@@ -122,6 +123,25 @@ def load_specimen(
         elements=said.elements if by_hand is None else by_hand,
         notes=said.notes,
     )
+
+
+def read_files(
+    files: Mapping[Path, ReadOptions],
+) -> tuple[tuple[Measurement, ...], tuple[FileReport, ...]]:
+    """What the instruments of one specimen wrote into these files, wherever they lie.
+
+    Parameters
+    ----------
+    files : each file, or folder that is one measurement, with what is known of it by hand
+
+    Returns
+    -------
+    The measurements and a report of each file, in the order of their paths; a file that cannot
+    be read or trusted is reported with its reason and costs none of the others.
+    """
+    findings = _Findings()
+    _read_all(sorted(files), files.__getitem__, findings)
+    return tuple(findings.measurements), tuple(findings.reports[f] for f in sorted(files))
 
 
 def _options(
@@ -184,17 +204,19 @@ def _inside(folder: Path, findings: _Findings) -> tuple[Description, list[Path]]
     return said, files
 
 
-def _read_all(files: list[Path], options: _Stated, findings: _Findings) -> None:
+def _read_all(
+    files: list[Path], options: Callable[[Path], ReadOptions], findings: _Findings
+) -> None:
     owners = _owners(files)
     for file in files:
         if file not in owners:
-            findings.reports[file] = _read_one(file, options, findings)
+            findings.reports[file] = _read_one(file, options(file), findings)
     for file, owner in owners.items():
         of_owner = findings.reports.get(owner)
         if of_owner is not None and of_owner.used:
             findings.reports[file] = replace(of_owner, path=str(file), sha256=_hash(file))
         else:  # its owner failed: perhaps it can be read alone
-            findings.reports[file] = _read_one(file, options, findings)
+            findings.reports[file] = _read_one(file, options(file), findings)
 
 
 def _owners(files: list[Path]) -> dict[Path, Path]:
@@ -214,21 +236,23 @@ def _owners(files: list[Path]) -> dict[Path, Path]:
     return owners
 
 
-def _read_one(file: Path, options: _Stated, findings: _Findings) -> FileReport:
+def _read_one(file: Path, options: ReadOptions, findings: _Findings) -> FileReport:
     sha256 = None
     try:
         sha256 = _hash(file)
         if sha256 in findings.by_content:
             return _twin(file, sha256, findings)
-        measurement = load_with(file, options.of(file.name))
+        measurement = load_with(file, options)
     except UnreadableFileError as error:
-        return FileReport(str(file), sha256, None, None, False, str(error))
+        return FileReport(str(file), sha256, None, None, False, str(error), error.reason)
     except OSError as error:
-        return FileReport(str(file), sha256, None, None, False, f"{file.name}: {error}")
+        why = f"{file.name}: {error}"
+        return FileReport(str(file), sha256, None, None, False, why, Reason.NOT_PERMITTED)
     reader = measurement.provenance.reader
     if measurement.modality is Modality.OTHER:
         reason = f"{file.name}: readable, but of a kind that nothing here uses"
-        return FileReport(str(file), sha256, measurement.modality.value, reader, False, reason)
+        kind = measurement.modality.value
+        return FileReport(str(file), sha256, kind, reader, False, reason, Reason.UNUSED)
     sha256 = measurement.provenance.sha256
     if sha256 in findings.by_content:
         return _twin(file, sha256, findings)
@@ -245,4 +269,4 @@ def _hash(file: Path) -> str | None:
 
 def _twin(file: Path, sha256: str, findings: _Findings) -> FileReport:
     reason = f"{file.name}: the same content as {findings.by_content[sha256]}"
-    return FileReport(str(file), sha256, None, None, False, reason)
+    return FileReport(str(file), sha256, None, None, False, reason, Reason.DUPLICATE)

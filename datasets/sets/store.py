@@ -39,8 +39,30 @@ def _whole_sha256(hashes: Mapping[str, str], attributes: Mapping[str, Any]) -> s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class _Disk(io.FileIO):
+    """A file that HDF5 writes to. That the disk is full is told when all is over.
+
+    On an error of the disk the HDF5 library would end the whole program (h5py 3, HDF5 1.14).
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                done += super().write(view[done:]) or 0
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+
 def write_arrays(
-    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+    path: str | Path,
+    arrays: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
+    hashes: Mapping[str, str] | None = None,
 ) -> str:
     """Write arrays and attributes as one HDF5 file, atomically.
 
@@ -49,6 +71,7 @@ def write_arrays(
     path : place of the file; what is there is replaced only when all is on disk
     arrays : name -> numeric array
     attributes : plain JSON values
+    hashes : `array_sha256` of each array where the caller has them
 
     Returns
     -------
@@ -62,18 +85,32 @@ def write_arrays(
     import h5py
 
     path = Path(path)
-    hashes = {name: array_sha256(array) for name, array in arrays.items()}
+    if hashes is None:
+        hashes = {name: array_sha256(array) for name, array in arrays.items()}
     sha256 = _whole_sha256(hashes, attributes)
-    # in memory first: on a full disk the HDF5 library ends the whole program (h5py 3, HDF5 1.14)
-    memory = io.BytesIO()
-    with h5py.File(memory, "w", libver="latest") as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=np.ascontiguousarray(array))
-        file.attrs["content"] = json.dumps([hashes, dict(attributes)], sort_keys=True)
-        file.attrs["sha256"] = sha256
     with replacing(path) as temporary:
-        temporary.write_bytes(memory.getbuffer())
+        disk = _Disk(temporary, "r+")
+        try:
+            with disk, h5py.File(disk, "w", libver="latest") as file:
+                for name, array in arrays.items():
+                    file.create_dataset(name, data=np.ascontiguousarray(array))
+                file.attrs["content"] = json.dumps([dict(hashes), dict(attributes)], sort_keys=True)
+                file.attrs["sha256"] = sha256
+        finally:
+            if disk.error is not None:
+                raise disk.error
     return sha256
+
+
+def read_attributes(path: str | Path) -> tuple[dict[str, Any], str]:
+    """Attributes and sha256 of a stored file; its arrays are neither read nor checked.
+
+    Raises
+    ------
+    StoreError
+        If the file is absent or damaged.
+    """
+    return _opened(Path(path))[1:3]
 
 
 def read_arrays(
@@ -91,9 +128,22 @@ def read_arrays(
     StoreError
         If the file is absent, damaged, changed, or not written by `write_arrays`.
     """
+    path = Path(path)
+    hashes, attributes, sha256, places = _opened(path)
+    arrays = {name: _mapped(path, *place) for name, place in places.items()}
+    wrong = [name for name in arrays if name not in unchecked]
+    if any(array_sha256(arrays[name]) != hashes[name] for name in wrong):
+        raise _changed(path)
+    return arrays, attributes, sha256
+
+
+Place = tuple[np.dtype, int, tuple[int, ...]]
+
+
+def _opened(path: Path) -> tuple[dict[str, str], dict[str, Any], str, dict[str, Place]]:
+    """(sha256 of the arrays, attributes, sha256, where the arrays lie), which agree."""
     import h5py
 
-    path = Path(path)
     if not path.is_file():
         raise StoreError(f"{path}: no such file; check the path")
     try:
@@ -104,15 +154,15 @@ def read_arrays(
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:150]
         raise StoreError(f"{path.name}: not a stored file ({cause}); build it again") from None
-    arrays = {name: _mapped(path, *place) for name, place in places.items()}
-    wrong = [name for name in arrays if name not in unchecked]
-    wrong = [name for name in wrong if array_sha256(arrays[name]) != hashes.get(name)]
-    if wrong or set(hashes) != set(arrays) or _whole_sha256(hashes, attributes) != sha256:
-        raise StoreError(
-            f"{path.name}: the content does not match its sha256: the file was damaged; "
-            "build it again"
-        )
-    return arrays, attributes, sha256
+    if set(hashes) != set(places) or _whole_sha256(hashes, attributes) != sha256:
+        raise _changed(path)
+    return hashes, attributes, sha256, places
+
+
+def _changed(path: Path) -> StoreError:
+    return StoreError(
+        f"{path.name}: the content does not match its sha256: the file was damaged; build it again"
+    )
 
 
 def _mapped(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -121,7 +171,7 @@ def _mapped(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) ->
     return np.memmap(path, dtype, "r", offset, shape)
 
 
-def _place(file: Any, name: str, path: Path) -> tuple[np.dtype, int, tuple[int, ...]]:
+def _place(file: Any, name: str, path: Path) -> Place:
     """Type, position in the file and shape of one plain array."""
     import h5py
 

@@ -49,6 +49,7 @@ class Failure:
 
     kind: str
     message: str
+    reason: str = ""
 
 
 def receive(stream: IO[bytes]) -> bytes | None:
@@ -107,7 +108,8 @@ def _answer(request: Request) -> Any:
         return function(request.path, *request.args, **request.kwargs)
     except BaseException as error:  # SystemExit of a reader must not end the worker
         refused = any(c.__name__ == "UnreadableFileError" for c in type(error).__mro__)
-        return Failure("UnreadableFileError" if refused else type(error).__name__, str(error))
+        kind = "UnreadableFileError" if refused else type(error).__name__
+        return Failure(kind, str(error), str(getattr(error, "reason", "")))
 
 
 def _take_in(stream: IO[bytes], waiting: queue.SimpleQueue[bytes | None]) -> None:

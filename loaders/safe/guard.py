@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.record import Reason, UnreadableFileError
 from xtalfuse.loaders.safe._worker import READY, Failure, Request, receive, send
 from xtalfuse.loaders.safe.head import missing_package, refused
 
@@ -254,13 +254,21 @@ def check_file(path: str | Path, *, may_be_empty: bool = False) -> Path:
     """
     path = Path(path)
     if not path.exists():
-        raise UnreadableFileError(f"{path.name}: no such file; check the path {path}")
+        raise UnreadableFileError(
+            f"{path.name}: no such file; check the path {path}", Reason.MISSING
+        )
     if not path.is_file():
-        raise UnreadableFileError(f"{path.name}: not a regular file; give the file itself")
+        raise UnreadableFileError(
+            f"{path.name}: not a regular file; give the file itself", Reason.NO_FILE
+        )
     if not os.access(path, os.R_OK):
-        raise UnreadableFileError(f"{path.name}: may not be read; check its permissions")
+        raise UnreadableFileError(
+            f"{path.name}: may not be read; check its permissions", Reason.NOT_PERMITTED
+        )
     if path.stat().st_size == 0 and not may_be_empty:
-        raise UnreadableFileError(f"{path.name}: the file is empty; copy or export it again")
+        raise UnreadableFileError(
+            f"{path.name}: the file is empty; copy or export it again", Reason.EMPTY
+        )
     return path.absolute()
 
 
@@ -308,25 +316,29 @@ def guarded(
     except TimeoutError:
         worker.stop()
         raise UnreadableFileError(
-            f"{absolute.name}: reading took longer than {seconds:g} s and was stopped; {DAMAGED}"
+            f"{absolute.name}: reading took longer than {seconds:g} s and was stopped; {DAMAGED}",
+            Reason.TOO_SLOW,
         ) from None
     except MemoryError:
         worker.stop()
-        raise UnreadableFileError(_too_large(absolute, memory_gb)) from None
+        raise _too_large(absolute, memory_gb) from None
     except BaseException:  # interrupted: a late answer must not be taken for the next file's
         worker.stop()
         raise
     if body is None:
         ending = worker.stop()
-        raise UnreadableFileError(f"{absolute.name}: the reader crashed ({ending}); {DAMAGED}")
+        raise UnreadableFileError(
+            f"{absolute.name}: the reader crashed ({ending}); {DAMAGED}", Reason.CRASHED
+        )
     _give_back(worker)
     return _unpack(body, absolute, memory_gb)
 
 
-def _too_large(path: Path, memory_gb: float) -> str:
-    return (
+def _too_large(path: Path, memory_gb: float) -> UnreadableFileError:
+    return UnreadableFileError(
         f"{path.name}: reading needs more than {memory_gb:g} GB of memory; the file is damaged "
-        "or declares more than it holds; if it is truly that large, crop it first"
+        "or declares more than it holds; if it is truly that large, crop it first",
+        Reason.TOO_LARGE,
     )
 
 
@@ -338,10 +350,10 @@ def _unpack(body: bytes, path: Path, memory_gb: float) -> Any:
     if not isinstance(result, Failure):
         return result
     if result.kind == "UnreadableFileError":
-        raise UnreadableFileError(result.message)
+        raise UnreadableFileError(result.message, Reason(result.reason or Reason.REFUSED))
     if "MemoryError" in result.kind:
-        raise UnreadableFileError(_too_large(path, memory_gb))
+        raise _too_large(path, memory_gb)
     cause = " ".join(result.message.split())[:200] or "no message"
     if lacking := missing_package(result.kind, cause):
-        raise refused(path.name, *lacking)
-    raise UnreadableFileError(f"{path.name}: {result.kind}: {cause}; {DAMAGED}")
+        raise refused(path.name, *lacking, reason=Reason.LACKING)
+    raise UnreadableFileError(f"{path.name}: {result.kind}: {cause}; {DAMAGED}", Reason.DAMAGED)

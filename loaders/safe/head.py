@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.record import Reason, UnreadableFileError
 
 if TYPE_CHECKING:
     import h5py
@@ -149,9 +149,11 @@ def sha256_of_all(paths: Iterable[Path]) -> str:
     return whole.hexdigest()
 
 
-def refused(name: str, cause: str, remedy: str = EXPORT_AGAIN) -> UnreadableFileError:
+def refused(
+    name: str, cause: str, remedy: str = EXPORT_AGAIN, *, reason: Reason = Reason.REFUSED
+) -> UnreadableFileError:
     """The error of a file that cannot be trusted: name, cause and remedy in one line."""
-    return UnreadableFileError(f"{name}: {cause}; {remedy}")
+    return UnreadableFileError(f"{name}: {cause}; {remedy}", reason)
 
 
 def damaged(name: str, error: Exception) -> UnreadableFileError:
@@ -159,8 +161,9 @@ def damaged(name: str, error: Exception) -> UnreadableFileError:
     cause = " ".join(str(error).split())[:200] or "no message"
     lacking = missing_package(type(error).__name__, cause)
     if lacking:
-        return refused(name, *lacking)
-    return refused(name, f"damaged or incomplete ({type(error).__name__}: {cause})")
+        return refused(name, *lacking, reason=Reason.LACKING)
+    cause = f"damaged or incomplete ({type(error).__name__}: {cause})"
+    return refused(name, cause, reason=Reason.DAMAGED)
 
 
 # How Python, RosettaSciIO and tifffile say that a package is not there.

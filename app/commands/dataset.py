@@ -1,0 +1,220 @@
+"""``xtalfuse dataset``: mixed instrument files become one clean dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xtalfuse.terminal import (
+    JsonOption,
+    cores,
+    print_json,
+    progress_bar,
+    remark,
+    say_path,
+    telling,
+)
+
+if TYPE_CHECKING:
+    from xtalfuse.datasets.records.build import BuildReport
+
+app = typer.Typer(
+    help="Datasets: many records of any instrument, built, checked, split, read.",
+    no_args_is_help=True,
+)
+FolderArgument = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of the dataset.")]
+MOST_LISTED = 20
+
+
+@app.command()
+def template(
+    folder: Annotated[Path, typer.Argument(help="Folder of the instrument files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write.")] = Path(
+        "manifest.csv"
+    ),
+) -> None:
+    """Write a manifest of a folder: a row for each specimen, to be completed in a spreadsheet.
+
+    [bold]Example[/bold]
+
+    xtalfuse dataset template measurements/ -o manifest.csv
+    """
+    import csv
+
+    from xtalfuse.datasets.records.manifest import template as rows_of
+
+    with telling():
+        rows = rows_of(folder, out.absolute().parent)
+        _writing(out, lambda place: _write_rows(csv, place, rows))
+    if not folder.resolve().is_relative_to(out.absolute().parent.resolve()):
+        remark(f"its paths start from {folder}: build it with --root {folder}")
+    say_path(out)
+
+
+def _write_rows(csv: Any, place: Path, rows: list[dict[str, str]]) -> None:
+    with place.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _writing(out: Path, write: Any) -> None:
+    """Write a file whole or not at all; a full disk is told in one line."""
+    from xtalfuse.batch import not_written
+    from xtalfuse.datasets.sets.atomic import replacing
+    from xtalfuse.options import UsageError
+
+    try:
+        with replacing(out) as temporary:
+            write(temporary)
+    except OSError as error:
+        raise UsageError(not_written(error, out)) from None
+
+
+@app.command()
+def build(
+    manifest: Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that paths start from; that of the manifest.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Of an array job, part I of N, from 1.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a dataset; one that was stopped goes on where it was.
+
+    What is refused stands in a table with its reason and never stops the build.
+
+    [bold]Examples[/bold]
+
+    xtalfuse dataset build manifest.csv -o steels/
+
+    xtalfuse dataset build manifest.csv -o steels/ --shard $SLURM_ARRAY_TASK_ID/16
+    """
+    from xtalfuse.batch import not_written
+    from xtalfuse.options import UsageError
+
+    with telling():
+        from xtalfuse.datasets.records.build import build as build_dataset
+        from xtalfuse.datasets.records.cluster import executor_of
+        from xtalfuse.datasets.records.manifest import ManifestError
+
+        try:
+            with executor_of(dask) as executor, progress_bar("building") as tell:
+                report = build_dataset(
+                    manifest,
+                    out,
+                    root=root,
+                    workers=workers or cores(),
+                    executor=executor,
+                    part=_part(shard),
+                    progress=lambda done, of: tell(done, of, ""),
+                )
+        except ManifestError as error:
+            raise UsageError(str(error)) from None
+        except OSError as error:
+            raise UsageError(not_written(error, out)) from None
+    if as_json:
+        from dataclasses import asdict
+
+        print_json({**asdict(report), "out": str(report.out)})
+    else:
+        _show_build(report)
+    raise typer.Exit(3 if report.refused else 0)
+
+
+def _part(text: str | None) -> tuple[int, int]:
+    from xtalfuse.options import UsageError
+
+    if text is None:
+        return 1, 1
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise UsageError(f"--shard {text}: write it as 3/16, from 1/16 to 16/16")
+    return int(number), int(of)
+
+
+def _show_build(report: BuildReport) -> None:
+    from rich.text import Text
+
+    from xtalfuse.display import consoles, shown
+
+    text = f"{report.records} records, {report.refused} specimens refused"
+    if not report.complete:
+        text = f"{report.made} shards made; the other parts are not there yet"
+    elif report.reasons:
+        listed = ", ".join(f"{n} {code}" for code, n in report.reasons.items())
+        text += f" ({listed}); see xtalfuse dataset info {report.out} --refused"
+    consoles()[0].print(Text(f"{shown(report.out)}: {shown(text)}"), soft_wrap=True)
+
+
+@app.command()
+def info(
+    folder: FolderArgument,
+    refused: Annotated[bool, typer.Option(help="List what is not used, with reason.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a dataset holds.
+
+    [bold]Example[/bold]
+
+    xtalfuse dataset info steels/ --refused
+    """
+    with telling():
+        from xtalfuse.datasets.records.dataset import Dataset
+        from xtalfuse.datasets.records.summary import summary
+
+        dataset = Dataset(folder)
+        content = summary(dataset)
+        rows = dataset.refused.to_dict("records") if refused else []
+    if as_json:
+        print_json({**content, "refusals": rows} if refused else content)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from xtalfuse.display import consoles, shown
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in content.items():
+        inside = value.items() if isinstance(value, dict) else ()
+        text = "\n".join(f"{k}: {v}" for k, v in inside) if inside else str(value)
+        table.add_row(name, Text(shown(text) if not inside else text))
+    consoles()[0].print(table)
+    for row in rows:
+        where = " ".join(filter(None, (row["id"], row["path"], row["target"])))
+        line = f"{where}: {row['code']}: {row['cause']}; {row['remedy']}"
+        consoles()[0].print(Text(shown(line)), soft_wrap=True)
+
+
+@app.command()
+def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Compare every file of a dataset with its sha256; exit code 4 where one bit differs.
+
+    [bold]Example[/bold]
+
+    xtalfuse dataset verify steels/
+    """
+    from xtalfuse.terminal import complain
+
+    with telling():
+        from xtalfuse.datasets.records.dataset import Dataset
+
+        dataset = Dataset(folder)
+        with progress_bar("verifying") as tell:
+            faults = dataset.verify(lambda done, of: tell(done, of, ""))
+    if as_json:
+        print_json({"records": len(dataset), "faults": faults})
+    for fault in faults if not as_json else ():
+        complain(fault)
+    if not faults and not as_json:
+        say_path(Path(f"{folder}: {len(dataset)} records, every file as it was built"))
+    raise typer.Exit(4 if faults else 0)

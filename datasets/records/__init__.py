@@ -1,0 +1,1 @@
+"""Measured specimens as a dataset: a manifest in, shards out, each record traced to its files."""

@@ -1,0 +1,62 @@
+"""Powder patterns that are nearly the same: two scans of one specimen, or one scan twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtalfuse.datasets.records.codec import POWDER_G
+from xtalfuse.datasets.sets.store import read_arrays
+
+ALIKE = 0.99  # correlation of two patterns without their backgrounds
+_BINS = 512
+_BLOCK = 1024
+
+
+def near_duplicates(out: Path, kept: list[tuple[str, int, dict[str, Any]]]) -> dict[str, str]:
+    """Id of each record whose pattern is nearly that of others -> the first id among them.
+
+    Parameters
+    ----------
+    kept : (shard, place in it, entry) of each record
+    """
+    ids, prints = [], []
+    arrays: dict[str, np.ndarray] = {}
+    last = ""
+    for shard, number, entry in kept:
+        if "xrd" not in entry["modalities"]:
+            continue
+        if shard != last:
+            arrays, last = read_arrays(out / "shards" / shard)[0], shard
+        for name in sorted(n for n in arrays if n.startswith(f"{number:04d}.powder.")):
+            ids.append(entry["id"])
+            prints.append(fingerprint(arrays[name]))
+    if not ids:
+        return {}
+    stacked = np.stack(prints)
+    first = list(range(len(ids)))  # the first pattern that each is like
+    for start in range(0, len(ids), _BLOCK):
+        rows, columns = np.nonzero(stacked[start : start + _BLOCK] @ stacked.T > ALIKE)
+        for row, column in zip(rows + start, columns, strict=True):
+            if column < row and ids[column] != ids[row]:
+                first[row] = min(first[row], first[column])
+    near = {ids[k]: ids[f] for k, f in enumerate(first) if ids[f] != ids[k]}
+    return near | {leader: leader for leader in near.values()}
+
+
+def fingerprint(profile: np.ndarray) -> np.ndarray:
+    """(512,) float32 of length 1: a pattern on `POWDER_G` without its background.
+
+    The square root takes the weight from the strongest line; the background is the least of what
+    lies within 5 % of |g|.
+    """
+    from scipy.ndimage import minimum_filter1d, uniform_filter1d
+
+    filled = np.nan_to_num(np.asarray(profile, float), nan=0.0)
+    coarse = np.sqrt(np.maximum(filled.reshape(_BINS, -1).mean(axis=1), 0.0))
+    width = round(0.1 / np.log(POWDER_G[-1] / POWDER_G[0]) * _BINS)
+    lines = coarse - uniform_filter1d(minimum_filter1d(coarse, width), width)
+    lines -= lines.mean()
+    return (lines / max(float(np.linalg.norm(lines)), 1e-12)).astype(np.float32)

@@ -1,0 +1,282 @@
+"""From a manifest to a dataset: shards by many processes or machines, then one table.
+
+What is written depends on the manifest and the files alone: not on the number of processes, on
+their order, or on how often the build was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, as_completed
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xtalfuse.datasets.records.alike import near_duplicates
+from xtalfuse.datasets.records.manifest import Manifest, read_manifest
+from xtalfuse.datasets.records.plan import FORMAT, BuildSettings, Refusal, ShardPlan, plan
+from xtalfuse.datasets.records.shard import SHARDS, WORK, build_shard
+from xtalfuse.datasets.sets.atomic import replacing
+from xtalfuse.datasets.sets.store import StoreError, read_attributes
+from xtalfuse.loaders.record import Reason
+from xtalfuse.loaders.safe.head import sha256_of
+from xtalfuse.loaders.safe.processes import process_pool
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INDEX = "dataset.json"
+REFUSALS = ["id", "path", "target", "whole", "code", "cause", "remedy"]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build came to.
+
+    Parameters
+    ----------
+    records : specimens in the dataset
+    refused : specimens that are not
+    reasons : how often each code stands in the table of what is not used
+    shards, made : files of the dataset, and how many of them this run made
+    complete : whether all shards are there: of an array job, the last run says yes
+    """
+
+    out: Path
+    records: int
+    refused: int
+    reasons: dict[str, int]
+    shards: int
+    made: int
+    complete: bool
+
+
+def build(
+    manifest: str | Path | Manifest,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    part: tuple[int, int] = (1, 1),
+    settings: BuildSettings | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> BuildReport:
+    """Build a dataset, or what is missing of it.
+
+    Parameters
+    ----------
+    manifest : table of the specimens, or its path
+    out : folder of the dataset; an older dataset there stays whole until the new one is
+    root : folder of the data, outside of which nothing is read; by default that of the manifest
+    workers : processes
+    executor : another one than processes of this machine, such as that of a Dask client
+    part : (i, n), from 1: of all shards every n-th, for array jobs
+    settings : how the dataset is cut into files
+    progress : told (specimens stored, specimens in all)
+
+    Raises
+    ------
+    ManifestError
+        If nothing can be built from the manifest.
+    StoreError
+        If `out` holds a dataset of another version of the format.
+    OSError
+        If `out` cannot be written or the disk is full.
+    """
+    if not isinstance(manifest, Manifest):
+        manifest = read_manifest(manifest)
+    out = Path(out).absolute()
+    _check_version(out)
+    for folder in (out, out / SHARDS, out / WORK):
+        folder.mkdir(parents=True, exist_ok=True)
+    shards = plan(manifest, Path(root or manifest.path.parent), settings or BuildSettings())
+    mine = shards[part[0] - 1 :: part[1]]
+    there = sum((out / SHARDS / shard.name).is_file() for shard in mine)
+    total, done = sum(len(shard.members) for shard in mine), 0
+    for count in _built(mine, out, workers, executor):
+        done += count
+        progress(done, total)
+    complete = all((out / SHARDS / shard.name).is_file() for shard in shards)
+    counts = _finish(out, shards, manifest) if complete else Counter()
+    return BuildReport(
+        out,
+        counts.pop("records", 0),
+        counts.pop("refused", 0),
+        dict(counts),
+        len(shards),
+        len(mine) - there,
+        complete,
+    )
+
+
+def _check_version(out: Path) -> None:
+    index = out / INDEX
+    if not index.exists():
+        if out.is_dir() and any(p.name not in (SHARDS, WORK) for p in out.iterdir()):
+            raise StoreError(f"{out}: holds something else; give an empty or a new folder")
+        return
+    found = read_index(out).get("format")
+    if found != FORMAT:
+        raise StoreError(
+            f"{index}: a dataset of format {found}, and this program writes {FORMAT}; give "
+            "another folder"
+        )
+
+
+def _built(
+    shards: list[ShardPlan], out: Path, workers: int, executor: Executor | None
+) -> Iterator[int]:
+    """Number of specimens of each shard as it is stored."""
+    if executor is None and workers <= 1:
+        yield from (build_shard(shard, out)[0] for shard in shards)
+        return
+    with nullcontext(executor) if executor else process_pool(workers) as pool:
+        for task in as_completed([pool.submit(build_shard, shard, out) for shard in shards]):
+            yield task.result()[0]
+
+
+def _finish(out: Path, shards: list[ShardPlan], manifest: Manifest) -> Counter[str]:
+    """Write the tables and then the index, which makes the dataset what they say."""
+    entries, hashes = [], {}
+    for shard in shards:
+        attributes, sha256 = read_attributes(out / SHARDS / shard.name)
+        hashes[shard.name] = sha256
+        entries += [(shard.name, n, entry) for n, entry in enumerate(attributes["entries"])]
+    refusals = [Refusal(**refusal) for _, _, entry in entries for refusal in entry["refusals"]]
+    kept = [row for row in entries if row[2]["kept"]]
+    kept, doubled = _without_copies(kept)
+    refusals += doubled
+    table = _table(kept, near_duplicates(out, kept))
+    files = {
+        "records": _written(out, "records.parquet", table),
+        "refused": _written(out, "refused.parquet", _refused_table(refusals)),
+    }
+    left_out = len({r.id for r in refusals if r.whole})
+    index = {
+        "format": FORMAT,
+        "name": manifest.path.stem,
+        "manifest_sha256": sha256_of(manifest.path),
+        "records": len(kept),
+        "refused": left_out,
+        "shards": hashes,
+        "tables": files,
+        "versions": {name: version(name) for name in ("xtalfuse", "rosettasciio", "rietx")},
+    }
+    text = json.dumps(index, indent=1, sort_keys=True) + "\n"
+    with replacing(out / INDEX) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    _tidy(out, {*hashes, *(name for name, _ in files.values())})
+    return Counter(
+        {str(code): n for code, n in sorted(Counter(r.code for r in refusals).items())}
+        | {"records": len(kept), "refused": left_out}
+    )
+
+
+def _without_copies(
+    kept: list[tuple[str, int, dict[str, Any]]],
+) -> tuple[list[tuple[str, int, dict[str, Any]]], list[Refusal]]:
+    """Each measurement once: of specimens with the same files, the first by id."""
+    first: dict[tuple[str, ...], dict[str, Any]] = {}
+    single, doubled = [], []
+    for row in kept:
+        entry = row[2]
+        key = tuple(entry["inputs"])
+        if not key or key not in first:
+            first.setdefault(key, entry)
+            single.append(row)
+            continue
+        other = first[key]
+        same = {k: t["value"] for k, t in other["targets"].items()} == {
+            k: t["value"] for k, t in entry["targets"].items()
+        }
+        code = Reason.DUPLICATE if same else Reason.CONFLICT
+        cause = f"the same measurements as {other['id']}" + ("" if same else ", labelled otherwise")
+        doubled.append(Refusal(entry["id"], "", "", True, code, cause, "keep the right one"))
+    return single, doubled
+
+
+def _table(kept: list[tuple[str, int, dict[str, Any]]], near: dict[str, str]) -> pd.DataFrame:
+    """One row a record; each label with its unit and whether it may be used."""
+    import pandas as pd
+
+    labels = sorted(
+        {(name, target["unit"]) for *_, e in kept for name, target in e["targets"].items()
+         if target["value"] is not None}
+    )  # fmt: skip
+    rows = []
+    for shard, number, entry in kept:
+        about = entry["about"]
+        row = {"id": entry["id"], "group": entry["group"], "shard": shard, "place": number}
+        row |= {"modalities": " ".join(entry["modalities"]), "near": near.get(entry["id"], "")}
+        row |= {name: about.get(name, "") for name in sorted(ABOUT)}
+        for name, unit in labels:
+            target = entry["targets"].get(name)
+            mine = target is not None and target["unit"] == unit
+            row[label(name, unit)] = target["value"] if mine else None
+            row[f"fault:{name}"] = row.get(f"fault:{name}") or (target["fault"] if target else "")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+ABOUT = (
+    "elements", "composition", "phases", "prototype", "source", "instrument", "time",
+    "label_source", "licence",
+)  # fmt: skip
+
+
+def label(name: str, unit: str) -> str:
+    """How a label is called in tables: ``target:yield_strength[GPa]``."""
+    return f"target:{name}[{unit}]"
+
+
+def _refused_table(refusals: list[Refusal]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [{**asdict(refusal), "code": str(refusal.code)} for refusal in refusals]
+    return pd.DataFrame(rows, columns=REFUSALS)
+
+
+def _written(out: Path, name: str, table: pd.DataFrame) -> tuple[str, str]:
+    """(name, sha256) of a table; the name holds its hash: an older one stays until the index."""
+    with replacing(out / f".{name}") as temporary:
+        table.to_parquet(temporary, index=False)
+        sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    stem, _, suffix = name.partition(".")
+    final = f"{stem}-{sha256[:12]}.{suffix}"
+    (out / f".{name}").replace(out / final)
+    return final, sha256
+
+
+def _tidy(out: Path, used: set[str]) -> None:
+    """Remove what an older build left, now that nothing names it."""
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    for file in [*out.glob("*.parquet"), *(out / SHARDS).iterdir()]:
+        if file.name not in used:
+            file.unlink(missing_ok=True)
+
+
+def read_index(folder: str | Path) -> dict[str, Any]:
+    """What ``dataset.json`` says.
+
+    Raises
+    ------
+    StoreError
+        If it is absent or damaged.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file():
+        raise StoreError(f"{folder}: no {INDEX}; build the dataset, or check the path")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(index, dict):
+            raise ValueError("no object")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: damaged ({error}); build the dataset again") from None
+    return index

@@ -1,0 +1,388 @@
+"""The table of a dataset: which files belong to which specimen, and what is known of it.
+
+One row is a file or a specimen; rows with one ``id`` are one specimen. All problems of a table
+are told at once, each with row, column, value, cause and remedy.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from xtalfuse.datasets.records.units import UnitError, to_standard
+from xtalfuse.loaders.description import DESCRIPTIONS, FileStatement, check_elements
+from xtalfuse.loaders.record import Reason, UnreadableFileError
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+COLUMNS = {
+    "id": "name of the specimen; rows with the same are one specimen",
+    "path": "file, folder or pattern such as scans/a-*.xrdml, from the folder of the manifest",
+    "group": "what must not be split between training and test; the id where it is empty",
+    "elements": "known to be there: Al O",
+    "composition": "formula or mass fractions of the whole: Al2O3, Fe0.7Ni0.3",
+    "phases": "what the label says is in it, separated by ;",
+    "prototype": "structure type, for splits",
+    "source": "DOI or laboratory that the record comes from",
+    "instrument": "that recorded it, for splits",
+    "time": "of recording, 2026-01-31T12:00, for splits",
+    "label_source": "where the targets come from",
+    "licence": "of the record: CC-BY-4.0",
+    "notes": "for people",
+}
+STATEMENTS = tuple(FileStatement.model_fields)
+OF_FILE = ("path", *STATEMENTS)
+_TARGET = re.compile(r"target:\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<unit>[^\]]*)\])?$")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a manifest.
+
+    Parameters
+    ----------
+    row : number of the row below the header, from 1; 0 of the table itself
+    column, value : where, and what stands there
+    cause, remedy : what is wrong, and what to do
+    fatal : whether nothing can be built; else the row or the target is left out
+    """
+
+    row: int
+    column: str
+    value: str
+    cause: str
+    remedy: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        where = f"row {self.row}, " if self.row else ""
+        return f"{where}column {self.column!r}: {self.value!r}: {self.cause}; {self.remedy}"
+
+
+class ManifestError(UnreadableFileError):
+    """A manifest that nothing can be built from; `problems` lists all that is wrong."""
+
+    def __init__(self, name: str, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{name}: {problem}" for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (str(self), self.problems)
+
+
+def _remade(text: str, problems: tuple[Problem, ...]) -> ManifestError:
+    error = ManifestError("", problems)
+    error.args = (text,)
+    return error
+
+
+@dataclass(frozen=True)
+class Target:
+    """One labelled property of a specimen.
+
+    Parameters
+    ----------
+    value : a number in `unit`, or a text
+    unit : of the dataset's units; "" of pure numbers and texts
+    fault : why it must not be used; "" where nothing speaks against it
+    code : of the fault
+    """
+
+    value: float | str
+    unit: str = ""
+    fault: str = ""
+    code: Reason | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing speaks against using it."""
+        return not self.fault
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """The files of one row, and what it says of them."""
+
+    row: int
+    path: str
+    stated: FileStatement
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """What a manifest says of one specimen.
+
+    Parameters
+    ----------
+    id, group : as in the manifest
+    files : rows with paths; none of a row of a table that has no files
+    targets : by name
+    about : the other columns, by name, as they stand
+    """
+
+    id: str
+    group: str
+    files: tuple[FileRow, ...] = ()
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that the manifest says of it: another statement is another record."""
+        content = asdict(self)
+        for row, files in zip(content["files"], self.files, strict=True):
+            row["stated"] = files.stated.model_dump(exclude_none=True)
+            del row["row"]  # other rows before it change nothing
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A table that something can be built from.
+
+    Parameters
+    ----------
+    path : of the file; paths in it start from its folder
+    specimens : sorted by id
+    problems : of single rows and targets, which are left out
+    """
+
+    path: Path
+    specimens: tuple[Specimen, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """A manifest as CSV, JSON lines or Parquet.
+
+    Raises
+    ------
+    ManifestError
+        If nothing can be built from it; it lists all problems.
+    UnreadableFileError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    rows, columns = _rows(path)
+    problems = _check_columns(columns)
+    specimens: list[Specimen] = []
+    members: dict[str, list[tuple[int, dict[str, str]]]] = {}
+    for number, row in enumerate(rows, 1):
+        if not row.get("id"):
+            problems.append(Problem(number, "id", "", "no id", "name the specimen", fatal=True))
+        else:
+            members.setdefault(row["id"], []).append((number, row))
+    if not rows:
+        problems.append(Problem(0, "id", "", "the table has no rows", "add some", fatal=True))
+    for name in sorted(members):
+        specimens.append(_specimen(name, members[name], problems))
+    if any(problem.fatal for problem in problems):
+        raise ManifestError(path.name, sorted(problems, key=lambda p: (not p.fatal, p.row)))
+    return Manifest(path.absolute(), tuple(specimens), tuple(problems))
+
+
+def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Rows as texts without surrounding blanks, and the names of the columns."""
+    if path.suffix.lower() not in FORMATS:
+        raise UnreadableFileError(
+            f"{path.name}: a manifest is one of {' '.join(FORMATS)}; save it as one of these",
+            Reason.UNKNOWN_FORMAT,
+        )
+    if not path.is_file():
+        raise UnreadableFileError(f"{path.name}: no such file; check the path", Reason.MISSING)
+    try:
+        rows = _READ[path.suffix.lower()](path)
+    except (ValueError, UnicodeDecodeError, csv.Error, OSError, TypeError, AttributeError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise UnreadableFileError(f"{path.name}: {cause}; correct the table") from None
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    texts = [
+        {key.strip(): _text(value) for key, value in row.items() if _text(value)} for row in rows
+    ]
+    return [row for row in texts if row], [key.strip() for key in columns]
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(str, value))
+    return str(value).strip()
+
+
+def _from_csv(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        names = reader.fieldnames or []
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"two columns are called {twice!r}")
+        rows = list(reader)
+    for number, row in enumerate(rows, 1):
+        if None in row:
+            raise ValueError(f"row {number} has more fields than the header")
+    return rows
+
+
+def _from_jsonl(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def _from_parquet(path: Path) -> list[dict[str, Any]]:
+    import pandas as pd
+
+    return [{str(k): v for k, v in row.items()} for row in pd.read_parquet(path).to_dict("records")]
+
+
+_READ = {".csv": _from_csv, ".jsonl": _from_jsonl, ".parquet": _from_parquet}
+
+
+def _check_columns(columns: list[str]) -> list[Problem]:
+    known = [*COLUMNS, *STATEMENTS]
+    problems = []
+    for column in columns:
+        if column in known:
+            continue
+        target = _TARGET.match(column)
+        if target:
+            try:
+                to_standard(1.0, target["unit"] or "")
+            except UnitError as error:
+                problems.append(Problem(0, column, "", str(error), error.remedy, fatal=True))
+            continue
+        close = difflib.get_close_matches(column, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "write target:NAME[UNIT] for a label"
+        problems.append(Problem(0, column, "", "no such column", hint, fatal=True))
+    if "id" not in columns:
+        problems.append(Problem(0, "id", "", "the column is not there", "add it", fatal=True))
+    return problems
+
+
+def _specimen(
+    name: str, rows: list[tuple[int, dict[str, str]]], problems: list[Problem]
+) -> Specimen:
+    """One specimen from its rows, which must not contradict each other."""
+    about: dict[str, str] = {}
+    said_in: dict[str, int] = {}
+    files: list[FileRow] = []
+    for number, row in rows:
+        for column, value in row.items():
+            if column in OF_FILE or column == "id":
+                continue
+            if about.setdefault(column, value) != value:
+                problems.append(Problem(
+                    number, column, value, f"{name!r} has {about[column]!r} in row "
+                    f"{said_in[column]}", "give it once, or another id", fatal=True,
+                ))  # fmt: skip
+            said_in.setdefault(column, number)
+        if "path" in row:
+            files += _file_row(number, row, problems)
+    where = [(file.path, file.stated) for file in files]
+    if len(set(map(str, where))) < len(where) or (len(rows) > 1 and len(files) < len(rows)):
+        number = rows[-1][0]
+        problems.append(
+            Problem(number, "id", name, "a second row of the same id", "rename one", fatal=True)
+        )
+    targets = _targets(rows[0][0], about, problems)
+    plain = {key: value for key, value in about.items() if not key.startswith("target:")}
+    if "elements" in plain:
+        try:
+            plain["elements"] = " ".join(check_elements(plain["elements"]))
+        except (ValueError, TypeError) as error:
+            problems.append(
+                Problem(rows[0][0], "elements", plain.pop("elements"), str(error), "correct it")
+            )
+    return Specimen(name, plain.pop("group", name), tuple(files), targets, plain)
+
+
+def _file_row(number: int, row: Mapping[str, str], problems: list[Problem]) -> list[FileRow]:
+    said = {key: row[key] for key in STATEMENTS if key in row}
+    try:
+        return [FileRow(number, row["path"], FileStatement.model_validate(said))]
+    except ValidationError as error:
+        for one in error.errors():
+            column = str(one["loc"][0]) if one["loc"] else next(iter(said), "path")
+            cause = str(one["msg"]).removeprefix("Value error, ")
+            problems.append(
+                Problem(number, column, row.get(column, ""), cause, "correct the value")
+            )
+    return []
+
+
+def _targets(number: int, about: Mapping[str, str], problems: list[Problem]) -> dict[str, Target]:
+    """The labels of a specimen in standard units; one that is no number is kept as a fault."""
+    found = {}
+    for column, value in about.items():
+        target = _TARGET.match(column)
+        if target is None:
+            continue
+        name, unit = target["name"], target["unit"]
+        if unit is None:
+            found[name] = Target(value)
+            continue
+        try:
+            amount = float(value)
+            if not math.isfinite(amount):
+                raise ValueError("it is not finite")
+            found[name] = Target(*to_standard(amount, unit))
+        except UnitError:
+            continue  # told of the column
+        except ValueError as error:
+            cause = str(error)
+            problems.append(Problem(number, column, value, cause, "give a number or leave it out"))
+            found[name] = Target(math.nan, unit, f"{value!r}: {cause}", Reason.LABEL)
+    return found
+
+
+def template(folder: str | Path, start: str | Path | None = None) -> list[dict[str, str]]:
+    """Rows for the specimens of a folder.
+
+    A folder with files of several kinds, or with a ``specimen.yaml``, is one specimen; of files of
+    one kind each is one, in a group of the name of the folder.
+
+    Parameters
+    ----------
+    start : folder that the paths start from, where it holds `folder`; else `folder` itself
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is no folder, or holds nothing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UnreadableFileError(f"{folder}: no such folder; check the path", Reason.MISSING)
+    places = sorted(_specimens_in(folder, folder))
+    if not places:
+        raise UnreadableFileError(f"{folder}: no files in it; give the folder of the data")
+    names = [place.relative_to(folder) for place in places]
+    ids = [name.with_suffix("").as_posix() for name in names]
+    full, first = folder.resolve(), Path(start or folder).resolve()
+    before = full.relative_to(first) if full.is_relative_to(first) else Path()
+    return [
+        {"id": short if ids.count(short) == 1 else name.as_posix(),
+         "path": (before / name).as_posix(),
+         "group": name.parent.as_posix() if len(name.parts) > 1 else ""}
+        for short, name in zip(ids, names, strict=True)
+    ]  # fmt: skip
+
+
+def _specimens_in(folder: Path, root: Path) -> list[Path]:
+    inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    files = [p for p in inside if p.is_file()]
+    folders = [found for p in inside if p.is_dir() for found in _specimens_in(p, root)]
+    mixed = len({p.suffix.lower() for p in files}) > 1
+    described = any(p.name in DESCRIPTIONS for p in files)
+    if folder != root and not folders and (described or mixed):
+        return [folder]
+    return [*files, *folders]

@@ -1,0 +1,203 @@
+"""One shard: its specimens read, judged, written down one by one, and stored as one file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from xtalfuse.datasets.records.codec import pack_record
+from xtalfuse.datasets.records.journal import Journal
+from xtalfuse.datasets.records.manifest import Specimen, Target
+from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
+from xtalfuse.datasets.records.rules import RULES
+from xtalfuse.datasets.sets.store import StoreError, read_attributes, write_arrays
+from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record
+
+SHARDS = "shards"
+WORK = "work"  # what is not yet stored
+
+
+def build_shard(
+    plan: ShardPlan, out: Path, told: Callable[[int], None] = lambda number: None
+) -> tuple[int, str]:
+    """Store the specimens of a shard, or what is missing of it.
+
+    Parameters
+    ----------
+    out : folder of the dataset
+    told : called with the number of specimens that no kill of this program can lose
+
+    Returns
+    -------
+    How many specimens there are, and the sha256 of the file.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or may not be written.
+    """
+    place = out / SHARDS / plan.name
+    if place.is_file():
+        try:
+            return len(plan.members), read_attributes(place)[1]
+        except StoreError:
+            pass  # damaged: built again, and put in its place whole
+    journal = Journal.opened(out / WORK / f"{plan.key[:24]}.journal", plan.key)
+    told(len(journal.entries))
+    for number, member in enumerate(plan.members):
+        if number in journal.entries:
+            continue
+        entry, arrays = read_member(member, f"{number:04d}")
+        journal.append(number, entry, arrays)
+        told(number + 1)
+    entries = [journal.entries[number] for number in range(len(plan.members))]
+    names = sorted(journal.arrays)  # in the order of the specimens, however often it was begun
+    sha256 = write_arrays(
+        place,
+        {name: journal.arrays[name] for name in names},
+        {"format": FORMAT, "plan": plan.key, "entries": entries},
+        {name: journal.hashes[name] for name in names},
+    )
+    journal.path.unlink()
+    return len(plan.members), sha256
+
+
+def read_member(member: Member, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what is stored of a specimen as JSON, its arrays).
+
+    Parameters
+    ----------
+    name : under which the arrays stand
+    """
+    from xtalfuse.loaders.specimen import load_specimen, read_files
+
+    specimen = member.specimen
+    measurements: list[Measurement] = []
+    reports: list[FileReport] = []
+    group, elements, notes = specimen.group, specimen.about.get("elements"), ""
+    plain = {file: options for file, options in member.files.items() if not _is_specimen(file)}
+    for folder in member.files:
+        if folder in plain:
+            continue
+        try:
+            inside = load_specimen(folder)
+        except Exception as error:
+            code = getattr(error, "reason", Reason.REFUSED)
+            reports.append(FileReport(str(folder), None, None, None, False, str(error), code))
+            continue
+        measurements += inside.measurements
+        reports += inside.files
+        group = inside.group if group == specimen.id and inside.group != folder.name else group
+        elements = elements or (" ".join(inside.elements) if inside.elements else None)
+        notes = notes or inside.notes
+    if plain:
+        read, told = read_files(plain)
+        measurements += read
+        reports += told
+    names = {str(place): called for place, called in member.names.items()}
+    record = Record(
+        specimen.id,
+        group,
+        tuple(_named(m, names) for m in measurements),
+        tuple(replace(r, path=_name(r.path, names)) for r in reports),
+        tuple(elements.split()) if elements else None,
+        notes=specimen.about.get("notes", notes),
+    )
+    return _judged(member, record, name)
+
+
+def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entry of a record after all rules, with the reasons for what is not used."""
+    specimen = member.specimen
+    refusals = [*member.refusals, *_of_files(record)]
+    targets = {
+        key: replace(t, value=None) if t.fault else t  # type: ignore[arg-type]
+        for key, t in specimen.targets.items()
+    }
+    refusals += [
+        Refusal(specimen.id, "", key, False, t.code or Reason.LABEL, t.fault, "correct the label")
+        for key, t in specimen.targets.items()
+        if t.fault
+    ]
+    for rule in RULES.values():
+        for finding in rule.check(specimen, record):
+            refusals.append(
+                Refusal(specimen.id, "", finding.target, not finding.target, finding.code,
+                        finding.cause, finding.remedy)
+            )  # fmt: skip
+            if finding.target:
+                targets[finding.target] = _faulty(specimen.targets[finding.target], finding.cause)
+    nothing = bool(specimen.files) and not record.measurements
+    if nothing:
+        refusals = [replace(r, whole=True) if not r.target else r for r in refusals]
+        if not any(r.whole for r in refusals):
+            cause, remedy = "none of its files holds a measurement", "check the files"
+            refusals.append(Refusal(specimen.id, "", "", True, Reason.NOTHING, cause, remedy))
+    kept = not any(r.whole for r in refusals)
+    content, arrays = pack_record(record, name) if kept else (None, {})
+    entry = {
+        "id": specimen.id,
+        "group": record.group,
+        "kept": kept,
+        "record": content,
+        "about": dict(specimen.about),
+        "targets": {key: asdict(target) for key, target in targets.items()},
+        "refusals": [asdict(refusal) for refusal in dict.fromkeys(refusals)],
+        "inputs": sorted({m.provenance.sha256 for m in record.measurements}),
+        "modalities": sorted(Counter(str(m.modality) for m in record.measurements)),
+    }
+    return entry, arrays
+
+
+def _faulty(target: Target, cause: str) -> Target:
+    return replace(target, fault=cause)
+
+
+def _is_specimen(place: Path) -> bool:
+    """Whether a folder holds files of several instruments, not the slices of one volume."""
+    if not place.is_dir():
+        return False
+    from xtalfuse.loaders import registry
+
+    try:
+        return registry.folder_reader(place) is None
+    except Exception:
+        return True
+
+
+def _of_files(record: Record) -> list[Refusal]:
+    """What its files were refused for; a second copy of a file costs nothing."""
+    found = []
+    for report in record.files:
+        if report.used or report.code is Reason.DUPLICATE or not report.reason:
+            continue
+        cause, _, remedy = report.reason.rpartition("; ")
+        cause = cause.removeprefix(f"{Path(report.path).name}: ") or remedy
+        code = report.code or Reason.REFUSED
+        found.append(Refusal(record.specimen, report.path, "", False, code, cause, remedy))
+    return found
+
+
+def _name(path: str, names: dict[str, str]) -> str:
+    """How a file is called in the dataset; no path of this machine stands there."""
+    if path in names:
+        return names[path]
+    for place, called in names.items():
+        if path.startswith(f"{place}/"):
+            return f"{called}/{path.removeprefix(f'{place}/')}"
+    return Path(path).name
+
+
+def _named(measurement: Measurement, names: dict[str, str]) -> Measurement:
+    source = measurement.provenance
+    path = _name(source.path, names)
+    return replace(measurement, provenance=replace(source, path=path))
+
+
+def specimen_of(entry: dict[str, Any]) -> Specimen:
+    """What the manifest said, as far as it is stored."""
+    targets = {key: Target(**target) for key, target in entry["targets"].items()}
+    return Specimen(entry["id"], entry["group"], (), targets, entry["about"])

@@ -146,8 +146,8 @@ def _finish(out: Path, shards: list[ShardPlan], manifest: Manifest) -> Counter[s
     """Write the tables and then the index, which makes the dataset what they say."""
     entries, hashes = [], {}
     for shard in shards:
-        attributes, sha256 = read_attributes(out / SHARDS / shard.name)
-        hashes[shard.name] = sha256
+        attributes, _ = read_attributes(out / SHARDS / shard.name)
+        hashes[shard.name] = sha256_of(out / SHARDS / shard.name)
         entries += [(shard.name, n, entry) for n, entry in enumerate(attributes["entries"])]
     refusals = [Refusal(**refusal) for _, _, entry in entries for refusal in entry["refusals"]]
     kept = [row for row in entries if row[2]["kept"]]
@@ -169,7 +169,7 @@ def _finish(out: Path, shards: list[ShardPlan], manifest: Manifest) -> Counter[s
         "tables": files,
         "versions": {name: version(name) for name in ("xtalfuse", "rosettasciio", "rietx")},
     }
-    text = json.dumps(index, indent=1, sort_keys=True) + "\n"
+    text = json.dumps({**index, "sha256": _index_sha256(index)}, indent=1, sort_keys=True) + "\n"
     with replacing(out / INDEX) as temporary:
         temporary.write_text(text, encoding="utf-8")
     _tidy(out, {*hashes, *(name for name, _ in files.values())})
@@ -275,8 +275,12 @@ def read_index(folder: str | Path) -> dict[str, Any]:
         raise StoreError(f"{folder}: no {INDEX}; build the dataset, or check the path")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(index, dict):
-            raise ValueError("no object")
-    except (ValueError, UnicodeDecodeError) as error:
+        if index.pop("sha256") != _index_sha256(index):
+            raise ValueError("its content does not match its sha256")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise StoreError(f"{path}: damaged ({error}); build the dataset again") from None
-    return index
+    return dict(index)
+
+
+def _index_sha256(index: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()

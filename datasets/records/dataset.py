@@ -17,6 +17,7 @@ from xtalfuse.datasets.records.manifest import Target
 from xtalfuse.datasets.records.shard import SHARDS
 from xtalfuse.datasets.sets.store import StoreError, read_arrays
 from xtalfuse.loaders.record import Modality, Record
+from xtalfuse.loaders.safe.head import sha256_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,9 +114,10 @@ class Dataset(Sequence[Record]):
 
     def _shard(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if name not in self._open:
-            arrays, attributes, sha256 = read_arrays(self.folder / SHARDS / name)
-            if sha256 != self.index["shards"].get(name):
-                raise StoreError(f"{name}: not the shard that was built; build the dataset again")
+            path = self.folder / SHARDS / name
+            if not path.is_file() or sha256_of(path) != self.index["shards"].get(name):
+                raise StoreError(f"{path}: not the file that was built; build the dataset again")
+            arrays, attributes, _ = read_arrays(path, checked=True)
             self._open[name] = arrays, attributes
             if len(self._open) > SHARDS_OPEN:
                 self._open.popitem(last=False)

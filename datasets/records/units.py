@@ -32,13 +32,11 @@ def _registry() -> Any:
 @cache
 def _factor(unit: str) -> tuple[Any, str]:
     """(pint's unit, standard unit that it goes to)."""
-    import pint
-
     registry = _registry()
     try:
         text = unit.replace("Å", "angstrom").replace("µ", "u").replace("°", "deg")
         known = registry.Unit(_POWER.sub(r"^\1", text))
-    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError) as error:
+    except Exception as error:
         raise UnitError(f"the unit {unit!r} is not known ({error})") from None
     if known.dimensionality == registry.Unit("m").dimensionality:
         return known, LENGTHS[registry.Quantity(1.0, known).to("nm").magnitude > 1.0 + 1e-9]

@@ -114,7 +114,7 @@ def read_attributes(path: str | Path) -> tuple[dict[str, Any], str]:
 
 
 def read_arrays(
-    path: str | Path, *, unchecked: Collection[str] = ()
+    path: str | Path, *, unchecked: Collection[str] = (), checked: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:
     """Arrays of a stored file, mapped read-only, with attributes and sha256.
 
@@ -122,6 +122,7 @@ def read_arrays(
     ----------
     unchecked : large arrays that the caller checks piece by piece; all others are compared
         with their sha256
+    checked : whether the caller has compared the file as a whole with its hash
 
     Raises
     ------
@@ -131,8 +132,8 @@ def read_arrays(
     path = Path(path)
     hashes, attributes, sha256, places = _opened(path)
     arrays = {name: _mapped(path, *place) for name, place in places.items()}
-    wrong = [name for name in arrays if name not in unchecked]
-    if any(array_sha256(arrays[name]) != hashes[name] for name in wrong):
+    judged = [] if checked else [name for name in arrays if name not in unchecked]
+    if any(array_sha256(arrays[name]) != hashes[name] for name in judged):
         raise _changed(path)
     return arrays, attributes, sha256
 

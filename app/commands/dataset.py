@@ -43,7 +43,7 @@ def template(
     """
     import csv
 
-    from xtalfuse.datasets.records.manifest import template as rows_of
+    from xtalfuse.datasets.manifest.table import template as rows_of
 
     with telling():
         rows = rows_of(folder, out.absolute().parent)
@@ -101,9 +101,9 @@ def build(
     from xtalfuse.options import UsageError
 
     with telling():
+        from xtalfuse.datasets.manifest.table import ManifestError
         from xtalfuse.datasets.records.build import build as build_dataset
         from xtalfuse.datasets.records.cluster import executor_of
-        from xtalfuse.datasets.records.manifest import ManifestError
 
         try:
             with executor_of(dask) as executor, progress_bar("building") as tell:

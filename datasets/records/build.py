@@ -18,12 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xtalfuse.datasets.records.alike import near_duplicates
-from xtalfuse.datasets.records.manifest import Manifest, read_manifest
+from xtalfuse.datasets.manifest.table import Manifest, read_manifest
 from xtalfuse.datasets.records.plan import FORMAT, BuildSettings, Refusal, ShardPlan, plan
 from xtalfuse.datasets.records.shard import SHARDS, WORK, build_shard
 from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.store import StoreError, read_attributes
+from xtalfuse.datasets.splits.alike import near_duplicates
 from xtalfuse.loaders.record import Reason
 from xtalfuse.loaders.safe.head import sha256_of
 from xtalfuse.loaders.safe.processes import process_pool

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from xtalfuse.datasets.manifest.table import Target
 from xtalfuse.datasets.records.build import read_index
 from xtalfuse.datasets.records.codec import unpack_record
-from xtalfuse.datasets.records.manifest import Target
 from xtalfuse.datasets.records.shard import SHARDS
 from xtalfuse.datasets.sets.store import StoreError, read_arrays
 from xtalfuse.loaders.record import Modality, Record

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xtalfuse.datasets.records.manifest import Manifest, Problem, Specimen
+from xtalfuse.datasets.manifest.table import Manifest, Problem, Specimen
 from xtalfuse.loaders.reader import ReadOptions
 from xtalfuse.loaders.record import Reason
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from xtalfuse.datasets.manifest.rules import RULES
+from xtalfuse.datasets.manifest.table import Specimen, Target
 from xtalfuse.datasets.records.codec import pack_record
 from xtalfuse.datasets.records.journal import Journal
-from xtalfuse.datasets.records.manifest import Specimen, Target
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
-from xtalfuse.datasets.records.rules import RULES
 from xtalfuse.datasets.sets.store import StoreError, read_attributes, write_arrays
 from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record
 

@@ -155,6 +155,7 @@ def test_paths_out_of_the_root_are_not_read(tmp_path: Path, write):
 
 def test_a_flipped_bit_is_found_by_verify_and_at_load(built: Path):
     assert Dataset(built).verify() == []
+    used = set(Dataset(built).table["shard"])  # one holds nothing but a copy
     for file in sorted(built.rglob("*")):
         if not file.is_file():
             continue
@@ -162,8 +163,9 @@ def test_a_flipped_bit_is_found_by_verify_and_at_load(built: Path):
         bad = bytearray(good)
         bad[len(bad) // 2] ^= 1
         file.write_bytes(bad)
-        with pytest.raises(StoreError):
-            _all_of(built)
+        if file.suffix != ".h5" or file.name in used:
+            with pytest.raises(StoreError):
+                _all_of(built)
         if file.suffix == ".h5":
             (told,) = Dataset(built).verify()
             assert file.name in told

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xtalfuse.datasets.records.manifest import Specimen, Target
+from xtalfuse.datasets.manifest.table import Specimen, Target
 from xtalfuse.loaders.record import Reason, Record
 from xtalfuse.physics.registry import Registry
 

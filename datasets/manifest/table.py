@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xtalfuse.datasets.records.units import UnitError, to_standard
+from xtalfuse.datasets.manifest.units import UnitError, to_standard
 from xtalfuse.loaders.description import DESCRIPTIONS, FileStatement, check_elements
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 

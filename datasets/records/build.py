@@ -11,8 +11,8 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, as_completed
-from contextlib import nullcontext
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from xtalfuse.datasets.manifest.table import Manifest, read_manifest
 from xtalfuse.datasets.records.plan import FORMAT, BuildSettings, Refusal, ShardPlan, plan
-from xtalfuse.datasets.records.shard import SHARDS, WORK, build_shard
+from xtalfuse.datasets.records.shard import SHARDS, WORK, build_shard, written
 from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.store import StoreError, read_attributes
 from xtalfuse.datasets.splits.alike import near_duplicates
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INDEX = "dataset.json"
+POLL_SECONDS = 0.5
 REFUSALS = ["id", "path", "target", "whole", "code", "cause", "remedy"]
 
 
@@ -62,7 +63,7 @@ def build(
     out: str | Path,
     *,
     root: str | Path | None = None,
-    workers: int = 1,
+    workers: int = 0,
     executor: Executor | None = None,
     part: tuple[int, int] = (1, 1),
     settings: BuildSettings | None = None,
@@ -75,11 +76,11 @@ def build(
     manifest : table of the specimens, or its path
     out : folder of the dataset; an older dataset there stays whole until the new one is
     root : folder of the data, outside of which nothing is read; by default that of the manifest
-    workers : processes
+    workers : processes; 0 to build in this one
     executor : another one than processes of this machine, such as that of a Dask client
     part : (i, n), from 1: of all shards every n-th, for array jobs
     settings : how the dataset is cut into files
-    progress : told (specimens stored, specimens in all)
+    progress : told (specimens that no kill of a program can lose any more, specimens in all)
 
     Raises
     ------
@@ -99,9 +100,8 @@ def build(
     shards = plan(manifest, Path(root or manifest.path.parent), settings or BuildSettings())
     mine = shards[part[0] - 1 :: part[1]]
     there = sum((out / SHARDS / shard.name).is_file() for shard in mine)
-    total, done = sum(len(shard.members) for shard in mine), 0
-    for count in _built(mine, out, workers, executor):
-        done += count
+    total = sum(len(shard.members) for shard in mine)
+    for done in _built(mine, out, workers, executor):
         progress(done, total)
     complete = all((out / SHARDS / shard.name).is_file() for shard in shards)
     counts = _finish(out, shards, manifest) if complete else Counter()
@@ -133,13 +133,29 @@ def _check_version(out: Path) -> None:
 def _built(
     shards: list[ShardPlan], out: Path, workers: int, executor: Executor | None
 ) -> Iterator[int]:
-    """Number of specimens of each shard as it is stored."""
-    if executor is None and workers <= 1:
-        yield from (build_shard(shard, out)[0] for shard in shards)
-        return
-    with nullcontext(executor) if executor else process_pool(workers) as pool:
-        for task in as_completed([pool.submit(build_shard, shard, out) for shard in shards]):
-            yield task.result()[0]
+    """Number of specimens that are written down, ever more of them."""
+    if executor is None:
+        own: AbstractContextManager[Executor] = process_pool(workers) if workers else _Here()
+    else:
+        own = nullcontext(executor)  # which its owner closes
+    with own as pool:
+        running = {pool.submit(build_shard, shard, out): shard for shard in shards}
+        done = 0
+        while running:
+            ended, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+                done += len(running.pop(task).members)
+            yield done + sum(written(out, shard) for shard in running.values())
+
+
+class _Here(Executor):
+    """Runs what it is given at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
 def _finish(out: Path, shards: list[ShardPlan], manifest: Manifest) -> Counter[str]:

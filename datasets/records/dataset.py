@@ -49,14 +49,14 @@ class Dataset(Sequence[Record]):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        self.index = read_index(self.folder)
+        self.built = read_index(self.folder)
         self.table: pd.DataFrame = self._read_table("records")
         self._open: OrderedDict[str, tuple[dict[str, np.ndarray], dict[str, Any]]] = OrderedDict()
 
     def _read_table(self, which: str) -> pd.DataFrame:
         import pandas as pd
 
-        name, sha256 = self.index["tables"][which]
+        name, sha256 = self.built["tables"][which]
         path = self.folder / name
         if not path.is_file():
             raise StoreError(f"{path}: no such file; build the dataset again")
@@ -83,7 +83,7 @@ class Dataset(Sequence[Record]):
         return len(self.table)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.index['name']}: {len(self)} records)"
+        return f"Dataset({self.built['name']}: {len(self)} records)"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict()}
@@ -115,7 +115,7 @@ class Dataset(Sequence[Record]):
     def _shard(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if name not in self._open:
             path = self.folder / SHARDS / name
-            if not path.is_file() or sha256_of(path) != self.index["shards"].get(name):
+            if not path.is_file() or sha256_of(path) != self.built["shards"].get(name):
                 raise StoreError(f"{path}: not the file that was built; build the dataset again")
             arrays, attributes, _ = read_arrays(path, checked=True)
             self._open[name] = arrays, attributes
@@ -147,7 +147,7 @@ class Dataset(Sequence[Record]):
         KeyError
             If no record has it.
         """
-        columns = [c for c in self.table if c.startswith(f"target:{name}[")]
+        columns = [c for c in map(str, self.table) if c.startswith(f"target:{name}[")]
         if not columns:
             raise KeyError(f"no label {name!r}; there are {', '.join(self.labels)}")
         usable = self.table[columns].notna().any(axis=1) & (self.table[f"fault:{name}"] == "")
@@ -156,10 +156,10 @@ class Dataset(Sequence[Record]):
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the labels."""
-        return tuple(c.removeprefix("fault:") for c in self.table if c.startswith("fault:"))
+        return tuple(c.removeprefix("fault:") for c in map(str, self.table) if c.startswith("fault:"))
 
     def _same_as(self, other: Dataset) -> None:
-        if self.index["shards"] != other.index["shards"]:
+        if self.built["shards"] != other.built["shards"]:
             raise ValueError("records of two datasets; merge them first: xtalfuse dataset merge")
 
     def __and__(self, other: Dataset) -> Dataset:
@@ -185,7 +185,7 @@ class Dataset(Sequence[Record]):
     def verify(self, progress: Callable[[int, int], None] = lambda done, of: None) -> list[str]:
         """What is damaged: a line for each file with a changed bit; nothing where all is well."""
         faults = []
-        names = sorted(self.index["shards"])
+        names = sorted(self.built["shards"])
         for done, name in enumerate(names, 1):
             try:
                 self._open.pop(name, None)
@@ -193,7 +193,7 @@ class Dataset(Sequence[Record]):
             except StoreError as error:
                 faults.append(str(error))
             progress(done, len(names))
-        for which in self.index["tables"]:
+        for which in self.built["tables"]:
             try:
                 self._read_table(which)
             except StoreError as error:

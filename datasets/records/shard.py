@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from xtalfuse.datasets.manifest.rules import RULES
 from xtalfuse.datasets.manifest.table import Specimen, Target
 from xtalfuse.datasets.records.codec import pack_record
-from xtalfuse.datasets.records.journal import Journal
+from xtalfuse.datasets.records.journal import Journal, count
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
 from xtalfuse.datasets.sets.store import StoreError, read_attributes, write_arrays
 from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record
@@ -20,19 +19,12 @@ SHARDS = "shards"
 WORK = "work"  # what is not yet stored
 
 
-def build_shard(
-    plan: ShardPlan, out: Path, told: Callable[[int], None] = lambda number: None
-) -> tuple[int, str]:
+def build_shard(plan: ShardPlan, out: Path) -> None:
     """Store the specimens of a shard, or what is missing of it.
 
     Parameters
     ----------
     out : folder of the dataset
-    told : called with the number of specimens that no kill of this program can lose
-
-    Returns
-    -------
-    How many specimens there are, and the sha256 of the file.
 
     Raises
     ------
@@ -42,27 +34,34 @@ def build_shard(
     place = out / SHARDS / plan.name
     if place.is_file():
         try:
-            return len(plan.members), read_attributes(place)[1]
+            read_attributes(place)
+            return
         except StoreError:
             pass  # damaged: built again, and put in its place whole
-    journal = Journal.opened(out / WORK / f"{plan.key[:24]}.journal", plan.key)
-    told(len(journal.entries))
+    journal = Journal.opened(_journal(plan, out), plan.key)
     for number, member in enumerate(plan.members):
         if number in journal.entries:
             continue
         entry, arrays = read_member(member, f"{number:04d}")
         journal.append(number, entry, arrays)
-        told(number + 1)
     entries = [journal.entries[number] for number in range(len(plan.members))]
     names = sorted(journal.arrays)  # in the order of the specimens, however often it was begun
-    sha256 = write_arrays(
+    write_arrays(
         place,
         {name: journal.arrays[name] for name in names},
         {"format": FORMAT, "plan": plan.key, "entries": entries},
         {name: journal.hashes[name] for name in names},
     )
     journal.path.unlink()
-    return len(plan.members), sha256
+
+
+def written(out: Path, plan: ShardPlan) -> int:
+    """How many specimens of a shard that is not finished are written down."""
+    return count(_journal(plan, out))
+
+
+def _journal(plan: ShardPlan, out: Path) -> Path:
+    return out / WORK / f"{plan.key[:24]}.journal"
 
 
 def read_member(member: Member, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -13,8 +13,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
     table, refused = dataset.table, dataset.refused
     labels = {}
     for name in dataset.labels:
-        for column in (c for c in table if c.startswith(f"target:{name}[")):
-            usable = table.loc[table[f"fault:{name}"] == "", column].dropna()
+        for column in (c for c in map(str, table) if c.startswith(f"target:{name}[")):
+            usable = table[column][table[f"fault:{name}"] == ""].dropna()
             faults = int((table[f"fault:{name}"] != "").sum())
             text = f"{len(usable)} usable, {faults} with a fault"
             if len(usable) and usable.dtype.kind == "f":
@@ -23,14 +23,14 @@ def summary(dataset: Dataset) -> dict[str, Any]:
                 text += f", {low:.4g} to {high:.4g} {unit}, median {mid:.4g}".replace("  ", " ")
             labels[name] = text
     return {
-        "name": dataset.index["name"],
+        "name": dataset.built["name"],
         "records": len(dataset),
         "groups": len(set(dataset.groups)),
-        "refused": dataset.index["refused"],
-        "shards": len(dataset.index["shards"]),
+        "refused": dataset.built["refused"],
+        "shards": len(dataset.built["shards"]),
         "modalities": dict(Counter(table["modalities"].replace("", "none")).most_common()),
         "labels": labels,
         "near duplicates": int((table["near"] != "").sum()),
         "reasons": dict(Counter(refused["code"]).most_common()),
-        "built with": dataset.index["versions"],
+        "built with": dataset.built["versions"],
     }

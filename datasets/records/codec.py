@@ -86,7 +86,7 @@ def pack_record(record: Record, name: str) -> tuple[dict[str, Any], dict[str, np
 
 def unpack_record(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Record:
     """The record that `pack_record` wrote."""
-    return unpack(Record, content, arrays)  # type: ignore[no-any-return]
+    return unpack(Record, content, arrays)
 
 
 def on_common_axis(measurement: Measurement) -> np.ndarray | None:

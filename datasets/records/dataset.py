@@ -156,7 +156,9 @@ class Dataset(Sequence[Record]):
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the labels."""
-        return tuple(c.removeprefix("fault:") for c in map(str, self.table) if c.startswith("fault:"))
+        return tuple(
+            c.removeprefix("fault:") for c in map(str, self.table) if c.startswith("fault:")
+        )
 
     def _same_as(self, other: Dataset) -> None:
         if self.built["shards"] != other.built["shards"]:

@@ -12,7 +12,7 @@ from xtalfuse.datasets.manifest.table import Specimen, Target
 from xtalfuse.datasets.records.codec import pack_record
 from xtalfuse.datasets.records.journal import Journal, count
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
-from xtalfuse.datasets.sets.store import StoreError, read_attributes, write_arrays
+from xtalfuse.datasets.sets.store import StoreError, read_attributes
 from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record
 
 SHARDS = "shards"
@@ -38,21 +38,12 @@ def build_shard(plan: ShardPlan, out: Path) -> None:
             return
         except StoreError:
             pass  # damaged: built again, and put in its place whole
-    journal = Journal.opened(_journal(plan, out), plan.key)
-    for number, member in enumerate(plan.members):
-        if number in journal.entries:
-            continue
-        entry, arrays = read_member(member, f"{number:04d}")
-        journal.append(number, entry, arrays)
-    entries = [journal.entries[number] for number in range(len(plan.members))]
-    names = sorted(journal.arrays)  # in the order of the specimens, however often it was begun
-    write_arrays(
-        place,
-        {name: journal.arrays[name] for name in names},
-        {"format": FORMAT, "plan": plan.key, "entries": entries},
-        {name: journal.hashes[name] for name in names},
-    )
-    journal.path.unlink()
+    with Journal(_journal(plan, out), plan.key) as journal:
+        for number, member in enumerate(plan.members):
+            if number not in journal.entries:
+                journal.append(number, *read_member(member, f"{number:04d}"))
+        entries = [journal.entries[number] for number in range(len(plan.members))]
+        journal.finish(place, {"format": FORMAT, "plan": plan.key, "entries": entries})
 
 
 def written(out: Path, plan: ShardPlan) -> int:
@@ -61,7 +52,7 @@ def written(out: Path, plan: ShardPlan) -> int:
 
 
 def _journal(plan: ShardPlan, out: Path) -> Path:
-    return out / WORK / f"{plan.key[:24]}.journal"
+    return out / WORK / plan.key[:24]
 
 
 def read_member(member: Member, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

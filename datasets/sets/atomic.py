@@ -43,10 +43,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
             lock.close()
             temporary.unlink(missing_ok=True)
             raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """The rename itself must reach the disk; folders cannot be opened on Windows."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)

@@ -39,7 +39,7 @@ def _whole_sha256(hashes: Mapping[str, str], attributes: Mapping[str, Any]) -> s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Disk(io.FileIO):
+class Disk(io.FileIO):
     """A file that HDF5 writes to. That the disk is full is told when all is over.
 
     On an error of the disk the HDF5 library would end the whole program (h5py 3, HDF5 1.14).
@@ -62,7 +62,6 @@ def write_arrays(
     path: str | Path,
     arrays: Mapping[str, np.ndarray],
     attributes: Mapping[str, Any],
-    hashes: Mapping[str, str] | None = None,
 ) -> str:
     """Write arrays and attributes as one HDF5 file, atomically.
 
@@ -71,7 +70,6 @@ def write_arrays(
     path : place of the file; what is there is replaced only when all is on disk
     arrays : name -> numeric array
     attributes : plain JSON values
-    hashes : `array_sha256` of each array where the caller has them
 
     Returns
     -------
@@ -85,20 +83,33 @@ def write_arrays(
     import h5py
 
     path = Path(path)
-    if hashes is None:
-        hashes = {name: array_sha256(array) for name, array in arrays.items()}
+    hashes = {name: array_sha256(array) for name, array in arrays.items()}
+    with replacing(path) as temporary, Disk(temporary, "r+") as disk:
+        file = h5py.File(disk, "w", libver="latest")
+        for name, array in arrays.items():
+            file.create_dataset(name, data=np.ascontiguousarray(array))
+        return close_stored(file, disk, hashes, attributes)
+
+
+def close_stored(
+    file: Any, disk: Disk, hashes: Mapping[str, str], attributes: Mapping[str, Any]
+) -> str:
+    """Complete an HDF5 file of plain arrays so that `read_arrays` trusts it; its sha256.
+
+    Raises
+    ------
+    OSError
+        If the disk was full.
+    """
     sha256 = _whole_sha256(hashes, attributes)
-    with replacing(path) as temporary:
-        disk = _Disk(temporary, "r+")
-        try:
-            with disk, h5py.File(disk, "w", libver="latest") as file:
-                for name, array in arrays.items():
-                    file.create_dataset(name, data=np.ascontiguousarray(array))
-                file.attrs["content"] = json.dumps([dict(hashes), dict(attributes)], sort_keys=True)
-                file.attrs["sha256"] = sha256
-        finally:
-            if disk.error is not None:
-                raise disk.error
+    try:
+        file.attrs["content"] = json.dumps([dict(hashes), dict(attributes)], sort_keys=True)
+        file.attrs["sha256"] = sha256
+        file.close()
+    finally:
+        disk.close()
+        if disk.error is not None:
+            raise disk.error
     return sha256
 
 

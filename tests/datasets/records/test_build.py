@@ -19,7 +19,7 @@ from xtalfuse.datasets.records.build import INDEX, build
 from xtalfuse.datasets.records.dataset import Dataset, Samples, crop
 from xtalfuse.datasets.records.journal import Journal
 from xtalfuse.datasets.records.plan import BuildSettings
-from xtalfuse.datasets.sets.store import StoreError
+from xtalfuse.datasets.sets.store import StoreError, read_arrays
 
 TWO = BuildSettings(shard_records=2)
 
@@ -102,22 +102,38 @@ def test_workers_parts_and_interruptions_change_no_bit(five, built, tmp_path, mo
 
 
 def test_a_journal_keeps_what_is_whole(tmp_path: Path):
-    path = tmp_path / "j"
-    journal = Journal.opened(path, "plan")
-    journal.append(0, {"id": "a"}, {"x": np.arange(5.0), "none": np.empty((0, 3))})
-    whole = path.stat().st_size
-    journal.append(1, {"id": "b"}, {"y": np.arange(7)})
-    full = path.read_bytes()
-    for cut in (whole + 1, whole + 40, len(full) - 1):
-        path.write_bytes(full[:cut])
-        again = Journal.opened(path, "plan")
-        assert list(again.entries) == [0]
-        np.testing.assert_array_equal(again.arrays["x"], np.arange(5.0))
-    changed = bytearray(full)
-    changed[-1] ^= 1
-    path.write_bytes(changed)
-    assert list(Journal.opened(path, "plan").entries) == [0]
-    assert Journal.opened(path, "another plan").entries == {}
+    place = tmp_path / "j"
+
+    def written(copy: Path) -> list[int]:
+        with Journal(copy / "j", "plan") as journal:
+            return list(journal.entries)
+
+    with Journal(place, "plan") as journal:
+        journal.append(0, {"id": "a"}, {"x": np.arange(5.0), "none": np.empty((0, 3))})
+        with pytest.raises(StoreError, match="another build is writing there"):
+            Journal(place, "plan")
+        journal.append(1, {"id": "b"}, {"y": np.arange(7)})
+        left = content(tmp_path)  # as a kill leaves it: HDF5 has not closed its file
+    cases = {
+        "as it was": ({}, [0, 1]),
+        "line cut": ({"j.1.journal": lambda b: b[:-3]}, [0]),
+        "line changed": ({"j.1.journal": lambda b: b[:-9] + b"?" + b[-8:]}, [0]),
+        "data changed": ({"j.1.part": lambda b: b.replace(np.arange(7).tobytes(), bytes(56))}, [0]),
+        "data cut": ({"j.1.part": lambda b: b[: b.index(np.arange(7).tobytes())]}, [0]),
+        "another plan": ({"j.1.journal": lambda b: b.replace(b"plan", b"clan", 1)}, []),
+    }
+    for name, (changes, wanted) in cases.items():
+        copy = tmp_path / name
+        copy.mkdir()
+        for file, data in left.items():
+            (copy / file).write_bytes(changes.get(file, bytes)(data))
+        assert written(copy) == wanted, name
+        assert [f.name for f in copy.iterdir() if ".1." in f.name] == []
+        assert written(copy) == wanted, name  # a second kill costs nothing
+        with Journal(copy / "j", "plan") as journal:
+            journal.finish(copy / "shard.h5", {})
+        arrays = read_arrays(copy / "shard.h5")[0]
+        assert sorted(arrays) == ["none", "x", "y"][: 0 if not wanted else 1 + len(wanted)]
 
 
 def test_another_manifest_takes_the_place_of_the_old_one_whole(five, built, monkeypatch):

@@ -287,6 +287,7 @@ class Reason(StrEnum):
     UNUSED = "unused-kind"  # readable, and of a kind that nothing here uses
     OUTSIDE = "outside-root"  # a path that leads out of the folder of the data
     NOTHING = "nothing-found"  # a pattern that no file matches
+    DOUBT = "doubt"  # read, with something put right or left out that should be looked at
     DUPLICATE = "duplicate"
     CONFLICT = "duplicate-conflict"  # the same measurement under two different labels
     LABEL = "label"  # a target that is no number, or has a wrong unit

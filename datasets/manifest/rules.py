@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xtalfuse.datasets.manifest.table import Specimen, Target
-from xtalfuse.loaders.record import Reason, Record
+from xtalfuse.loaders.record import Modality, Reason, Record
 from xtalfuse.physics.registry import Registry
 
 
@@ -204,7 +204,7 @@ def _composition(specimen: Specimen, record: Record) -> Iterator[Finding]:
     from pymatgen.core import Composition
 
     try:
-        amounts = Composition(text)
+        amounts = Composition(text, strict=True)
         elements = {str(element) for element in amounts}
     except (ValueError, KeyError, TypeError) as error:
         cause = f"composition {text!r}: {str(error)[:100]}"
@@ -214,6 +214,16 @@ def _composition(specimen: Specimen, record: Record) -> Iterator[Finding]:
     if known and not elements <= known:
         cause = f"{' '.join(sorted(elements - known))} in the composition and not in the elements"
         yield Finding("", Reason.PHYSICS, cause, "correct one of the two")
+
+
+LEAST_POINTS = 10  # of a powder pattern: a line alone has as many
+
+
+def _points(specimen: Specimen, record: Record) -> Iterator[Finding]:
+    for measurement in record.of(Modality.XRD):
+        if len(measurement.values) < LEAST_POINTS:
+            cause = f"{measurement.provenance.path} holds {len(measurement.values)} points"
+            yield Finding("", Reason.REFUSED, cause, "export the whole pattern")
 
 
 def _fractions(specimen: Specimen, record: Record) -> Iterator[Finding]:
@@ -238,6 +248,7 @@ for _rule in (
     Rule("cell", "a cell that its crystal system does not allow", _cell),
     Rule("composition", "a formula that is none, or holds other elements than are stated",
          _composition),
+    Rule("points", "powder patterns of hardly any points", _points),
     Rule("fractions", "weight fractions that add up to more than one", _fractions),
 ):  # fmt: skip
     RULES.add(_rule.name, _rule)

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,7 @@ class Specimen:
     files : rows with paths; none of a row of a table that has no files
     targets : by name
     about : the other columns, by name, as they stand
+    problems : of its rows, which are left out
     """
 
     id: str
@@ -134,6 +135,7 @@ class Specimen:
     files: tuple[FileRow, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -142,6 +144,7 @@ class Specimen:
         for row, files in zip(content["files"], self.files, strict=True):
             row["stated"] = files.stated.model_dump(exclude_none=True)
             del row["row"]  # other rows before it change nothing
+        content["problems"] = [replace(p, row=0).__dict__ for p in self.problems]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -153,12 +156,15 @@ class Manifest:
     ----------
     path : of the file; paths in it start from its folder
     specimens : sorted by id
-    problems : of single rows and targets, which are left out
     """
 
     path: Path
     specimens: tuple[Specimen, ...]
-    problems: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Of single rows and labels, which are left out."""
+        return tuple(problem for each in self.specimens for problem in each.problems)
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -184,10 +190,13 @@ def read_manifest(path: str | Path) -> Manifest:
     if not rows:
         problems.append(Problem(0, "id", "", "the table has no rows", "add some", fatal=True))
     for name in sorted(members):
-        specimens.append(_specimen(name, members[name], problems))
+        told: list[Problem] = []
+        found = _specimen(name, members[name], told)
+        specimens.append(replace(found, problems=tuple(p for p in told if not p.fatal)))
+        problems += told
     if any(problem.fatal for problem in problems):
         raise ManifestError(path.name, sorted(problems, key=lambda p: (not p.fatal, p.row)))
-    return Manifest(path.absolute(), tuple(specimens), tuple(problems))
+    return Manifest(path.absolute(), tuple(specimens))
 
 
 def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:

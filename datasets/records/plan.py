@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xtalfuse.datasets.manifest.table import Manifest, Problem, Specimen
+from xtalfuse.datasets.manifest.table import STATEMENTS, Manifest, Specimen
 from xtalfuse.loaders.reader import ReadOptions
 from xtalfuse.loaders.record import Reason
 
@@ -97,9 +97,7 @@ def plan(manifest: Manifest, root: Path, settings: BuildSettings) -> list[ShardP
     members: list[Member] = []
     size = 0
     for specimen in manifest.specimens:
-        rows = {file.row for file in specimen.files}
-        told = [p for p in manifest.problems if p.row in rows]
-        member = found(specimen, root, told)
+        member = found(specimen, root)
         own = sum(file.stat().st_size for file in member.files if file.is_file())
         full = len(members) >= settings.shard_records or size + own > settings.shard_mb * 1e6
         if members and full:
@@ -118,14 +116,14 @@ def _shard(members: list[Member]) -> ShardPlan:
     return ShardPlan(tuple(members), digest.hexdigest())
 
 
-def found(specimen: Specimen, root: Path, problems: list[Problem] = ()) -> Member:  # type: ignore[assignment]
+def found(specimen: Specimen, root: Path) -> Member:
     """The files of a specimen. What leads out of the root, or nowhere, is refused."""
     files: dict[Path, ReadOptions] = {}
     names: dict[Path, str] = {}
     refusals = [
-        Refusal(specimen.id, p.value if p.column == "path" else "", "", False, Reason.LABEL,
+        Refusal(specimen.id, "", "", p.column in STATEMENTS and not specimen.files, Reason.LABEL,
                 f"{p.column}: {p.cause}", p.remedy)
-        for p in problems
+        for p in specimen.problems
         if not p.column.startswith("target:") and p.column != "elements"
     ]  # fmt: skip
 

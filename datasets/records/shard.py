@@ -102,7 +102,7 @@ def read_member(member: Member, name: str) -> tuple[dict[str, Any], dict[str, An
 def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The entry of a record after all rules, with the reasons for what is not used."""
     specimen = member.specimen
-    refusals = [*member.refusals, *_of_files(record)]
+    refusals = [*member.refusals, *_of_files(record), *_doubts(record)]
     targets = {
         key: replace(t, value=None) if t.fault else t  # type: ignore[arg-type]
         for key, t in specimen.targets.items()
@@ -122,7 +122,7 @@ def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], 
                 targets[finding.target] = _faulty(specimen.targets[finding.target], finding.cause)
     nothing = bool(specimen.files) and not record.measurements
     if nothing:
-        refusals = [replace(r, whole=True) if not r.target else r for r in refusals]
+        refusals = [r if r.target else replace(r, whole=True) for r in refusals]
         if not any(r.whole for r in refusals):
             cause, remedy = "none of its files holds a measurement", "check the files"
             refusals.append(Refusal(specimen.id, "", "", True, Reason.NOTHING, cause, remedy))
@@ -169,6 +169,15 @@ def _of_files(record: Record) -> list[Refusal]:
         code = report.code or Reason.REFUSED
         found.append(Refusal(record.specimen, report.path, "", False, code, cause, remedy))
     return found
+
+
+def _doubts(record: Record) -> list[Refusal]:
+    """What was put right or left out in reading."""
+    return [
+        Refusal(record.specimen, m.provenance.path, "", False, Reason.DOUBT, said, "look at it")
+        for m in record.measurements
+        for said in m.provenance.warnings
+    ]
 
 
 def _name(path: str, names: dict[str, str]) -> str:

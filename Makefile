@@ -61,7 +61,7 @@ docs: $(INSTALLED)
 
 # What docs/benchmarks.md reports. Nothing that is shipped is written over.
 REAL := $(or $(XTALFUSE_REAL),../shared/real)
-BENCHMARKS := faults kills identify elements fusion rings readers structure_factors library_build calibrate \
+BENCHMARKS := faults kills datasets identify elements fusion rings readers structure_factors library_build calibrate \
 	external_standard mechanics
 bench: $(addprefix bench-,$(BENCHMARKS))
 

@@ -39,12 +39,6 @@ class Dataset(Sequence[Record]):
     ------
     StoreError
         If there is no dataset; on reading, if a file is absent or damaged.
-
-    Examples
-    --------
-    >>> both = dataset.having("xrd") & dataset.having("eels")  # doctest: +SKIP
-    >>> both[0].of(Modality.XRD)[0].values.shape  # doctest: +SKIP
-    (7251,)
     """
 
     def __init__(self, folder: str | Path) -> None:

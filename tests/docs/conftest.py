@@ -96,6 +96,11 @@ def desk(tmp_path: Path, powder: Callable, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "slices").mkdir()
     for number, plane in enumerate(grey):
         tifffile.imwrite(tmp_path / "slices" / f"slice{number:03}.tif", plane)
+    (tmp_path / "measurements").mkdir()
+    (tmp_path / "measurements" / "a.xrdml").write_text(xrdml)
+    (tmp_path / "measurements" / "manifest.csv").write_text(
+        "id,path,target:hardness[HV]\na,a.xrdml,210\n"
+    )
     (tmp_path / "my-cifs").mkdir()
     (tmp_path / "my-cifs" / "halite.cif").write_text(CIF)
     return tmp_path

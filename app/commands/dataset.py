@@ -9,7 +9,9 @@ import typer
 
 from xtalfuse.terminal import (
     JsonOption,
+    LibraryOption,
     cores,
+    opened,
     print_json,
     progress_bar,
     remark,
@@ -47,15 +49,15 @@ def template(
 
     with telling():
         rows = rows_of(folder, out.absolute().parent)
-        _writing(out, lambda place: _write_rows(csv, place, rows))
+        _writing(out, lambda place: _write_rows(csv, place, [*rows[0]], rows))
     if not folder.resolve().is_relative_to(out.absolute().parent.resolve()):
         remark(f"its paths start from {folder}: build it with --root {folder}")
     say_path(out)
 
 
-def _write_rows(csv: Any, place: Path, rows: list[dict[str, str]]) -> None:
+def _write_rows(csv: Any, place: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     with place.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
 
@@ -218,3 +220,69 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     if not faults and not as_json:
         say_path(Path(f"{folder}: {len(dataset)} records, every file as it was built"))
     raise typer.Exit(4 if faults else 0)
+
+
+@app.command()
+def check(
+    folder: FolderArgument,
+    library: LibraryOption = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+        "curation.html"
+    ),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Identify every pattern, and list the labels that it contradicts, the surest first.
+
+    On the page a person keeps or rejects each with one key.
+
+    [bold]Example[/bold]
+
+    xtalfuse dataset check steels/ -o curation.html
+    """
+    with telling():
+        from xtalfuse.datasets.records.dataset import Dataset
+        from xtalfuse.report.curation import curation_page
+        from xtalfuse.tasks.curate import check as check_labels
+
+        dataset = Dataset(folder)
+        references = None if library is None else opened(library)
+        with progress_bar("identifying") as tell:
+            doubts = check_labels(
+                dataset, references, jobs=jobs or cores(), progress=lambda n, of: tell(n, of, "")
+            )
+        page = curation_page(dataset.built["name"], doubts).encode()
+        _writing(out, lambda place: place.write_bytes(page))
+    if as_json:
+        print_json([doubt.to_dict() for doubt in doubts])
+    else:
+        say_path(out)
+
+
+@app.command()
+def decide(
+    manifest: Annotated[Path, typer.Argument(help="The manifest that the dataset was built from.")],
+    decisions: Annotated[Path, typer.Argument(help="decisions.json, as the page saved it.")],
+    by: Annotated[str, typer.Option(help="Who decided.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The new manifest, CSV.")],
+) -> None:
+    """Put decisions of `check` into a manifest, with name and time; the next build follows them.
+
+    [bold]Example[/bold]
+
+    xtalfuse dataset decide manifest.csv decisions.json --by Ada -o decided.csv
+    """
+    import csv
+    import json
+
+    from xtalfuse.options import UsageError
+
+    with telling():
+        from xtalfuse.datasets.manifest.table import with_decisions
+
+        try:
+            columns, rows = with_decisions(manifest, json.loads(decisions.read_text("utf-8")), by)
+        except (OSError, ValueError, AttributeError) as error:
+            raise UsageError(f"{decisions.name}: {error}") from None
+        _writing(out, lambda place: _write_rows(csv, place, columns, rows))
+    say_path(out)

@@ -240,6 +240,13 @@ def _is_fraction(name: str, target: Target) -> bool:
     return numeric and property_of(name).startswith("weight_fraction")
 
 
+def _decided(specimen: Specimen, record: Record) -> Iterator[Finding]:
+    if specimen.about.get("decision") == "reject":
+        who, when = (specimen.about.get(f"decided_{k}", "") for k in ("by", "at"))
+        cause = " ".join(filter(None, ("rejected", who and f"by {who}", when)))
+        yield Finding("", Reason.DISAGREES, cause, "correct the label and decide again")
+
+
 RULES: Registry[Rule] = Registry("rule", "xtalfuse.dataset_rules")
 for _rule in (
     Rule("range", "labels that no material can have, or in a unit of something else", _ranges),
@@ -249,6 +256,7 @@ for _rule in (
     Rule("composition", "a formula that is none, or holds other elements than are stated",
          _composition),
     Rule("points", "powder patterns of hardly any points", _points),
+    Rule("decision", "specimens that a person rejected", _decided),
     Rule("fractions", "weight fractions that add up to more than one", _fractions),
 ):  # fmt: skip
     RULES.add(_rule.name, _rule)

@@ -199,11 +199,11 @@ NUMBERS_OF: dict[Modality, tuple[str, ...]] = {
 }
 
 
-_MEMORY_GB = 4.0  # of a reader: what it reads whole is no larger
+MEMORY_GB = 4.0  # of a reader: what it reads whole is no larger
 
 # Size of the largest files of each kind: text of some million points (patterns) or of some ten
 # million (maps), what memory holds, or no limit where a file is read in parts.
-LARGEST_GB: dict[Modality, float] = dict.fromkeys(Modality, _MEMORY_GB) | {
+LARGEST_GB: dict[Modality, float] = dict.fromkeys(Modality, MEMORY_GB) | {
     Modality.XRD: 0.2,
     Modality.EBSD: 1.0,
     Modality.CT: math.inf,
@@ -255,4 +255,4 @@ class Reader:
         """Size in GB above which a file is refused unread."""
         if self.largest_gb is not None:
             return self.largest_gb
-        return max((LARGEST_GB[kind] for kind in self.modalities), default=_MEMORY_GB)
+        return max((LARGEST_GB[kind] for kind in self.modalities), default=MEMORY_GB)

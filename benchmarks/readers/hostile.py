@@ -1,11 +1,11 @@
 """Bombs, giants and damaged copies of every format: refused in time and memory, never silent.
 
-Run ``python -m benchmarks.readers.hostile --real FOLDER``. Of every reader, files that it knows are
-copied: cut, with flipped bits, overwritten with zeros, and lengthened to 100 GB of which nothing
-is on the disk; beside them stand archives, pictures and HDF5 files that unpack to giants.
-Measured are seconds and the growth of the reading process. *Silent* is a copy that is read as
-other numbers than its original without any new warning; flipped bits are left out of that, since
-a digit turned into another cannot be told.
+Run ``python -m benchmarks.readers.hostile --help``. Of every reader, files that it knows are
+copied: cut, with flipped bits, overwritten with zeros, with a gap, and lengthened to 100 GB of
+which nothing is on the disk; beside them stand archives, pictures and HDF5 files that unpack to
+giants. Measured are seconds and the growth of the reading process. *Silent* is a copy that is
+read as other numbers than its original without any new warning; flipped bits are left out of
+that, since a digit turned into another cannot be told.
 """
 
 from __future__ import annotations
@@ -20,52 +20,64 @@ import time
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import psutil
+from PIL import Image
 
 from benchmarks.real import real_folder
 from xtalfuse.loaders import Limits, UnreadableFileError, load, registry
 from xtalfuse.loaders.record import Measurement
+from xtalfuse.loaders.registry import companions
+from xtalfuse.loaders.safe.guard import check_file, guarded
 from xtalfuse.loaders.safe.head import FileHead
 
-PER_READER = 3
 MOST_BYTES = 5_000_000  # of an original, so that copies cost no time
+KINDS = ("cut", "flipped", "zeros", "gap", "giant", "bomb")
 GIANT = 100_000_000_000
 BAR_SECONDS, BAR_MB = 2.0, 512.0
 
 
-class _Memory:
-    """Highest memory of all child processes while it watches, above that at the beginning."""
+class _Watch:
+    """What all child processes cost while it watches: memory above the beginning, CPU seconds."""
 
     def __init__(self) -> None:
+        self._spent: dict[int, tuple[float, float]] = {}  # process -> CPU seconds, first and last
+        self._own = time.process_time()
         self.idle, self.peak, self._stop = self._now(), 0.0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
-    @staticmethod
-    def _now() -> float:
+    def _now(self) -> float:
         held = 0
         for child in psutil.Process().children(recursive=True):
             try:
                 held += child.memory_info().rss
+                spent = sum(child.cpu_times()[:2])
             except psutil.Error:
                 continue
+            # a child that comes later is charged with its whole life
+            begun = 0.0 if hasattr(self, "_thread") else spent
+            self._spent[child.pid] = (self._spent.get(child.pid, (begun, 0.0))[0], spent)
         return held / 1e6
 
     def _watch(self) -> None:
         while not self._stop.wait(0.02):
             self.peak = max(self.peak, self._now() - self.idle)
 
-    def end(self) -> float:
+    def end(self) -> tuple[float, float]:
+        """MB above the beginning, CPU seconds."""
         self._stop.set()
         self._thread.join()
-        return self.peak
+        self._now()
+        children = sum(last - first for first, last in self._spent.values())
+        return self.peak, children + time.process_time() - self._own
 
 
-def originals(real: Path) -> dict[str, list[Path]]:
-    """Name of a reader -> some files of `real` that it knows best and reads."""
+def originals(real: Path, most: int) -> dict[str, list[Path]]:
+    """Name of a reader -> at most so many files of `real` that it knows best and reads."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(p for p in real.rglob("*") if p.is_file()):
         if not 0 < path.stat().st_size <= MOST_BYTES:
@@ -75,7 +87,7 @@ def originals(real: Path) -> dict[str, list[Path]]:
                 name = registry.choose(head).name
         except UnreadableFileError:
             continue
-        if len(found[name]) < PER_READER:
+        if len(found[name]) < most:
             found[name].append(path)
     return found
 
@@ -91,6 +103,7 @@ def copies(raw: bytes, rng: random.Random) -> Iterator[tuple[str, bytes, int]]:
         yield f"flipped {number}", bytes(flipped), 0
     half = len(raw) // 2
     yield "zeros", raw[:half] + bytes(len(raw) - half), 0
+    yield "gap", raw[:half] + raw[half + len(raw) // 10 :], 0
     yield "giant", raw, GIANT
 
 
@@ -99,6 +112,13 @@ def bombs(folder: Path) -> Iterator[Path]:
     import h5py
     import tifffile
 
+    for count, name in ((229, "a.npz"), (90, "b.npz")):  # zeros, and noise in one of them
+        grey = np.zeros((count, 2048, 2048), "u1")
+        np.savez_compressed(folder / name, volume=grey)
+        yield folder / name
+    for name in ("a.bmp", "a.png", "a.gif"):
+        Image.new("L", (13000, 13000)).save(folder / name)
+        yield folder / name
     for name, member in (
         ("a.xlsx", "xl/worksheets/sheet1.xml"),
         ("a.brml", "Experiment0/RawData0.xml"),
@@ -133,54 +153,83 @@ def _compared(found: Measurement, original: Measurement) -> str:
     return "warned" if new else "silent"
 
 
-def main() -> None:
-    """Measure and print what came of all of them, and those that missed a bar."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--real", type=Path, default=real_folder())
-    real = parser.parse_args().real
-    rng, counts, missed = random.Random(0), Counter[str](), list[str]()
-    worst_seconds = worst_mb = 0.0
+@dataclass
+class Tally:
+    """What came of all files, and those that missed a bar."""
 
-    def attempt(path: Path, what: str, original: Measurement | None = None) -> None:
-        nonlocal worst_seconds, worst_mb
-        memory, begin = _Memory(), time.perf_counter()
+    counts: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # of each refusal
+    wall: list[float] = field(default_factory=list)
+    grown: list[float] = field(default_factory=list)
+
+    def attempt(self, path: Path, what: str, original: Measurement | None = None) -> None:
+        """Read one file, in a process that runs already, and note what came of it."""
+        guarded(check_file, path)
+        watch, begin = _Watch(), time.perf_counter()
         try:
             found = load(path, wavelength="CuKa", limits=Limits(seconds=20.0))
             verdict = "read" if original is None else _compared(found, original)
-        except UnreadableFileError:
-            verdict = "refused"
-        seconds, grown = time.perf_counter() - begin, memory.end()
+        except UnreadableFileError as error:
+            verdict, said = "refused", str(error)
+        wall, (grown, cpu) = time.perf_counter() - begin, watch.end()
+        cost = f"{what}: {cpu:.1f} s CPU, {wall:.1f} s wall, {grown:.0f} MB"
         if verdict == "refused":
-            worst_seconds, worst_mb = max(worst_seconds, seconds), max(worst_mb, grown)
-        if verdict == "refused" and (seconds > BAR_SECONDS or grown > BAR_MB):
-            missed.append(f"{what}: {seconds:.1f} s, {grown:.0f} MB")
-        if verdict == "silent" and "flipped" not in what:
-            missed.append(f"{what}: other numbers without a word")
-        if verdict != "refused" and ("giant" in what or "bomb" in what):
-            missed.append(f"{what}: {verdict}")
-        kind = next(k for k in ("cut", "flipped", "zeros", "giant", "bomb") if k in what)
-        counts[f"{kind} {verdict}"] += 1
+            self.cpu.append(cpu)
+            self.wall.append(wall)
+            self.grown.append(grown)
+            if cpu > BAR_SECONDS or grown > BAR_MB:
+                self.missed.append(f"{cost}: {said[:150]}")
+        elif "giant" in what or "bomb" in what:
+            self.missed.append(f"{cost}: {verdict}")
+        elif verdict == "silent" and "flipped" not in what:
+            self.missed.append(f"{cost}: other numbers without a word")
+        kind = next(k for k in KINDS if k in what)
+        self.counts[f"{kind} {verdict}"] += 1
 
+    def told(self) -> str:
+        """All of it in lines."""
+        worst = [f"{max(v):.1f}" for v in (self.cpu, self.wall)] + [f"{max(self.grown):.0f}"]
+        late = sum(seconds > BAR_SECONDS for seconds in self.wall)
+        return "\n".join(
+            [
+                f"{sum(self.counts.values())} files: {dict(sorted(self.counts.items()))}",
+                "worst of what was refused: {} s CPU, {} s wall, {} MB above idle".format(*worst),
+                f"{late} of {len(self.wall)} refusals took more than {BAR_SECONDS:g} s of wall",
+                *(self.missed or ["none missed a bar"]),
+            ]
+        )
+
+
+def main() -> None:
+    """Measure and print what came of all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", type=Path, default=real_folder())
+    parser.add_argument("--per-reader", type=int, default=6, help="originals of each format")
+    parser.add_argument("--reader", help="only originals of this format, and no bombs")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng, tally = random.Random(given.seed), Tally()
     with tempfile.TemporaryDirectory() as place:
-        for path in bombs(Path(place)):
-            attempt(path, f"{path.name} bomb")
-        known = originals(real)
-        for name, paths in known.items():
-            for path in paths:
+        for path in bombs(Path(place)) if given.reader is None else ():
+            tally.attempt(path, f"{path.name} bomb")
+        known = originals(given.real, given.per_reader)
+        for name in known if given.reader is None else [given.reader]:
+            for path in known[name]:
                 try:
                     original = load(path, wavelength="CuKa")
                 except UnreadableFileError:
                     original = None
                 for what, content, length in copies(path.read_bytes(), rng):
                     folder = Path(tempfile.mkdtemp(dir=place))
+                    for beside in companions(path):
+                        shutil.copy(beside, folder)
                     (folder / path.name).write_bytes(content)
                     if length:
                         os.truncate(folder / path.name, length)
-                    attempt(folder / path.name, f"{name} {path.name} {what}", original)
+                    tally.attempt(folder / path.name, f"{name} {path.name} {what}", original)
                     shutil.rmtree(folder)
-    print(f"{sum(counts.values())} files of {len(known)} formats: {dict(sorted(counts.items()))}")
-    print(f"worst of what was refused: {worst_seconds:.1f} s, {worst_mb:.0f} MB above idle")
-    print("\n".join(missed) or "none missed a bar")
+    print(f"{len(known)} formats, seed {given.seed}\n{tally.told()}")
 
 
 if __name__ == "__main__":

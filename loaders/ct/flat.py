@@ -6,7 +6,6 @@ any memory is asked for.
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ from xtalfuse.loaders.ct.source import MOST_EXPANSION, SHORTEST, Source, depth
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.tem.mrc import MRC_VALUES, mrc_header
 
 NPY_MAGIC = b"\x93NUMPY"
 _MOST_HEADER = 10_000
-_MRC_MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
-_MRC_VOLUME = 1  # ISPG of a single volume; 0 is a stack of pictures
 
 
 @dataclass(frozen=True)
@@ -272,46 +270,23 @@ def is_mrc(head: FileHead) -> Certainty:
         return Certainty.NONE
     if len(start) < 1024:
         return Certainty.ON_REQUEST
-    order = _mrc_order(start)
-    sections = struct.unpack_from(order + "i", start, 8)[0]
-    volume = sections >= SHORTEST and struct.unpack_from(order + "i", start, 88)[0] == _MRC_VOLUME
+    header = mrc_header(head.path)
+    volume = header.volume and header.shape[0] >= SHORTEST
     return Certainty.LIKELY if volume else Certainty.ON_REQUEST
 
 
-def _mrc_order(head: bytes) -> str:
-    return ">" if head[212:213] == b"\x11" else "<"
-
-
 def mrc(path: Path, part: str | None) -> Source:
-    """The volume in an MRC map; its cell gives the voxel size in angstrom.
-
-    References
-    ----------
-    Cheng, A. et al. (2015). J. Struct. Biol. 192, 146-150 (MRC2014).
-    """
-    with path.open("rb") as file:
-        head = file.read(1024)
-    order = _mrc_order(head)
-    nx, ny, nz, mode = struct.unpack_from(order + "4i", head)
-    if mode not in _MRC_MODES or min(nx, ny, nz) < 1:
-        raise UnreadableFileError(f"{path.name}: no valid MRC header; {EXPORT_AGAIN}")
-    axes = struct.unpack_from(order + "3i", head, 64)
-    if axes not in ((1, 2, 3), (0, 0, 0)):  # zeros: never set
+    """The volume in an MRC map; its cell gives the voxel size in angstrom."""
+    header = mrc_header(path)
+    if header.axes not in ((1, 2, 3), (0, 0, 0)):  # zeros: never set
         raise UnreadableFileError(
-            f"{path.name}: its columns, rows and sections run along the axes {axes} of the cell; "
-            "write it with x, y, z, that is 1, 2, 3"
+            f"{path.name}: its columns, rows and sections run along the axes {header.axes} of the "
+            "cell; write it with x, y, z, that is 1, 2, 3"
         )
-    sampling = struct.unpack_from(order + "3i", head, 28)
-    cell = struct.unpack_from(order + "3f", head, 40)
-    start = 1024 + max(0, struct.unpack_from(order + "i", head, 92)[0])
-    array = Row((nz, ny, nx), np.dtype(order + _MRC_MODES[mode]), False, start)
-    check_length(path, start + array.nbytes)
-    step = None
-    if min(sampling) > 0 and np.isfinite(cell).all() and min(cell) > 0:
-        dx, dy, dz = (length / n * 1e-4 for length, n in zip(cell, sampling, strict=True))
-        step = (dz, dy, dx) if (dx, dy, dz) != (1e-4, 1e-4, 1e-4) else None  # 1 A: not set
+    check_length(path, header.size)
+    array = Row(header.shape, header.dtype, False, header.start)
     shape, skip = _one_of(array, part, path.name)
-    return in_row(path.open, array, shape, skip, "xtalfuse/mrc", path.name, step_um=step)
+    return in_row(path.open, array, shape, skip, "xtalfuse/mrc", path.name, step_um=header.step_um)
 
 
 def check_length(path: Path, wanted: int) -> None:
@@ -340,7 +315,7 @@ READERS = (
                   numbers=(
                       Number("voxel", "cell over sampling (MX, CELLA)", "angstrom by the format",
                              "1 angstrom along each axis: not set"),
-                      Number("value", "behind the header and NSYMBT", "none", "MODE, MACHST"),
+                      MRC_VALUES,
                       Number("order of axes", "x fastest, sections last", "",
                              "another MAPC: refused"),
                   )),

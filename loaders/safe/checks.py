@@ -68,17 +68,17 @@ def check_array(
         raise refuse(f"the {what} is not numeric ({array.dtype})")
     if declared is not None and array.size != declared:
         raise refuse(f"the {what} has {array.size} values where the file declares {declared}")
-    bad = array.size - int(np.isfinite(array).sum())
+    bad = 0 if array.dtype.kind in "iub" else array.size - int(np.isfinite(array).sum())
     if bad:
         raise refuse(f"{bad} of {array.size} values of the {what} are not finite")
     flat = array.ravel()
-    if array.size > 1 and bool((flat == flat[0]).all()):
+    if array.size > 1 and flat.min() == flat.max():
         raise refuse(f"all {array.size} values of the {what} are {flat[0]:g}")
     zeros = 1.0 - np.count_nonzero(flat) / flat.size
     if zeros > most_zeros:
         raise refuse(f"{zeros:.0%} of the {what} is exactly zero")
     if axis is not None:
-        _check_axis(np.asarray(axis), array.shape[-1], refuse)
+        check_axis(np.asarray(axis), array.shape[-1], name)
     tail = flat.size - (int(np.flatnonzero(flat)[-1]) + 1)
     elsewhere = (zeros * flat.size - tail) / max(flat.size - tail, 1)
     if tail > padding * flat.size and elsewhere < 0.05:
@@ -86,7 +86,9 @@ def check_array(
     return ()
 
 
-def _check_axis(axis: np.ndarray, length: int, refuse: Any) -> None:
+def check_axis(axis: np.ndarray, length: int, name: str) -> None:
+    """Refuse an axis that has another length than its data, or is not finite and monotonic."""
+    refuse = partial(refused, name)
     if axis.shape != (length,):
         raise refuse(f"the axis has {axis.size} values for {length} points")
     if not np.isfinite(axis).all():

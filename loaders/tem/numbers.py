@@ -13,8 +13,8 @@ _CHECKED = "the size counts; zero, not finite or impossible: pixels, and said"
 
 INTENSITY = Number(
     "intensity",
-    "the array of the file",
-    "counts where whole and not negative, else arbitrary",
+    "the array of the file; of colours their luminance",
+    "counts where whole and not negative, else arbitrary; a calibration of grey is not applied",
     "as stored; negative throughout: the unsigned numbers they were",
 )
 
@@ -26,58 +26,93 @@ def _scale(row: str, unit: str, sign: str = _CHECKED) -> Number:
 # Of the pictures and patterns of each format, under the names of `formats.READERS`.
 SCALES: dict[str, Number] = {
     "digitalmicrograph": _scale(
-        "ImageData.Calibrations.Dimension.n.Scale", "its Units, in any spelling"
+        "ImageData.Calibrations.Dimension.n.Scale",
+        "its Units, in any spelling",
+        f"Origin is a pixel, counted from its start; {_CHECKED}",
     ),
     "tia": _scale(
-        "CalibrationDelta of the .ser", "m, fixed by the format; 1/m by the Mode of the .emi"
+        "CalibrationDelta of the .ser, for CalibrationElement",
+        "SI; below 1 a length in m, above it 1/m: no pixel is a metre",
+        _CHECKED,
     ),
     "emd": _scale(
-        "Velox BinaryResult.PixelSize; NCEM dim1, dim2; py4DSTEM calibration",
-        "PixelUnit; the attribute units of the dimension",
+        "Velox BinaryResult.PixelSize; NCEM and py4DSTEM the mean step of dim1, dim2",
+        "PixelUnitX, for both axes; the attribute units of the dimension; py4DSTEM v1 in pixels",
     ),
-    "hspy": _scale("scale of axis-n", "units of axis-n"),
-    "nexus": _scale("the axes that NXdata names", "their attribute units"),
+    "hspy": _scale("scale of axis-n", "units of axis-n; an axis as a formula: pixels"),
+    "nexus": _scale(
+        "the first step of the axes that NXdata names",
+        "their attribute units",
+        "falling axes stay with their values; uneven ones: pixels",
+    ),
     "blockfile": _scale(
-        "SDP and Camera_length of the header",
-        "pixels per 100 cm and tenths of a mm, fixed by the format; 1/angstrom by the beam energy",
+        "SDP and Camera_length of the header; of positions SX, SY in nm",
+        "pixels in each metre and tenths of a mm, fixed by the format; 1/angstrom by the beam "
+        "energy; SDP 0: pixels",
     ),
     "tvips": _scale("PixelSize of the header: that of the camera, not used", _PIXELS),
     "quantumdetector": _scale("none in the file", _PIXELS),
-    "empad": _scale("pixelsize of the .xml, where there is one", "1/m, fixed by the format"),
-    "arina": _scale("Pixel Size of STEM Metadata, of the positions only", _PIXELS),
-    "topspin": _scale("Calibration of the pattern", "written beside it"),
-    "pantarhei": _scale("calibrations of the meta data", "unit of the calibration"),
+    "empad": _scale(
+        "calibrated_pixelsize of the .xml, where there is one, times 1e9; of positions the field "
+        "of view in m",
+        "1/nm, as RosettaSciIO takes it",
+    ),
+    "arina": _scale("Pixel Size of STEM Metadata, in nm, of the positions only", _PIXELS),
+    "topspin": _scale(
+        "second number of each detector dimension; of positions in m", "written beside it"
+    ),
+    "pantarhei": _scale(
+        "value times pixel_factor of user.calib, inherited.calib or device.calib",
+        "unit of the calibration",
+        f"offset is in pixels; {_CHECKED}",
+    ),
     "mrc": _scale(
-        "cell size over grid size of the header; FEI: pixel size of the extended header",
-        "angstrom, fixed by the format",
+        "CELLA over MX, MY; of a 128 kB extended header of FEI pixel_size",
+        "angstrom, fixed by the format; FEI: m",
+        "1 angstrom along each axis, or no grid: not set",
     ),
     "ripple": _scale("width-scale, height-scale", "width-units, height-units"),
-    "semper": _scale("DX, DY of the label", "XUNIT, YUNIT of the label"),
-    "bruker": _scale("DX, DY of the SEM block", "um, fixed by the format"),
-    "jeol": _scale("ScanSize and magnification", "um, fixed by the format"),
-    "phenom": _scale("pixelWidth, pixelHeight", "written beside the value"),
-    "tiff": _scale(
-        "the tag of its maker (FEI, Zeiss, TVIPS, Gatan, ...), or resolution with ImageJ's unit",
-        "of the tag; inches of a print resolution are no unit",
+    "semper": _scale("DX of columns, DY of rows", "XUNIT, YUNIT of the label"),
+    "bruker": _scale(
+        "DX of the SEM block, for x and y", "um, fixed by the format; without DX none"
     ),
-    "image": _scale("none: a print resolution is no scale", _PIXELS),
+    "jeol": _scale("ScanSize over Mag, over width and height", "um, fixed by the format"),
+    "phenom": _scale("pixelWidth, pixelHeight", "the unit written behind each; none: pixels"),
+    "tiff": _scale(
+        "FEI PixelWidth, PixelHeight (IRBeam: HFW over pixels); Zeiss CZ_SEM entry 3 x 1024 over "
+        "columns; TVIPS, Olympus PixelSizeX, PixelSizeY; Gatan 65009, 65010; JEOL resolution over "
+        "nominal magnification or camera length; ImageJ XResolution, YResolution",
+        "m (FEI, Zeiss, Olympus), nm (TVIPS), 65003, 65004 (Gatan), unit and yunit (ImageJ); "
+        "inches of a print resolution are no unit",
+        f"width is of columns, whatever the library says; {_CHECKED}",
+    ),
+    "image": _scale(
+        "none: neither a print resolution nor the focal plane of Exif is a scale", _PIXELS
+    ),
 }
 
 
 # Of the spectra of each format: where the energy stands, and whence its unit comes.
 _ENERGIES: dict[str, tuple[str, str]] = {
-    "digitalmicrograph": ("Origin and Scale of the energy dimension", "its Units"),
-    "tia": ("CalibrationOffset, CalibrationDelta of the .ser", "eV, fixed by the format"),
-    "emd": ("Velox Dispersion and OffsetEnergy of the detector; NCEM dim", "eV; units of dim"),
+    "digitalmicrograph": ("-Origin x Scale of the energy dimension", "its Units"),
+    "tia": (
+        "CalibrationOffset of channel CalibrationElement, CalibrationDelta",
+        "eV, fixed by the format",
+    ),
+    "emd": (
+        "Velox OffsetEnergy, Dispersion of the detector that BinaryResult names (EELS: offset, "
+        "dispersion of its Data); NCEM dim",
+        "eV, fixed by the format; units of dim; no such detector: refused",
+    ),
     "hspy": ("offset and scale of axis-n", "units of axis-n"),
     "nexus": ("the axes that NXdata names", "their attribute units"),
-    "topspin": ("Calibration of the spectrum", "written beside it"),
-    "pantarhei": ("calibrations of the meta data", "unit of the calibration"),
-    "ripple": ("ev-per-chan; depth-origin and depth-scale", "eV by the name; depth-units"),
-    "semper": ("DX, X0 of the label", "XUNIT of the label"),
+    "topspin": ("the axes that NXdata names", "written beside it"),
+    "pantarhei": ("offset x value, value x pixel_factor of the calibration", "its unit"),
+    "ripple": ("depth-origin, depth-scale, or ev-per-chan", "depth-units; eV by ev-per-chan"),
+    "semper": ("X0, DX of the label", "XUNIT of the label"),
     "bruker": ("CalibAbs and CalibLin of the spectrum", "keV, fixed by the format"),
     "edax": ("startEnergy and evPerChan of the header", "keV and eV, fixed by the format"),
-    "jeol": ("CoefA and CoefB of the detector", "keV, fixed by the format"),
+    "jeol": ("CoefB and CoefA of the detector", "keV, fixed by the format"),
     "phenom": ("offset and dispersion of the spectrum", "eV, fixed by the format"),
 }
 

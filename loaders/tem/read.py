@@ -27,7 +27,7 @@ from xtalfuse.loaders.record import (
     UnreadableFileError,
     calibrated,
 )
-from xtalfuse.loaders.safe.checks import check_array
+from xtalfuse.loaders.safe.checks import check_array, check_axis
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, sha256_of
 from xtalfuse.loaders.tem import recognise
 from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture, stated
@@ -50,7 +50,8 @@ _RANK = {
 _ENERGY_STEP_EV = (1e-4, 1e3)
 _ENERGY_RANGE_EV = (-2e4, 1e6)
 _WRAPPED = 0.99  # share of negative values in a picture that no camera and no dark frame makes
-_LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+# ITU-R BT.601
+_LUMINANCE = {"R": np.float32(0.299), "G": np.float32(0.587), "B": np.float32(0.114)}
 
 
 def signals_reader(
@@ -209,7 +210,7 @@ def _measurement(
     else:
         described, kind, calibration, notes = scaled_picture(raw, described, data, options)
     axes = _named(described, count, kind)
-    notes += _check(data, stored, axes, kind, name)
+    _check(data, stored, axes, kind, name)
     metadata = dict(raw.metadata)
     metadata["signal_type"] = raw.signal_type
     if kind is Modality.DIFFRACTION and options.camera_length_mm is not None:
@@ -236,8 +237,10 @@ def _measurement(
 def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
     data, warned = raw.data, []
     if data.dtype.names and {"R", "G", "B"} <= set(data.dtype.names):
-        colours = np.stack([data[channel].astype(float) for channel in "RGB"], axis=-1)
-        data = colours @ _LUMINANCE
+        luminance = np.zeros(data.shape, np.float32)
+        for channel, share in _LUMINANCE.items():
+            luminance += share * data[channel]
+        data = luminance
         warned.append("a colour picture: its luminance is used")
     if data.size < 2:
         raise UnreadableFileError(
@@ -258,7 +261,8 @@ def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
     if data.dtype.kind == "i" and data.ndim > 1 and np.mean(data < 0) > _WRAPPED:
         data = np.ascontiguousarray(data).view(data.dtype.str.replace("i", "u"))
         warned.append("all values were negative: signed integers read as the unsigned they were")
-    return data.astype(data.dtype.newbyteorder("="), copy=False), warned
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    return data, [*warned, *check_array(data, name=name)]
 
 
 def _is_spectrum(raw: RawSignal) -> bool:
@@ -365,13 +369,12 @@ def _navigation(axis: RawAxis, name: str) -> Axis:
 
 def _check(
     data: np.ndarray, stored: np.ndarray, axes: list[Axis], kind: Modality, name: str
-) -> list[str]:
-    along = axes[-1].values if len(axes[-1].values) > 1 else None
-    warned = check_array(data, name=name, axis=along)
+) -> None:
+    if len(axes[-1].values) > 1:
+        check_axis(axes[-1].values, data.shape[-1], name)
     cut = recognise.filled_up(stored, kind)
     if cut:
         raise UnreadableFileError(f"{name}: {cut}; copy the file again from the instrument")
-    return list(warned)
 
 
 def _value_unit(data: np.ndarray) -> str:

@@ -173,8 +173,8 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
     """Means of blocks, to about 192 pixels a side."""
     factor = max(1, round(min(image.shape) / 192))
     ny, nx = (n // factor for n in image.shape)
-    small = image[: ny * factor, : nx * factor].astype(float)
-    return np.asarray(small.reshape(ny, factor, nx, factor).mean(axis=(1, 3)))
+    blocks = image[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=float))
 
 
 def shows_rings(image: np.ndarray) -> bool:
@@ -268,12 +268,14 @@ def filled_up(data: np.ndarray, kind: Modality) -> str | None:
     data : in the order of the file
     """
     flat = data.ravel()
+    least = 0.1 if data.ndim == 1 and kind is not Modality.EDS else 0.25
+    if flat.size - np.count_nonzero(flat) < least * flat.size:
+        return None
     zero = np.concatenate(([False], flat == 0, [False]))
     edges = np.flatnonzero(zero[1:] != zero[:-1]).reshape(-1, 2)
     lengths = edges[:, 1] - edges[:, 0]
     long = edges[lengths >= max(16, flat.size // 50)]
     run = int((long[:, 1] - long[:, 0]).sum())
-    least = 0.1 if data.ndim == 1 and kind is not Modality.EDS else 0.25
     elsewhere = (int(lengths.sum()) - run) / max(flat.size - run, 1)
     if run < least * flat.size or elsewhere > _SPARSE or len(long) > 2:
         return None

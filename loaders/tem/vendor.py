@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
+from xtalfuse.loaders.tem.mrc import mrc_header
 from xtalfuse.loaders.tem.signals import RawAxis, RawSignal, find, number, standard_unit, text, tidy
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -36,10 +37,15 @@ def read(path: Path, kind: str) -> list[RawSignal]:
     Exception
         Whatever the reader raises on a damaged file.
     """
+    if kind == "image":
+        return [picture(path)]
     module = importlib.import_module(f"rsciio.{kind}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        entries = module.file_reader(str(path), **_OPTIONS.get(kind, {}))
+        options = _OPTIONS.get(kind, {})
+        if kind == "mrc":
+            options = {"endianness": mrc_header(path).order}
+        entries = module.file_reader(str(path), **options)
     notes = [str(w.message) for w in caught if w.category in (UserWarning, RuntimeWarning)]
     if any(re.search(r"zero.padd", note, re.IGNORECASE) for note in notes):
         raise UnreadableFileError(
@@ -47,12 +53,33 @@ def read(path: Path, kind: str) -> list[RawSignal]:
         )
     for entry in entries:
         if kind in _REPAIR:
-            _REPAIR[kind](entry)
+            _REPAIR[kind](entry, path)
     warned = tuple(dict.fromkeys(line for line in map(text, notes) if line))
     tube = tube_of(path) if kind == "bruker" and path.suffix.lower() == ".spx" else None
     if tube is not None:
         return [_fluorescence(_signal(entry, warned), tube) for entry in entries]
     return [_signal(entry, warned) for entry in entries]
+
+
+def picture(path: Path) -> RawSignal:
+    """The picture in a PNG, JPEG or BMP file, without a scale; grey ones as one channel.
+
+    RosettaSciIO (0.15) tells grey pictures from coloured ones by green and blue alone, and takes
+    what Exif calls pixels in each unit of the focal plane for a field of view.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        grey = len(image.getbands()) < 3 and image.mode not in ("P", "PA")
+        data = np.asarray(image.getchannel(0) if image.mode == "LA" else
+                          image if grey else image.convert("RGB"))  # fmt: skip
+    if data.dtype.kind == "b":
+        data = data.view(np.uint8)
+    if not grey and all((data[..., 0] == data[..., other]).all() for other in (1, 2)):
+        data = data[..., 0]
+    elif not grey:
+        data = np.ascontiguousarray(data).view([(channel, data.dtype) for channel in "RGB"])[..., 0]
+    return RawSignal(data, tuple(RawAxis("", "", np.arange(n) * 1.0) for n in data.shape))
 
 
 def tube_of(path: Path) -> str | None:
@@ -181,37 +208,128 @@ def _elements(value: Any) -> list[str]:
     return [name for name in names if Element(name).atomic_number > 0 and name.isalpha()]
 
 
-def _repair_tia(entry: dict[str, Any]) -> None:
-    """The reader converts the scale of a position axis from metres, but not its offset, and
-    looks for the high tension under a name that files do not use."""
+def _repair_tia(entry: dict[str, Any], path: Path) -> None:
+    """Units by the size of the SI numbers, offsets that the reader leaves in metres, a high
+    tension that it looks for under another name, and the channel that an energy offset is of.
+
+    The reader takes metres where the .emi is absent, and 1/m for any STEM picture of a camera;
+    but no pixel is larger than a metre, and none smaller than 1/m.
+    """
     source = "ObjectInfo.ExperimentalDescription.High tension_kV"
     entry["mapping"] = {
         **entry["mapping"],
         source: ("Acquisition_instrument.TEM.beam_energy", None),
     }
+    said = entry["original_metadata"].get("ser_header_parameters") or {}
     for axis in entry["axes"]:
-        if standard_unit(axis.get("units")) == ("nm", 1.0):
-            axis["offset"] = float(axis.get("offset") or 0.0) * 1e9
-            # A pixel above a metre: the number is in 1/m, from a file whose .emi is absent.
-            if abs(float(axis["scale"])) > 1e9 and not axis["navigate"]:
-                axis["scale"] = float(axis["scale"]) * 1e-18
-                axis["offset"] = axis["offset"] * 1e-18
-                axis["units"] = "1/nm"
-        elif standard_unit(axis.get("units")) == ("1/angstrom", 0.1):
-            axis["offset"] = float(axis.get("offset") or 0.0) * 1e-9
+        unit = standard_unit(axis.get("units"))
+        scale, offset = float(axis["scale"]), float(axis.get("offset") or 0.0)
+        if unit == ("eV", 1.0):
+            axis["offset"] = offset - scale * float(np.ravel(said.get("CalibrationElement", 0))[0])
+        if unit not in (("nm", 1.0), ("1/angstrom", 0.1)):
+            continue
+        in_si = scale * (1e-9 if unit[0] == "nm" else 1e9)
+        reciprocal = abs(in_si) > 1.0 and not axis["navigate"]
+        axis["units"], factor = ("1/nm", 1e-9) if reciprocal else ("nm", 1e9)
+        axis["scale"], axis["offset"] = in_si * factor, offset * factor
 
 
-def _repair_blockfile(entry: dict[str, Any]) -> None:
+def _repair_mrc(entry: dict[str, Any], path: Path) -> None:
+    """Sign and byte order of the numbers, and no scale of 1 nm or 0.1 nm that nobody set.
+
+    The reader takes all files for little-endian, bytes for unsigned, and no grid for one of 1 nm.
+    """
+    header = mrc_header(path)
+    entry["data"] = np.asarray(entry["data"]).view(header.dtype)
+    if header.step_um is None and "fei_header" not in entry["original_metadata"]:
+        for axis in entry["axes"]:
+            axis["units"] = ""
+
+
+def _exchange(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for key in ("scale", "offset", "units"):
+        one[key], other[key] = other[key], one[key]
+
+
+def _repair_topspin(entry: dict[str, Any], path: Path) -> None:
+    """The reader gives the scale of X to the rows of a picture (and not to those of a map)."""
+    if len(entry["axes"]) == 2 and not any(axis["navigate"] for axis in entry["axes"]):
+        _exchange(*entry["axes"])
+
+
+def _repair_tiff(entry: dict[str, Any], path: Path) -> None:
+    """Width and height have their own scale, and ImageJ's unit is what it says.
+
+    The reader gives the width to rows where a maker's tag names both, and knows micron alone.
+    """
+    tags = entry["original_metadata"]
+    named = {axis["name"]: axis for axis in entry["axes"]}
+    if not {"height", "width"} <= named.keys():
+        return
+    across, down = named["width"], named["height"]
+    if {"fei_metadata", "Olympus_SIS_metadata"} & tags.keys() or "PixelSizeX" in (
+        tags.get("TVIPS") or {}
+    ):
+        _exchange(across, down)
+    said = str(tags.get("ImageDescription", ""))
+    unit = re.search(r"(?m)^unit=(.+)$", said)
+    if said.startswith("ImageJ=") and unit and "XResolution" in tags:
+        other = re.search(r"(?m)^yunit=(.+)$", said) or unit
+        across["units"], down["units"] = (
+            found.group(1).strip().replace("\\u00B5", "u") for found in (unit, other)
+        )
+
+
+def _repair_ripple(entry: dict[str, Any], path: Path) -> None:
+    """A depth that is given by electronvolts in each channel is an energy."""
+    said = entry["original_metadata"]
+    if "ev-per-chan" in said and not {"depth-scale", "depth-units"} & said.keys():
+        for axis in entry["axes"]:
+            if axis["name"] == said.get("depth-name", "depth"):
+                axis["units"] = "eV"
+
+
+def _repair_semper(entry: dict[str, Any], path: Path) -> None:
+    """The reader gives what is of columns, rows, layers to layers, rows, columns."""
+    for first, last in zip(
+        entry["axes"][: len(entry["axes"]) // 2], entry["axes"][::-1], strict=False
+    ):
+        _exchange(first, last)
+        first["name"], last["name"] = last["name"], first["name"]
+
+
+def _repair_nexus(entry: dict[str, Any], path: Path) -> None:
+    """The reader turns falling axes round, and not what is measured along them."""
+    import h5py
+
+    ends: dict[tuple[str, int, float], float] = {}
+
+    def look(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim == 1 and item.size > 1:
+            first, last = (item[0], item[-1]) if item.dtype.kind in "iuf" else (0, 0)
+            if first > last:
+                ends[name.rpartition("/")[2], item.size, float(last)] = float(first)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(look)
+    for axis in entry["axes"]:
+        first = ends.get((axis.get("name"), axis["size"], float(axis["offset"])))
+        if first is not None:
+            axis["offset"], axis["scale"] = first, -axis["scale"]
+
+
+def _repair_blockfile(entry: dict[str, Any], path: Path) -> None:
     """Put back the axes of length one, which the reader drops, and name the camera length."""
     header = entry["original_metadata"]["blockfile_header"]
     ny, nx, side = (int(header[key]) for key in ("NY", "NX", "DP_SZ"))
-    pixel_cm = entry["axes"][-1]["scale"]
+    # without it the reader takes 1 cm
+    pixel = {"scale": entry["axes"][-1]["scale"], "units": "cm" if header["SDP"] else ""}
     entry["data"] = np.asarray(entry["data"]).reshape(ny, nx, side, side)
     entry["axes"] = [
         {"name": "y", "units": "nm", "scale": header["SY"], "navigate": True},
         {"name": "x", "units": "nm", "scale": header["SX"], "navigate": True},
-        {"name": "ky", "units": "cm", "scale": pixel_cm},
-        {"name": "kx", "units": "cm", "scale": pixel_cm},
+        {"name": "ky", **pixel},
+        {"name": "kx", **pixel},
     ]
     source = "blockfile_header.Camera_length"  # stored in tenths of a millimetre
     entry["mapping"] = {
@@ -220,13 +338,19 @@ def _repair_blockfile(entry: dict[str, Any]) -> None:
     }
 
 
-def _repair_tvips(entry: dict[str, Any]) -> None:
+def _repair_tvips(entry: dict[str, Any], path: Path) -> None:
     """Its "pixel size" is that of the camera, in whole nanometres: no scale of the picture."""
     for axis in entry["axes"][-2:]:
         axis["units"] = ""
 
 
-_REPAIR: dict[str, Callable[[dict[str, Any]], None]] = {
+_REPAIR: dict[str, Callable[[dict[str, Any], Path], None]] = {
+    "mrc": _repair_mrc,
+    "nexus": _repair_nexus,
+    "ripple": _repair_ripple,
+    "semper": _repair_semper,
+    "tiff": _repair_tiff,
+    "topspin": _repair_topspin,
     "tia": _repair_tia,
     "blockfile": _repair_blockfile,
     "tvips": _repair_tvips,

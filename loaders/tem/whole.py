@@ -13,9 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from xtalfuse.loaders.reader import MEMORY_GB
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.checks import MOST_EXPANSION_WHOLE
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.tem.mrc import mrc_header
+
+_DECODED = 15  # bytes for each pixel: four in the decoder, three channels, twice four of luminance
 
 
 def sibling(path: Path, suffix: str) -> Path | None:
@@ -194,9 +198,16 @@ def _before_tiff(path: Path) -> None:
 def _before_image(path: Path) -> None:
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = None  # what is too large is said here
     with Image.open(path) as picture:
         width, height = picture.size
         _refuse_packed(path, width * height * len(picture.getbands()))
+        picture.verify()  # the check sums of PNG, which decoding does not look at
+    if width * height * _DECODED > 1e9 * MEMORY_GB:
+        raise UnreadableFileError(
+            f"{path.name}: {width} x {height} pixels, more than {MEMORY_GB:g} GB of memory hold "
+            "while they are decoded; crop it, or save it with fewer pixels"
+        )
 
 
 def _before_prz(path: Path) -> None:
@@ -205,14 +216,7 @@ def _before_prz(path: Path) -> None:
 
 
 def _before_mrc(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(1024)
-    nx, ny, nz, mode = struct.unpack_from("<4i", head)
-    size = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 6: 2, 12: 2}.get(mode)
-    if size is None or min(nx, ny, nz) < 1:
-        raise UnreadableFileError(f"{path.name}: no valid MRC header; {EXPORT_AGAIN}")
-    extended = struct.unpack_from("<i", head, 92)[0]
-    _refuse_short(path, 1024 + extended + nx * ny * nz * size)
+    _refuse_short(path, mrc_header(path).size)
 
 
 def _before_tvips(path: Path) -> None:
@@ -230,6 +234,10 @@ def _before_tvips(path: Path) -> None:
         body = part.stat().st_size - (header if part == path else 0)
         if body < record or body % record:
             raise UnreadableFileError(f"{part.name}: its last frame is cut; {EXPORT_AGAIN}")
+        with part.open("rb") as file:
+            file.seek(-record, 2)
+            if body > record and not any(file.read(frame_header)):  # it begins with its number
+                raise UnreadableFileError(f"{part.name}: its last frame is empty; {EXPORT_AGAIN}")
 
 
 def _before_empad(path: Path) -> None:

@@ -10,21 +10,21 @@ the file repeat (``spare``) may also be left out of account.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
+import logging
 import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.readers.fields import FIELDS, Field
 from benchmarks.real import real_folder
 from xtalfuse.loaders import Measurement, UnreadableFileError
 from xtalfuse.loaders.reader import ReadOptions
@@ -33,180 +33,6 @@ from xtalfuse.loaders.registry import read
 ROOT = Path(__file__).resolve().parents[2]
 MOST_ALIKE, MOST_BYTES = 30, 400_000  # real files of one format, and the size of each
 SAME = 1e-4  # relative: headers are rounded, and ends of ranges to half a step
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of a header.
-
-    Parameters
-    ----------
-    name : for the table
-    pattern : finds it; group 1 is its number or unit
-    of : the number of a measurement that it decides
-    factors : of the number; ``-1`` turns its sign
-    units : other units for group 1 -> factor of the number; the pattern then finds the unit
-    count : whether it is a count: one more and one less must be noticed
-    spare : whether other numbers of the file repeat it
-    implied : whether without it the format, or another field, says the same
-    missing : whether it is also taken out, with its line
-    """
-
-    name: str
-    pattern: str
-    of: Callable[[Measurement], float]
-    factors: tuple[float, ...] = (10.0, 0.1, -1.0)
-    units: tuple[tuple[str, float], ...] = ()
-    count: bool = False
-    spare: bool = False
-    implied: bool = False
-    missing: bool = True
-
-
-def wavelength(m: Measurement) -> float:
-    return m.radiation.primary_angstrom if m.radiation and not m.radiation.nominal else float("nan")
-
-
-def first(m: Measurement) -> float:
-    return float(m.axes[-1].values[0])
-
-
-def last(m: Measurement) -> float:
-    return float(m.axes[-1].values[-1])
-
-
-def step(m: Measurement) -> float:
-    axis = m.axes[-1].values
-    return float(axis[-1] - axis[0]) / (len(axis) - 1)
-
-
-def size(m: Measurement) -> float:
-    return float(m.values.size)
-
-
-def known_step(m: Measurement) -> float:
-    """Of a map or volume; no number where it is not known."""
-    axis = m.axes[-1]
-    if m.crystal_map is not None:
-        return float(m.crystal_map.step[-1])
-    return step(m) if axis.calibration == "known" else float("nan")
-
-
-def step_z(m: Measurement) -> float:
-    axis = m.axes[0]
-    return float(axis.values[1] - axis.values[0]) if axis.unit != "px" else float("nan")
-
-
-def energy_kev(m: Measurement) -> float:
-    return (m.beam.energy_kev if m.beam else None) or float("nan")
-
-
-LENGTHS = (("nm", 10.0), ("m", 1e10), ("pm", 0.01))
-RADIANS = (("rad", 57.29578),)
-FIELDS: dict[str, tuple[Field, ...]] = {
-    "table": (
-        Field("wavelength", r"Wavelength: ([\d.]+) A", wavelength),
-        Field("unit of wavelength", r"Wavelength: [\d.]+ (A)", wavelength, (),
-              LENGTHS, implied=True),
-        Field("unit of x", r"2theta_(deg)", last, (), RADIANS, implied=True),
-        Field("x", r"(2theta_deg)", last, (),
-              (("q_A^-1", 0), ("q_nm^-1", 0), ("d_A", 0), ("chi_deg", 0), ("theta", 0), ("keV", 0)),
-              missing=False),
-        Field("y", r"(counts)", lambda m: float(m.values.max()), (),
-              (("log10(counts)", 0), ("sqrt(counts)", 0), ("Icalc", 0), ("ln(I)", 0)),
-              missing=False),
-    ),
-    "chi": (
-        Field("points", r"(?m)^ +(\d+)$", size, (10.0, 0.1), count=True),
-        Field("unit of x", r"Angle \((Degrees)\)", last, (), RADIANS,
-              missing=False),
-        Field("x", r"(2-Theta Angle \(Degrees\))", last, (),
-              (("Q (1/nm)", 0), ("Radial Distance (mm)", 0), ("Azimuth (Degrees)", 0))),
-    ),
-    "json": (
-        Field("wavelength", r'"wavelength": ([\d.]+)', wavelength),
-        Field("unit of x", r'"two_theta_unit": "(deg)"', last, (), RADIANS,
-              missing=False),
-    ),
-    "uxd": (
-        Field("wavelength", r"(?m)^_WL1=([\d.]+)", wavelength, implied=True),
-        Field("points", r"(?m)^_STEPCOUNT=(\d+)", size, (10.0, 0.1), count=True, spare=True),
-    ),
-    "xrdml": (
-        Field("wavelength", r"<kAlpha1[^>]*>([\d.]+)<", wavelength, implied=True),
-        Field("unit of wavelength", r'<kAlpha1 unit="(Angstrom)"', wavelength, (),
-              (("nm", 10.0), ("pm", 0.01)), missing=False),
-        Field("start", r'<positions axis="2Theta"[^<]*<startPosition>([\d.]+)<', first),
-        Field("end", r'(?s)<positions axis="2Theta".{0,99}?<endPosition>([\d.]+)<', last),
-        Field("unit of angle", r'<positions axis="2Theta" unit="(deg)"', last, (), RADIANS,
-              missing=False),
-    ),
-    "ras": (
-        Field("wavelength", r'WAVE_LENGTH_ALPHA1 "([\d.]+)"', wavelength, implied=True),
-        Field("unit of x", r'SCAN_UNIT_X "(deg)"', last, (), RADIANS, missing=False),
-    ),
-    "rigaku-asc": (
-        Field("wavelength", r"\*WAVE_LENGTH1\s*=\s*([\d.]+)", wavelength),
-        Field("start", r"\*START\s*=\s*([\d.]+)", first),
-        Field("stop", r"\*STOP\s*=\s*([\d.]+)", last, spare=True),
-        Field("step", r"\*STEP\s*=\s*([\d.]+)", step),
-        Field("points", r"\*COUNT\s*=\s*(\d+)", size, (10.0, 0.1), count=True),
-    ),
-    "udf": (
-        Field("wavelength", r"LabdaAlpha1, *([\d.]+)", wavelength, implied=True),
-        Field("start", r"DataAngleRange, *([\d.]+)", first),
-        Field("end", r"DataAngleRange, *[\d.]+, *([\d.]+)", last),
-        Field("step", r"ScanStepSize, *([\d.]+)", step),
-    ),
-    "powder-cif": (
-        Field("wavelength", r"_diffrn_radiation_wavelength ([\d.]+)", wavelength),
-        Field("start", r"2theta_range_min ([\d.]+)", first),
-        Field("end", r"2theta_range_max ([\d.]+)", last),
-        Field("step", r"2theta_range_inc ([\d.]+)", step),
-        Field("points", r"number_of_points (\d+)", size, (10.0, 0.1), count=True, spare=True),
-    ),
-    "gsas": (
-        Field("wavelength", r"wavelength = ([\d.]+)", wavelength),
-        Field("start", r"CONS ([\d.]+)", first, spare=True),
-        Field("step", r"CONS [\d.]+ ([\d.]+)", step, spare=True),
-        Field("points", r"BANK 1 (\d+)", size, (10.0, 0.1), count=True),
-    ),
-    "emsa": (
-        Field("step", r"(?im)^#XPERCHAN[^:]*: *([\d.]+)", step, spare=True),
-        Field("offset", r"(?im)^#OFFSET[^:]*: *([\d.]+)", first, spare=True),
-        Field("unit", r"(?im)^#XUNITS[^:]*: *(eV)", step, (), (("keV", 1e3),)),
-        Field("points", r"(?im)^#NPOINTS[^:]*: *(\d+)", size, (10.0, 0.1), count=True),
-        Field("beam", r"(?im)^#BEAMKV[^:]*: *([\d.]+)", energy_kev),
-    ),
-    "ang": (
-        Field("step", r"(?m)^# XSTEP: *([\d.]+)", known_step, spare=True),
-        Field("columns", r"(?m)^# NCOLS_ODD: *(\d+)", size, (10.0, 0.1), count=True, spare=True),
-        Field("rows", r"(?m)^# NROWS: *(\d+)", size, (10.0, 0.1), count=True, spare=True),
-    ),
-    "mhd": (
-        Field("spacing", r"ElementSpacing = [\d.]+ [\d.]+ ([\d.]+)", step_z),
-        Field("columns", r"DimSize = (\d+)", size, (10.0, 0.1), count=True),
-        Field("type", r"ElementType = (MET_USHORT)", size, (),
-              (("MET_FLOAT", 0), ("MET_UCHAR", 0), ("MET_SHORT", 1))),
-    ),
-    "raw": (
-        Field("voxel", r'"voxel_size_um": \[([\d.]+)', step_z),
-        Field("planes", r'"shape": \[(\d+)', size, (10.0, 0.1), count=True),
-        Field("type", r'"dtype": "(uint16)"', size, (), (("float32", 0), ("uint8", 0))),
-    ),
-}  # fmt: skip
-
-
-@cache
-def writers() -> Any:
-    """The writers of the tests' files."""
-    place = ROOT / "tests" / "loaders" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("made_files", place)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)
@@ -222,7 +48,7 @@ class Target:
 
 def made_files(rng: random.Random) -> Iterator[Target]:
     """Files of every text format."""
-    made = writers()
+    made = importlib.import_module("benchmarks.readers.binary").writers("conftest")
     for number in range(20):
         wave = round(rng.uniform(0.3, 1.2), 4)
         rows = list(zip(made.ANGLES, made.COUNTS, strict=True))
@@ -268,6 +94,7 @@ def real_files(real: Path) -> Iterator[Target]:
         ".ras": "ras",
         ".msa": "emsa",
         ".ang": "ang",
+        ".ctf": "ctf",
         ".cif": "powder-cif",
     }
     taken: Counter[str] = Counter()
@@ -312,11 +139,16 @@ def came(target: Target, text: str) -> tuple[Measurement | None, str]:
         path.write_bytes(text.encode("utf-8" if target.reader in ("table", "json") else "latin-1"))
         for name, data in target.beside:
             Path(folder, name).write_bytes(data)
-        try:
-            found = read(Path(folder, target.open or target.name), ReadOptions())
-        except UnreadableFileError as error:
-            return None, str(error)
-        return getattr(found, "measurement", found), ""
+        return opened(Path(folder, target.open or target.name))
+
+
+def opened(path: Path) -> tuple[Measurement | None, str]:
+    """What is read, or why not."""
+    try:
+        found = read(path, ReadOptions())
+    except UnreadableFileError as error:
+        return None, str(error)
+    return getattr(found, "measurement", found), ""
 
 
 def verdict(
@@ -335,7 +167,11 @@ def verdict(
     unchanged = np.array_equal(before.values, after.values) and same_axes
     if factor and np.isclose(new, old * factor, rtol=SAME):
         return "followed"
-    if factor == 0.0 and not unchanged and field.units:
+    if factor < 0.0 and not unchanged and np.isclose(new, -old * factor, rtol=SAME):
+        return "followed"  # a falling axis, turned round with its values
+    if kind == "missing" and not unchanged and new == 0.0:
+        return "followed"
+    if factor == 0.0 and field.units and not (unchanged and np.isclose(new, old, rtol=SAME)):
         return "followed"
     repeated = field.spare or (field.implied and kind == "missing")
     return "spare" if repeated and unchanged and np.isclose(old, new, rtol=SAME) else "WRONG"
@@ -349,35 +185,48 @@ def measure(target: Target) -> list[dict[str, Any]]:
     rows = []
     for field, kind, factor, text in mutations(target):
         after, _ = came(target, text)
-        rows.append(
-            {
-                "reader": target.reader,
-                "file": target.name,
-                "field": field.name,
-                "kind": kind,
-                "verdict": verdict(field, kind, factor, before, after),
-                "changed": "; ".join(
-                    b for a, b in zip(target.text.splitlines(), text.splitlines(), strict=False)
-                    if a != b
-                )[:80],
-            }
-        )  # fmt: skip
+        lines = zip(target.text.splitlines(), text.splitlines(), strict=False)
+        changed = "; ".join(b for a, b in lines if a != b)[:80]
+        rows.append(row_of(target.reader, target.name, field, kind, factor, before, after, changed))
     return rows
+
+
+def row_of(
+    reader: str, file: str, field: Field, kind: str, factor: float, before: Measurement,
+    after: Measurement | None, changed: str,
+) -> dict[str, Any]:  # fmt: skip
+    """What came of one change."""
+    said = verdict(field, kind, factor, before, after)
+    return {"reader": reader, "file": file, "field": field.name, "kind": kind, "verdict": said,
+            "changed": changed}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", type=Path, default=real_folder(), help="folder of real files")
-    parser.add_argument("--reader", choices=sorted(FIELDS), help="only files of this format")
+    parser.add_argument("--reader", help="only files of this format")
+    parser.add_argument("--seed", type=int, default=0, help="of the files and their order")
     parser.add_argument("--most", type=int, default=2000, help="how many changes to count")
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
-    rng = random.Random(0)
-    targets = [*made_files(rng), *(real_files(given.real) if given.real.is_dir() else ())]
-    targets = [t for t in targets if given.reader in (None, t.reader)]
-    rng.shuffle(targets)
-    with ProcessPoolExecutor(2) as pool:
-        rows = [row for found in pool.map(measure, targets) for row in found][: given.most]
+    binary = importlib.import_module("benchmarks.readers.binary")
+    rng = random.Random(given.seed)
+    targets = [*made_files(rng), *binary.text_files(rng)]
+    targets += real_files(given.real) if given.real.is_dir() else ()
+    jobs: list[Any] = [t for t in targets if given.reader in (None, t.reader)]
+    jobs += [
+        (reader, 1000 * given.seed + number)
+        for reader in binary.FIELDS
+        for number in range(20 if given.reader in (None, reader) else 0)
+    ]
+    rng.shuffle(jobs)
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        rows += binary.measure(job) if isinstance(job, tuple) else measure(job)
+        if len(rows) >= given.most:
+            break
+    del rows[given.most :]
     for name in ("reader", "kind"):
         print(f"{name:12s} changed followed refused warned spare WRONG")
         for value in sorted({row[name] for row in rows}):

@@ -270,7 +270,10 @@ def is_mrc(head: FileHead) -> Certainty:
         return Certainty.NONE
     if len(start) < 1024:
         return Certainty.ON_REQUEST
-    header = mrc_header(head.path)
+    try:
+        header = mrc_header(head.path)
+    except UnreadableFileError:  # reading says so
+        return Certainty.ON_REQUEST
     volume = header.volume and header.shape[0] >= SHORTEST
     return Certainty.LIKELY if volume else Certainty.ON_REQUEST
 

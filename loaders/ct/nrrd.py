@@ -66,6 +66,8 @@ def nrrd(path: Path, part: str | None) -> Source:
     if min(x, y, z) < 1:
         raise refuse(f"sizes {x} {y} {z}")
     step, notes = _step(said)
+    if not said.get("endian") and array.dtype.itemsize > 1:
+        notes = (*notes, "the order of bytes is not given: taken for little-endian")
     if encoding == "raw":
         check_length(path, begin + array.nbytes)
         return in_row(path.open, array, (z, y, x), 0, "xtalfuse/nrrd", path.name, step_um=step,

@@ -60,7 +60,7 @@ def mrc_header(path: Path) -> MrcHeader:
     Raises
     ------
     UnreadableFileError
-        If its mode or its sizes cannot be.
+        If its mode or one of its sizes cannot be.
 
     References
     ----------
@@ -74,7 +74,8 @@ def mrc_header(path: Path) -> MrcHeader:
         return struct.unpack_from(order + kind, head, at)
 
     nx, ny, nz, mode = struct.unpack_from(order + "4i", head)
-    if mode not in _TYPES or min(nx, ny, nz) < 1:
+    (extended,) = struct.unpack_from(order + "i", head, 92)
+    if mode not in _TYPES or min(nx, ny, nz) < 1 or extended < 0:
         raise UnreadableFileError(f"{path.name}: no valid MRC header; {EXPORT_AGAIN}")
     lowest, highest = said("2f", 76)
     (version,), (stamp, flags) = said("i", 108), said("2i", 152)
@@ -87,7 +88,7 @@ def mrc_header(path: Path) -> MrcHeader:
     return MrcHeader(
         (nz, ny, nx),
         np.dtype(order + ("u1" if unsigned else _TYPES[mode])),
-        1024 + max(0, int(said("i", 92)[0])),
+        1024 + extended,
         step,
         struct.unpack_from(order + "3i", head, 64),
         said("i", 88)[0] == 1,  # ISPG of a single volume; 0 is a stack of pictures

@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.loaders.tem.mrc import mrc_header
 
 _DECODED = 15  # bytes for each pixel: four in the decoder, three channels, twice four of luminance
+
+_SPECTRUM = 0x4120  # what TIA calls one-dimensional data
+_TIA_BYTES = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 16}
+_IMAGEJ_MORE = 50839  # tag of what ImageJ keeps behind the pictures: regions, overlays, tables
 
 
 def sibling(path: Path, suffix: str) -> Path | None:
@@ -117,6 +122,22 @@ def _before_tia(path: Path) -> None:
             f"{path.name}: the acquisition stopped after {valid} of {total} positions; "
             "crop the map in TIA and save it again"
         )
+    with path.open("rb") as file:
+        kind, wide = struct.unpack_from("<H", head, 6)[0], "Q" if version > 528 else "I"
+        file.seek(struct.unpack_from("<" + wide, head, 22)[0])
+        offsets = file.read(struct.calcsize(wide) * (total + 1)).ljust(8 * (total + 1), b"\0")
+        begin, end = (struct.unpack_from("<" + wide, offsets, struct.calcsize(wide) * n)[0]
+                      for n in (0, total))  # fmt: skip
+        file.seek(begin)
+        described = file.read(50).ljust(50, b"\0")
+    before, sides = (26, 1) if kind == _SPECTRUM else (50, 2)
+    type_, *shape = struct.unpack_from(f"<H{sides}I", described, before - 4 * sides - 2)
+    declared = before + int(np.prod(shape, dtype=object)) * _TIA_BYTES.get(type_, 0)
+    if total == 1 and end > begin and declared != end - begin:
+        raise UnreadableFileError(
+            f"{path.name}: declares an element of {declared} bytes in the place of "
+            f"{end - begin}; {EXPORT_AGAIN}"
+        )
 
 
 def _before_ripple(path: Path) -> None:
@@ -186,13 +207,32 @@ def _before_tiff(path: Path) -> None:
             for page in tiff.pages
             for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True)
         ]
-        page = tiff.pages[0]
-        images = int((tiff.imagej_metadata or {}).get("images", 1))
-        if images > len(tiff.pages) == 1:  # ImageJ describes one picture and appends the rest
+        page, held = tiff.pages[0], len(tiff.pages)
+        images = int((tiff.imagej_metadata or {}).get("images", held))
+        if images > held == 1:  # ImageJ describes one picture and appends the rest
             ends.append(page.dataoffsets[0] + images * page.nbytes)
+            if _IMAGEJ_MORE not in page.tags:
+                held = (size - page.dataoffsets[0]) // page.nbytes
+        if held not in (1, images):
+            raise UnreadableFileError(
+                f"{path.name}: declares {images} pictures and holds {held}; {EXPORT_AGAIN}"
+            )
+        for number, page in enumerate(tiff.pages, 1):
+            if _unlike(page, images if len(tiff.pages) == 1 else 1):
+                raise UnreadableFileError(
+                    f"{path.name}: picture {number} is declared as {page.nbytes} bytes and stored "
+                    f"as {sum(page.databytecounts)}; {EXPORT_AGAIN}"
+                )
         declared = sum(page.nbytes for page in tiff.pages)
     _refuse_short(path, max(ends, default=0))
     _refuse_packed(path, declared)
+
+
+def _unlike(page: Any, images: int) -> bool:
+    """Whether a plain picture in strips is stored as less, or as twice, what it declares."""
+    plain = page.compression == 1 and not page.is_tiled and page.bitspersample in (8, 16, 32, 64)
+    stored = sum(page.databytecounts)
+    return plain and not page.nbytes <= stored < (images + 1) * page.nbytes
 
 
 def _before_image(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -16,6 +17,13 @@ ANGSTROMS |= {"angstroms": 1.0, "ångström": 1.0, "angström": 1.0, "ångstrom"
 ANGSTROMS |= {"m": 1e10, "cm": 1e8, "mm": 1e7, "um": 1e4, "µm": 1e4, "nm": 10.0, "pm": 0.01}
 ANGSTROMS |= {"meter": 1e10, "metre": 1e10, "meters": 1e10, "metres": 1e10, "nanometer": 10.0}
 ANGSTROMS |= {"nanometers": 10.0, "nanometre": 10.0, "picometer": 0.01}
+# Degrees in one unit of angle; without one they are degrees.
+DEGREES = dict.fromkeys(("", "deg", "degree", "degrees", "°"), 1.0) | {"gon": 0.9}
+DEGREES |= dict.fromkeys(("rad", "radian", "radians"), math.degrees(1.0))
+DEGREES |= dict.fromkeys(("mrad", "millirad"), math.degrees(1e-3))
+DEGREES |= dict.fromkeys(("mdeg", "millideg", "millidegrees"), 1e-3)
+DEGREES |= dict.fromkeys(("cdeg", "centideg", "centidegrees", "0.01 deg", "1/100 deg"), 1e-2)
+DEGREES |= {"arcmin": 1 / 60, "arcsec": 1 / 3600}
 KILO_EV = {"ev": 1e-3, "kev": 1.0, "mev": 1e3}
 _UNITS = "|".join(sorted((*ANGSTROMS, *KILO_EV), key=len, reverse=True))
 _WAVELENGTH = re.compile(

@@ -10,7 +10,7 @@ import numpy as np
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
-from xtalfuse.loaders.xrd.quantity import number_in
+from xtalfuse.loaders.xrd.quantity import DEGREES, number_in
 from xtalfuse.loaders.xrd.ranges import check_count, joined
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan, stated_radiation, unit_of
@@ -67,7 +67,7 @@ def _group(path: Path, general: dict[str, str], group: str) -> Scan | str:
             f"{path.name}: a scan over {axis or 'an unnamed axis'}, not a powder pattern; "
             "export the 2theta/theta scan"
         )
-    if keys.get("*XUNIT", "deg").lower() not in ("deg", "degree", "degrees"):
+    if DEGREES.get(keys.get("*XUNIT", "").strip().lower()) != 1.0:
         raise UnreadableFileError(f"{path.name}: angles in {keys['*XUNIT']!r}; export degrees")
     body = group[found.end() : group.index("*END")]
     try:

@@ -15,14 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from xtalfuse.loaders.xrd.quantity import ANGSTROMS, MINUS
+from xtalfuse.loaders.xrd.quantity import ANGSTROMS, DEGREES, MINUS
 
-DEGREES = {"rad": 180.0 / math.pi, "mrad": 0.18 / math.pi, "gon": 0.9, "mdeg": 1e-3, "cdeg": 1e-2}
-DEGREES |= {"radian": DEGREES["rad"], "radians": DEGREES["rad"], "millirad": DEGREES["mrad"]}
-DEGREES |= {"arcmin": 1 / 60, "arcsec": 1 / 3600, "centideg": 1e-2, "millideg": 1e-3}
-DEGREES |= {"centidegrees": 1e-2, "millidegrees": 1e-3, "0.01 deg": 1e-2, "1/100 deg": 1e-2}
 _ANGLE_UNIT = re.compile(
-    rf"(?<![a-z])({'|'.join(sorted(DEGREES, key=len, reverse=True))})(?![a-z])"
+    rf"(?<![a-z])({'|'.join(sorted(filter(None, DEGREES), key=len, reverse=True))})(?![a-z])"
 )
 _LENGTH = "|".join(sorted(ANGSTROMS, key=len, reverse=True))
 _LENGTH_UNIT = re.compile(rf"(?<![a-zå])({_LENGTH})(?![a-zå])")

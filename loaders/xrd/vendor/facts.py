@@ -20,7 +20,7 @@ import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
-from xtalfuse.loaders.xrd.quantity import angstrom, number_in, wavelengths_in
+from xtalfuse.loaders.xrd.quantity import DEGREES, angstrom, number_in, wavelengths_in
 from xtalfuse.loaders.xrd.scan import refuse_neutrons
 
 MOST_XML_BYTES = 200_000_000
@@ -28,8 +28,6 @@ MOST_XML_BYTES = 200_000_000
 RESOLVING = re.compile(r"\b(Ge|Si|quartz)\b|Johansson|K-?alpha ?1", re.IGNORECASE)
 SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3}
 SECONDS |= {"min": 60.0, "minutes": 60.0, "milliseconds": 1e-3}
-DEGREES = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0}
-DEGREES |= {"rad": float(np.degrees(1.0)), "mrad": float(np.degrees(1e-3))}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.safe.head import refused
-from xtalfuse.loaders.xrd.quantity import angstrom, number_in
+from xtalfuse.loaders.xrd.quantity import DEGREES, angstrom, number_in
 from xtalfuse.loaders.xrd.vendor.facts import (
-    DEGREES,
     RESOLVING,
     Facts,
     check_widths,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from xtalfuse.loaders.reader import ReadOptions
-from xtalfuse.loaders.record import Calibration, Measurement, Modality
+from xtalfuse.loaders.record import Calibration, Measurement, Modality, UnreadableFileError
 from xtalfuse.loaders.registry import read
 
 GREY = np.random.default_rng(3).integers(20, 90, (40, 48)).astype(np.uint16)
@@ -243,3 +243,66 @@ def test_a_focal_plane_of_exif_is_no_field_of_view(tmp_path: Path) -> None:
     exif.get_ifd(0x8769).update({41486: 5000.0, 41487: 5000.0, 41488: 4})
     image.save(tmp_path / "a.jpg", exif=exif)
     assert [axis.unit for axis in of(tmp_path / "a.jpg").axes] == ["px", "px"]
+
+
+def imagej(path: Path) -> Path:
+    import tifffile
+
+    volume = np.random.default_rng(5).integers(50, 200, (10, 12, 14)).astype(np.uint16)
+    meta = {"unit": "um", "spacing": 2.5, "axes": "ZYX"}
+    tifffile.imwrite(path, volume, imagej=True, resolution=(2.0, 2.0), metadata=meta)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("ImageDescription", ("images=10", "images=9")),
+        ("ImageDescription", ("images=10", "images=11")),
+        ("ImageLength", 120),  # all slices as one tall picture
+        ("ImageWidth", 140),
+        ("ImageLength", 1),
+    ],
+)
+def test_pictures_that_are_declared_otherwise_than_stored_are_refused(
+    tmp_path: Path, tag: str, value: int | tuple[str, str]
+) -> None:
+    import tifffile
+
+    path = imagej(tmp_path / "a.tif")
+    assert of(path).values.shape == (10, 12, 14)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        found = file.pages.first.tags[tag]
+        found.overwrite(value if isinstance(value, int) else found.value.replace(*value))
+    with pytest.raises(UnreadableFileError, match=r"a\.tif: (declares|picture 1|damaged)"):
+        of(path)
+
+
+@pytest.mark.parametrize(("at", "value"), [(100, 63), (100, 65), (98, 3)])
+def test_a_tia_element_is_as_long_as_its_place(tmp_path: Path, at: int, value: int) -> None:
+    counts = np.arange(64, dtype=np.uint16) + 1
+    data = struct.pack("<2diHI", 300.0, 0.5, 0, 2, 64) + counts.tobytes()
+    raw = bytearray(ser(data, 0x4120))
+    struct.pack_into("<H", raw, at, value)
+    (tmp_path / "a.ser").write_bytes(raw)
+    with pytest.raises(UnreadableFileError, match=r"a\.ser: declares an element"):
+        of(tmp_path / "a.ser")
+
+
+def test_a_png_whose_check_sums_are_wrong_is_refused(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "a.png"
+    Image.fromarray((np.add.outer(np.arange(256), np.arange(256)) % 3).astype(np.uint8)).save(path)
+    raw = path.read_bytes()
+    path.write_bytes(raw[: len(raw) // 2] + bytes(len(raw) - len(raw) // 2))
+    with pytest.raises(UnreadableFileError, match=r"a\.png"):
+        of(path)
+
+
+def test_an_extended_header_of_negative_length_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(mrc(GREY[None].astype(np.int16), 1))
+    struct.pack_into("<i", raw, 92, -8)
+    (tmp_path / "a.mrc").write_bytes(raw)
+    with pytest.raises(UnreadableFileError, match="no valid MRC header"):
+        of(tmp_path / "a.mrc")

@@ -277,6 +277,19 @@ def test_rings_with_a_camera_constant_give_what_they_show(gold, references):
     assert phase.cell_su.a > 0.0
 
 
+@pytest.mark.parametrize("share", [0.02, 0.005])
+@pytest.mark.parametrize("scale", [None, 0.005])
+def test_gold_rings_and_a_spectrum_with_little_gold_are_gold(gold, references, share, scale):
+    # a film on carbon and a copper grid: what a spectrum shows weakly is there all the same
+    seen = eds({"Cu": 6e4, "C": 4e4, "Au": 1e5 * share})
+    answer = identify(record(rings(gold, scale), seen), references)
+    (phase,) = answer.phases
+    assert answer.elements["Au"].probability > 0.95
+    # copper has the same ratios, and is there too: only a scale can tell
+    assert {phase.entry, *phase.equivalents} == ({"gold"} if scale else {"gold", "copper"})
+    assert phase.confidence > (0.9 if scale else 0.3)
+
+
 def test_rings_never_change_the_numbers_of_a_powder_pattern(pattern, references, gold, alone):
     answer = identify(record(pattern, rings(gold, 0.005)), references, refine=False)
     assert fractions(answer) == fractions(alone)

@@ -6,7 +6,9 @@ derivative to each of its parameters and to the shared instrument parameters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.sparse import csc_array
@@ -57,11 +59,24 @@ class NoReflectionError(ValueError):
 
 @dataclass(frozen=True)
 class PhaseColumns:
-    """Unit-scale profile of a phase and its derivatives on the grid."""
+    """Unit-scale profile of a phase, and its derivatives on the grid for who asks for them."""
 
     profile: np.ndarray  # (n,)
-    by_own: np.ndarray  # (n, q) strain..., size, microstrain[, texture]
-    by_shared: np.ndarray  # (n, 8) in the order of SHARED
+    derive: Callable[[], tuple[np.ndarray, np.ndarray]]
+
+    @cached_property
+    def _derivatives(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.derive()
+
+    @property
+    def by_own(self) -> np.ndarray:
+        """(n, q) to strain..., size, microstrain[, texture]."""
+        return self._derivatives[0]
+
+    @property
+    def by_shared(self) -> np.ndarray:
+        """(n, 8) in the order of SHARED."""
+        return self._derivatives[1]
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,6 @@ class PhaseModel:
     ----------
     hkl, intensity, order : (n, 3), (n,), (n,) reflections in range; |F|^2 times multiplicity
     metric : (6,) reciprocal metric of the reference cell
-    strain_basis : (6, p) change of the metric by a unit of each allowed strain
     crystal : the structure itself
     unit : what the intensities were divided by, so that the strongest peak has unit area
     tail : share of the strongest peak below which the tails of peaks are cut
@@ -91,13 +105,17 @@ class PhaseModel:
     hkl: np.ndarray
     intensity: np.ndarray
     metric: np.ndarray
-    strain_basis: np.ndarray
     crystal: Crystal
     unit: float
     radiation: Radiation
+    _quadratic: np.ndarray
     monochromator: float = 1.0
     tail: float = TAIL
-    _quadratic: np.ndarray = field(default_factory=lambda: np.empty((0, 6)))
+
+    @cached_property
+    def strain_basis(self) -> np.ndarray:
+        """(6, p) change of the metric by a unit of each allowed strain."""
+        return strain_basis(self.crystal)
 
     @property
     def weight(self) -> float:
@@ -165,6 +183,17 @@ class PhaseModel:
         state, instrument : where to draw
         """
         drawn = self._draw(grid_deg, state, instrument)
+        stamps = drawn.stamps
+        matrix = csc_array(
+            (stamps.value, stamps.point, stamps.start), shape=(len(grid_deg), len(drawn.theta))
+        )
+        derive = partial(self._derivatives, len(grid_deg), drawn, state, instrument)
+        return PhaseColumns(matrix @ drawn.area, derive)
+
+    def _derivatives(
+        self, points: int, drawn: _Drawn, state: PhaseState, instrument: InstrumentState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of the profile to what is the phase's own, and to what is shared."""
         theta, area, shape, stamps = drawn.theta, drawn.area, drawn.shape, drawn.stamps
         lines = len(self.radiation.weights)
         tangent, secant, cosine = np.tan(theta), 1.0 / np.cos(theta), np.cos(theta)
@@ -172,9 +201,7 @@ class PhaseModel:
         s2_lines = np.tile(0.25 * inverse_d**2, lines)
 
         def draw(values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-            matrix = csc_array(
-                (values, stamps.point, stamps.start), shape=(len(grid_deg), len(theta))
-            )
+            matrix = csc_array((values, stamps.point, stamps.start), shape=(points, len(theta)))
             return matrix @ coefficients
 
         # d(2theta)/dQ, Q = 1/d^2, for each line
@@ -198,19 +225,16 @@ class PhaseModel:
         width_columns = draw(stamps.by_fwhm, by_fwhm) + draw(stamps.by_eta, by_eta)
         gauss_columns, lorentz_columns = width_columns[:, :2], width_columns[:, 2:]
         sine = 0.5 * self.radiation.mean_angstrom * np.tile(inverse_d, lines)
-        amounts = [area, -2.0 * s2_lines * area, beam_on_specimen(sine, instrument.spill)[1] * area]
+        amounts = [-2.0 * s2_lines * area, beam_on_specimen(sine, instrument.spill)[1] * area]
         if state.axis is not None:
             amounts.append(drawn.factor * np.tile(drawn.by_texture, lines))
         value_columns = draw(stamps.value, np.column_stack(amounts))
         skew_columns = draw(stamps.by_skewness, np.column_stack([area / tangent, area * cosine]))
         p = self.n_strain
-        return PhaseColumns(
-            profile=value_columns[:, 0],
-            by_own=np.column_stack(
-                [position_columns[:, :p], lorentz_columns, value_columns[:, 3:]]
-            ),
-            by_shared=np.column_stack(
-                [position_columns[:, p:], gauss_columns, skew_columns, value_columns[:, 1:3]]
+        return (
+            np.column_stack([position_columns[:, :p], lorentz_columns, value_columns[:, 2:]]),
+            np.column_stack(
+                [position_columns[:, p:], gauss_columns, skew_columns, value_columns[:, :2]]
             ),
         )
 
@@ -379,11 +403,10 @@ def phase_model(
         hkl=reflections.hkl[inside].astype(float),
         intensity=intensity[inside] / unit,
         metric=metric,
-        strain_basis=strain_basis(crystal),
         crystal=crystal,
         unit=float(unit),
         radiation=radiation,
+        _quadratic=quadratic[inside],
         monochromator=monochromator,
         tail=tail,
-        _quadratic=quadratic[inside],
     )

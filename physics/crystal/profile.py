@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -73,16 +74,77 @@ def tch_shape(gauss: np.ndarray, lorentz: np.ndarray) -> Shape:
 
 @dataclass(frozen=True)
 class Stamps:
-    """Peaks drawn onto a grid: one flat run of points for each peak, within its window."""
+    """Peaks drawn onto a grid: one flat run of points for each peak, within its window.
 
-    point: np.ndarray  # (m,) index into the grid
-    peak: np.ndarray  # (m,) index of the peak
-    start: np.ndarray  # (k + 1,) where the run of each peak begins
-    value: np.ndarray  # (m,) float32, unit-area profile, 1/deg
-    by_position: np.ndarray  # (m,) derivative to the peak position
-    by_fwhm: np.ndarray
-    by_eta: np.ndarray
-    by_skewness: np.ndarray
+    Most profiles are drawn to be looked at once; derivatives are made when they are asked for.
+
+    Parameters
+    ----------
+    point : (m,) index into the grid
+    start : (k + 1,) where the run of each peak begins
+    z : (m,) float32, distance from the peak in full widths
+    per_width, eta, amount : (m,) float32, 1/deg, Lorentzian fraction and skewness of its peak
+    """
+
+    point: np.ndarray
+    start: np.ndarray
+    z: np.ndarray
+    per_width: np.ndarray
+    eta: np.ndarray
+    amount: np.ndarray
+
+    @property
+    def peak(self) -> np.ndarray:
+        """(m,) index of the peak."""
+        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+
+    @cached_property
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        z2 = self.z * self.z
+        gauss = GAUSS_PEAK * np.exp(-4.0 * LN2 * z2)
+        denominator = 1.0 / (1.0 + 4.0 * z2)
+        lorentz = LORENTZ_PEAK * denominator
+        symmetric = gauss + self.eta * (lorentz - gauss)
+        if not self.amount.any():
+            return gauss, denominator, lorentz, symmetric, np.exp(-z2), np.ones_like(gauss)
+        bell = np.exp(-z2)
+        return gauss, denominator, lorentz, symmetric, bell, 1.0 + self.amount * 2.0 * self.z * bell
+
+    @cached_property
+    def value(self) -> np.ndarray:
+        """(m,) float32, unit-area profile, 1/deg."""
+        *_, symmetric, _, skew = self._parts
+        return np.asarray(symmetric * skew * self.per_width)
+
+    @cached_property
+    def _by_z(self) -> np.ndarray:
+        gauss, denominator, lorentz, symmetric, bell, skew = self._parts
+        z, eta = self.z, self.eta
+        by_z = -8.0 * z * (eta * lorentz * denominator + (1.0 - eta) * LN2 * gauss)
+        skew_by_z = 2.0 * self.amount * bell * (1.0 - 2.0 * z * z)
+        return np.asarray((by_z * skew + symmetric * skew_by_z) * self.per_width)
+
+    @property
+    def by_position(self) -> np.ndarray:
+        """(m,) derivative to the peak position."""
+        return -self._by_z * self.per_width
+
+    @property
+    def by_fwhm(self) -> np.ndarray:
+        """(m,) derivative to the full width."""
+        return -(self.value + self.z * self._by_z) * self.per_width
+
+    @property
+    def by_eta(self) -> np.ndarray:
+        """(m,) derivative to the Lorentzian fraction."""
+        gauss, _, lorentz, _, _, skew = self._parts
+        return np.asarray((lorentz - gauss) * skew * self.per_width)
+
+    @property
+    def by_skewness(self) -> np.ndarray:
+        """(m,) derivative to the skewness."""
+        *_, symmetric, bell, _ = self._parts
+        return np.asarray(symmetric * 2.0 * self.z * bell * self.per_width)
 
 
 def stamp(
@@ -92,7 +154,7 @@ def stamp(
     skewness: np.ndarray,
     reach: np.ndarray,
 ) -> Stamps:
-    """Unit-area peaks and their derivatives at the grid points within ``reach * fwhm``.
+    """Unit-area peaks at the grid points within ``reach * fwhm``.
 
     The values are of single precision: the counts they are held against are known to 1e-4 at
     best, and twice as many fit into a processor's registers.
@@ -109,7 +171,6 @@ def stamp(
     first = np.searchsorted(grid_deg, position_deg - half)
     count = np.searchsorted(grid_deg, position_deg + half) - first
     start = np.concatenate([[0], np.cumsum(count)])
-    peak = np.repeat(np.arange(len(position_deg)), count)
     point = np.arange(start[-1]) + np.repeat(first - start[:-1], count)
 
     def spread(values: np.ndarray) -> np.ndarray:
@@ -117,31 +178,9 @@ def stamp(
 
     per_width = spread(1.0 / shape.fwhm)
     z = (grid_deg[point] - np.repeat(position_deg, count)).astype(np.float32) * per_width
-    eta = spread(shape.eta)
     # 2 z exp(-z^2) reaches 0.86: beyond 1 in absolute value the profile would turn negative
     amount = spread(np.clip(skewness, -1.0, 1.0))
-    z2 = z * z
-    gauss = GAUSS_PEAK * np.exp(-4.0 * LN2 * z2)
-    denominator = 1.0 / (1.0 + 4.0 * z2)
-    lorentz = LORENTZ_PEAK * denominator
-    symmetric = gauss + eta * (lorentz - gauss)
-    symmetric_by_z = -8.0 * z * (eta * lorentz * denominator + (1.0 - eta) * LN2 * gauss)
-    bell = np.exp(-z2)
-    wave = 2.0 * z * bell
-    skew = 1.0 + amount * wave
-    skew_by_z = 2.0 * amount * (bell - z * wave)
-    value = symmetric * skew * per_width
-    by_z = (symmetric_by_z * skew + symmetric * skew_by_z) * per_width
-    return Stamps(
-        point=point,
-        peak=peak,
-        start=start,
-        value=value,
-        by_position=-by_z * per_width,
-        by_fwhm=-(value + z * by_z) * per_width,
-        by_eta=(lorentz - gauss) * skew * per_width,
-        by_skewness=symmetric * wave * per_width,
-    )
+    return Stamps(point, start, z, per_width, spread(shape.eta), amount)
 
 
 def lorentz_polarisation(two_theta_deg: np.ndarray, monochromator: float = 1.0) -> np.ndarray:

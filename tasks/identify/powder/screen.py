@@ -55,17 +55,19 @@ class Screen:
         self.settings = settings
         self.stretch = stretch
         m = len(models)
-        self.inverse_d = np.full((m, settings.lines), np.nan)
-        self.area = np.zeros((m, settings.lines))
+        self.inverse_d = np.full((m, settings.lines), np.nan, np.float32)
+        self.area = np.zeros((m, settings.lines), np.float32)
         for row, model in enumerate(models):
             inverse_d, area = _resolved_lines(model, signal, settings.lines)
             self.inverse_d[row, : len(area)] = inverse_d
             self.area[row, : len(area)] = area
+        self.unit = max(float(signal.net.max(initial=0.0)), 1e-300)
         self.step = _strain_step(signal)
         limit = settings.strain_limit
         count = int(limit / self.step)
         self.strains = self.step * np.arange(-count, count + 1)
         self.point = _point_at(signal)
+        self._places: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
         """Rank all candidates against a residual.
@@ -142,7 +144,8 @@ class Screen:
     def _matched(
         self, residual: np.ndarray, variance: np.ndarray, factor: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Least-squares area of a peak at every grid point, and its variance."""
+        """(n + 1,) least-squares area of a peak at every grid point, and its variance, over
+        `unit`."""
         amplitude, error2 = np.empty_like(residual), np.empty_like(residual)
         for part in self.signal.sections:
             x = self.signal.two_theta_deg[part]
@@ -155,7 +158,31 @@ class Screen:
                 2.0 * np.sqrt(np.pi) * sigma * step * step
             )
             amplitude[part], error2[part] = numerator / denominator, 1.0 / denominator
-        return amplitude, error2
+        # single precision is enough for a ranking; one more point stands for all that is outside
+        amplitude = np.append(np.maximum(amplitude, 0.0) / self.unit, 0.0)
+        return amplitude.astype(np.float32), np.append(error2 / self.unit**2, 1.0).astype(
+            np.float32
+        )
+
+    def _placed(self, strain: float, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Point of the pattern at each line, -1 where none is, its area there, and the root of it.
+
+        Those of all rows are kept: every residual is asked at the same strains.
+        """
+        if rows == slice(None) and strain in self._places:
+            return self._places[strain]
+        seen = self.inverse_d[rows] * np.float32(1.0 - strain - self.stretch)
+        with np.errstate(invalid="ignore"):
+            sine = np.float32(0.5 * self.signal.radiation.primary_angstrom) * seen
+            position = np.degrees(2.0 * np.arcsin(sine))
+            index = (position - self.signal.two_theta_deg[0]) / self.signal.step_deg
+            inside = (index >= 0) & (index < len(self.point) - 1)
+        at = np.where(inside, self.point[np.where(inside, index, 0).astype(np.int32)], -1)
+        area = np.where(at >= 0, self.area[rows], np.float32(0.0))  # the rest was not measured
+        placed = at, area, np.sqrt(area)
+        if rows == slice(None):
+            self._places[strain] = placed
+        return placed
 
     def _score(
         self,
@@ -166,36 +193,28 @@ class Screen:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Best score of each candidate over its scale, at one strain; that scale; and the most
         intensity that it explains, less what it lacks."""
-        seen = self.inverse_d[rows] * (1.0 - strain - self.stretch)
-        sine = 0.5 * self.signal.radiation.primary_angstrom * seen
-        with np.errstate(invalid="ignore"):
-            position = np.degrees(2.0 * np.arcsin(sine))
-            index = (position - self.signal.two_theta_deg[0]) / self.signal.step_deg
-            inside = (index >= 0) & (index < len(self.point) - 1)
-        at = self.point[np.where(inside, index, 0).astype(int)]
-        inside &= at >= 0  # what lies between sections was not measured
-        area = np.where(inside, self.area[rows], 0.0)
-        seen = np.where(inside, np.maximum(amplitude[at], 0.0), 0.0)
-        noise = np.where(inside, error2[at], 1.0)
-        ratio = np.where(area > 0, seen / np.maximum(area, 1e-12), np.nan)
-        order = np.argsort(np.where(np.isnan(ratio), np.inf, ratio), axis=1)
-        sorted_ratio = np.take_along_axis(ratio, order, axis=1)
-        share = np.cumsum(np.sqrt(np.take_along_axis(area, order, axis=1)), axis=1)
-        share /= np.maximum(share[:, -1:], 1e-12)
+        at, area, root = self._placed(strain, rows)
+        seen, noise = amplitude[at], error2[at]
+        ratio = seen / np.maximum(area, np.float32(1e-12))  # of no area: zero, and no share
+        order = np.argsort(ratio, axis=1)
+        ratio = np.take_along_axis(ratio, order, axis=1)
+        share = np.cumsum(np.take_along_axis(root, order, axis=1), axis=1)
         best = np.full(len(area), -np.inf)
         best_scale = np.zeros(len(area))
         explained = np.full(len(area), -np.inf)
+        error = np.float32(self.settings.relative_error**2)
+        row = np.arange(len(area))
         for quantile in self.settings.quantiles:
-            pick = np.argmax(share >= quantile, axis=1)
-            scale = np.nan_to_num(sorted_ratio[np.arange(len(area)), pick])
+            pick = np.count_nonzero(share < np.float32(quantile) * share[:, -1:], axis=1)
+            scale = ratio[row, np.minimum(pick, ratio.shape[1] - 1)]
             expected = scale[:, None] * area
-            common = np.minimum(expected, seen)
-            # what is missing counts against, what is in excess does not
-            gain = common * common - (expected - common) * (expected - common)
-            score = np.sum(gain / (noise + (self.settings.relative_error * expected) ** 2), axis=1)
+            # what is missing counts against, what is in excess does not:
+            # common^2 - (expected - common)^2 = expected (2 common - expected)
+            told = 2.0 * np.minimum(expected, seen) - expected
+            score = np.sum(expected * told / (noise + error * expected * expected), axis=1)
             better = score > best
             best[better], best_scale[better] = score[better], scale[better]
-            explained = np.maximum(explained, np.sum(2.0 * common - expected, axis=1))
+            explained = np.maximum(explained, told.sum(axis=1))
         return best, best_scale, explained
 
 

@@ -69,6 +69,8 @@ class PhaseSearch:
 
     def set_stretch(self, stretch: float) -> None:
         """Take every d of this pattern for longer than it is by this fraction."""
+        if hasattr(self, "fitter") and self.fitter.instrument.stretch == stretch:
+            return
         self.screen = Screen(self.signal, list(self.models.values()), stretch, self.settings)
         start = replace(start_instrument(self.signal), stretch=stretch)
         self.fitter = PatternFitter(self.signal, start, self.settings)

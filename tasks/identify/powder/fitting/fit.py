@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -40,6 +41,7 @@ from xtalfuse.tasks.identify.powder.fitting.state import (
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 KEPT_COLUMNS = 48
+KEPT_WEIGHTS = 3  # the first one, and those of the fit that goes on
 # Tails are cut where they fall below this share of the strongest peak (`physics.crystal.powder`),
 # so that no calculated profile is better than that beside a line, however many counts there are.
 PROFILE_ERROR = 0.003
@@ -66,6 +68,7 @@ class PatternFitter:
         self.instrument = instrument or start_instrument(signal)
         self.settings = settings
         self.background_columns = background_basis(signal)
+        self._under: dict[int, tuple[Any, ...]] = {}
         self._drawn: dict[
             tuple[int, int, int], tuple[PhaseState, InstrumentState, PhaseColumns]
         ] = {}
@@ -83,6 +86,25 @@ class PatternFitter:
             # the states are kept with their columns, so that their ids stay taken
             self._drawn[key] = (phase.state, instrument, columns)
         return self._drawn[key][2]
+
+    @cached_property
+    def first_weight(self) -> np.ndarray:
+        """(n,) before anything is known of the peaks: the model error of what stands there."""
+        return np.asarray(1.0 / self.variance(np.maximum(self.signal.net, 0.0)))
+
+    def background_under(self, weight: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray]:
+        """Weighted columns of the background, the Cholesky factor of their normal matrix, and
+        its right side; kept for the last weights, which many trials share."""
+        if id(weight) not in self._under:
+            if len(self._under) >= KEPT_WEIGHTS:
+                del self._under[next(iter(self._under))]
+            weighted = self.background_columns * weight[:, None]
+            normal = self.background_columns.T @ weighted
+            normal[np.diag_indices_from(normal)] *= 1.0 + 1e-11
+            own = weighted.T @ self.signal.intensity
+            # the weight is kept, so that its id stays taken
+            self._under[id(weight)] = (weight, weighted, cho_factor(normal), own)
+        return self._under[id(weight)][1:]
 
     def variance(self, peaks: np.ndarray) -> np.ndarray:
         """Counting noise and model error, with neighbouring residuals correlated."""
@@ -182,8 +204,7 @@ class _Descent:
         """Go down from a start; the weights follow the peaks twice on the way."""
         fitter = self.fitter
         columns = tuple(fitter.columns(p, instrument) for p in phases)
-        # the model error needs a first idea of the peaks
-        weight = 1.0 / fitter.variance(np.maximum(fitter.signal.net, 0.0))
+        weight = fitter.first_weight
         here = self.at(phases, instrument, columns, weight)
         damping = 1e-3
         for iteration in range(iterations):
@@ -238,30 +259,29 @@ class _Descent:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Background and scales that minimise the weighted residual, scales >= 0.
 
-        The background is projected out: with its weighted basis ``B = Q R``, the scales s >= 0
-        minimise ``|(1 - Q Q^T) (y - P s)|``, solved through the Cholesky factor of their normal
-        matrix, and then ``R c = Q^T (y - P s)``.
+        The background is projected out of the normal matrix (its Schur complement), and the
+        scales s >= 0 are solved through the Cholesky factor of what is left.
 
         Returns
         -------
         coefficients : (k,) of the background
         scales : (p,)
         """
-        root = np.sqrt(weight)
-        target = self.fitter.signal.intensity * root
-        weighted = self.fitter.background_columns * root[:, None]
+        weighted, factor, own = self.fitter.background_under(weight)
         if not columns:
-            return np.linalg.lstsq(weighted, target, rcond=None)[0], np.empty(0)
-        profiles = np.column_stack([c.profile for c in columns]) * root[:, None]
-        q, r = np.linalg.qr(weighted)
-        free = profiles - q @ (q.T @ profiles)
-        rest = target - q @ (q.T @ target)
-        norm = np.maximum(np.linalg.norm(free, axis=0), 1e-12)
-        gram = (free / norm).T @ (free / norm)
+            return cho_solve(factor, own), np.empty(0)
+        profiles = np.column_stack([c.profile for c in columns])
+        cross = weighted.T @ profiles
+        heavy = profiles * weight[:, None]
+        inner = cho_solve(factor, cross)
+        gram = heavy.T @ profiles - cross.T @ inner
+        right = heavy.T @ self.fitter.signal.intensity - inner.T @ own
+        norm = np.sqrt(np.maximum(np.diag(gram), 1e-24))
+        gram = gram / norm / norm[:, None]
         gram[np.diag_indices(len(norm))] += 1e-9
         upper = np.linalg.cholesky(gram).T
-        scales = nnls(upper, np.linalg.solve(upper.T, (free / norm).T @ rest))[0] / norm
-        return np.linalg.solve(r, q.T @ (target - profiles @ scales)), scales
+        scales = nnls(upper, np.linalg.solve(upper.T, right / norm))[0] / norm
+        return cho_solve(factor, own - cross @ scales), scales
 
     def step(self, here: _Point, weight: np.ndarray, damping: float) -> _Step:
         """Gauss-Newton step with Marquardt's damping of the non-linear parameters.

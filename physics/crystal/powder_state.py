@@ -8,6 +8,14 @@ import numpy as np
 
 SHARED = ("zero", "displacement", "gauss_tan", "gauss", "asymmetry", "skew", "extra_b", "spill")
 MIN_WIDTH_DEG = 1e-3
+MAX_WIDTH_DEG = 3.0
+SHARED_BOUNDS = np.array(
+    [
+        (-np.inf, -np.inf, 0.0, MIN_WIDTH_DEG, -0.3, -0.8, -1.0, 0.01),
+        (np.inf, np.inf, np.inf, np.inf, 0.3, 0.8, 3.0, 0.6),
+    ]
+)  # in the order of SHARED
+TEXTURE_BOUNDS = (0.2, 3.0)
 ISOTROPIC_LIMIT = 0.02  # a cell that differs more is another compound
 DEVIATORIC_LIMIT = 0.010
 
@@ -42,12 +50,7 @@ class InstrumentState:
     def moved(self, step: np.ndarray) -> InstrumentState:
         """State after adding a (8,) step in the order of `SHARED`."""
         values = np.array([getattr(self, name) for name in SHARED]) + step
-        values[2] = max(values[2], 0.0)
-        values[3] = max(values[3], MIN_WIDTH_DEG)
-        values[4] = np.clip(values[4], -0.3, 0.3)
-        values[5] = np.clip(values[5], -0.8, 0.8)
-        values[6] = np.clip(values[6], -1.0, 3.0)
-        values[7] = np.clip(values[7], 0.01, 0.6)
+        values = np.clip(values, *SHARED_BOUNDS)
         changed = {name: float(v) for name, v in zip(SHARED, values, strict=True)}
         return replace(self, **changed)
 
@@ -74,18 +77,25 @@ class PhaseState:
     axis: tuple[int, int, int] | None = None
     adjust: np.ndarray | None = None
 
-    def moved(self, step: np.ndarray) -> PhaseState:
-        """State after adding a step in the order strain, size, microstrain[, texture]."""
+    def bounds(self) -> np.ndarray:
+        """(2, k) least and largest value of strain, size, microstrain[, texture]."""
         p = len(self.strain)
         limit = np.full(p, DEVIATORIC_LIMIT)
         limit[0] = ISOTROPIC_LIMIT * np.sqrt(3.0)
-        texture = self.texture
-        if self.axis is not None:
-            texture = float(np.clip(self.texture + step[p + 2], 0.2, 3.0))
+        widths = np.array([(MIN_WIDTH_DEG,) * 2, (MAX_WIDTH_DEG,) * 2])
+        texture = [np.array(TEXTURE_BOUNDS)[:, None]] if self.axis is not None else []
+        return np.hstack([[-limit, limit], widths, *texture])
+
+    def moved(self, step: np.ndarray) -> PhaseState:
+        """State after adding a step in the order strain, size, microstrain[, texture]."""
+        p = len(self.strain)
+        own = [self.texture] if self.axis is not None else []
+        values = np.concatenate([self.strain, [self.size, self.microstrain], own]) + step
+        values = np.clip(values, *self.bounds())
         return replace(
             self,
-            strain=np.clip(self.strain + step[:p], -limit, limit),
-            size=float(np.clip(self.size + step[p], MIN_WIDTH_DEG, 3.0)),
-            microstrain=float(np.clip(self.microstrain + step[p + 1], MIN_WIDTH_DEG, 3.0)),
-            texture=texture,
+            strain=values[:p],
+            size=float(values[p]),
+            microstrain=float(values[p + 1]),
+            texture=float(values[p + 2]) if own else self.texture,
         )

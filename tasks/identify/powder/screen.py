@@ -17,6 +17,7 @@ from xtalfuse.physics.crystal.powder import PhaseModel
 from xtalfuse.physics.crystal.profile import lorentz_polarisation
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
+CLOSER_LOOK = 250  # candidates that a narrower filter is tried on; time
 NEARLY = 0.9  # of the best score: the model error of the ranking cannot tell the difference
 
 
@@ -83,18 +84,23 @@ class Screen:
         """Rank all candidates against a residual that `drawn` has filtered."""
         best = Ranking(*(np.zeros(len(self.area)) for _ in range(4)))
         best.score[:] = -np.inf
-        for factor, (amplitude, error2) in drawn.items():
-            # a filter as wide as two lines needs half the strains
+        rows = np.arange(len(self.area))
+        # the widest filter first: it needs the fewest strains, and sees at least as much as a
+        # narrower one of what a candidate explains
+        for factor in sorted(drawn, reverse=True):
+            amplitude, error2 = drawn[factor]
             strains = self.strains[:: max(1, int(factor))]
-            tried = [self._score(amplitude, error2, strain) for strain in strains]
+            tried = [self._score(amplitude, error2, strain, rows) for strain in strains]
             score, scale, explained = (np.array(column) for column in zip(*tried, strict=True))
             # the score of a strong line is the same on its flank as on its crest, where more of
             # the intensity is explained
             near = score >= np.minimum(NEARLY * score.max(axis=0), score.max(axis=0))
-            at = np.argmax(np.where(near, explained, -np.inf), axis=0), np.arange(len(self.area))
-            better = score.max(axis=0) > best.score
-            best.score[better], best.scale[better] = score.max(axis=0)[better], scale[at][better]
-            best.strain[better], best.width[better] = strains[at[0]][better], factor
+            at = np.argmax(np.where(near, explained, -np.inf), axis=0), np.arange(len(rows))
+            better = score.max(axis=0) > best.score[rows]
+            those = rows[better]
+            best.score[those], best.scale[those] = score.max(axis=0)[better], scale[at][better]
+            best.strain[those], best.width[those] = strains[at[0]][better], factor
+            rows = np.sort(np.argsort(-best.score)[:CLOSER_LOOK])
         return best
 
     def strain_of(self, row: int, near: float, factor: float, drawn: Drawn) -> float:
@@ -108,7 +114,7 @@ class Screen:
         drawn : by `Screen.drawn`, of the same residual
         """
         fine = near + 0.1 * factor * self.step * np.arange(-10, 11, 2)
-        explained = [self._score(*drawn[factor], s, slice(row, row + 1))[2][0] for s in fine]
+        explained = [self._score(*drawn[factor], s, np.array([row]))[2][0] for s in fine]
         return float(fine[int(np.argmax(explained))])
 
     def drawn(self, residual: np.ndarray, variance: np.ndarray) -> Drawn:
@@ -129,7 +135,8 @@ class Screen:
         limit = self.settings.stretch_limit
         strains = np.arange(-limit, limit + 1e-9, 2.0 * self.step)
         amplitude, error2 = self._matched(residual, variance, self.settings.widths[0])
-        scores = np.array([self._score(amplitude, error2, strain)[0] for strain in strains])
+        rows = np.arange(len(self.area))
+        scores = np.array([self._score(amplitude, error2, strain, rows)[0] for strain in strains])
         near = max(1, int(np.ceil(self.settings.strain_agreement / (2.0 * self.step))))
         smooth = maximum_filter1d(np.maximum(scores, 0.0), 2 * near + 1, axis=0)
         together = np.sort(smooth, axis=1)[:, -self.settings.together :].sum(axis=1)
@@ -164,13 +171,14 @@ class Screen:
             np.float32
         )
 
-    def _placed(self, strain: float, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _placed(self, strain: float, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Point of the pattern at each line, -1 where none is, its area there, and the root of it.
 
         Those of all rows are kept: every residual is asked at the same strains.
         """
-        if rows == slice(None) and strain in self._places:
-            return self._places[strain]
+        if strain in self._places:
+            at, area, root = self._places[strain]
+            return (at, area, root) if len(rows) == len(at) else (at[rows], area[rows], root[rows])
         seen = self.inverse_d[rows] * np.float32(1.0 - strain - self.stretch)
         with np.errstate(invalid="ignore"):
             sine = np.float32(0.5 * self.signal.radiation.primary_angstrom) * seen
@@ -180,7 +188,7 @@ class Screen:
         at = np.where(inside, self.point[np.where(inside, index, 0).astype(np.int32)], -1)
         area = np.where(at >= 0, self.area[rows], np.float32(0.0))  # the rest was not measured
         placed = at, area, np.sqrt(area)
-        if rows == slice(None):
+        if len(rows) == len(self.area):
             self._places[strain] = placed
         return placed
 
@@ -189,7 +197,7 @@ class Screen:
         amplitude: np.ndarray,
         error2: np.ndarray,
         strain: float,
-        rows: slice = slice(None),
+        rows: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Best score of each candidate over its scale, at one strain; that scale; and the most
         intensity that it explains, less what it lacks."""

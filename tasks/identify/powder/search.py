@@ -21,6 +21,7 @@ from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 # of what a phase explains: a rival that lacks less is refined as fully before it is judged
 ALMOST_ALL = 0.05
+SURELY_NEEDED = 20.0  # times what a phase must bring
 MOST_NAMES = 3  # of a class that are tried; time
 
 
@@ -191,7 +192,9 @@ class PhaseSearch:
                 rest = (*fit.phases[:index], *fit.phases[index + 1 :])
                 trial = self.settle(self.place(replace(fit, phases=rest), entry, 0.0, 1.0))
                 order = (*trial.phases[:index], trial.phases[-1], *trial.phases[index:-1])
-                trial = self.polish(replace(trial, phases=order))
+                trial = replace(trial, phases=order)
+                if self.gain(trial, fit) < self.settings.close:
+                    trial = self.polish(trial)
                 if self.ranked([fit, trial])[0] is trial:
                     fit = trial
         return fit
@@ -238,10 +241,27 @@ class PhaseSearch:
         return free_intensities(self.fitter, fit)
 
     def without(self, fit: PatternFit, index: int) -> PatternFit:
-        """The fit with one phase taken out and the others free to take over."""
+        """The fit with one phase taken out and the others free to take over.
+
+        Where their scales alone leave far more than any phase is asked for, no more is done: what
+        they could still take over would change nothing.
+        """
         left = tuple(p for i, p in enumerate(fit.phases) if i != index)
-        fit = self.fitter.fit(left, fit.instrument, iterations=3)
-        return free_intensities(self.fitter, fit)
+        less = self.fitter.fit(left, fit.instrument, iterations=0)
+        if self.gain(less, fit) > SURELY_NEEDED * self.settings.min_gain:
+            return less
+        return free_intensities(self.fitter, self.fitter.fit(left, fit.instrument, iterations=3))
+
+    def lifted(self, fit: PatternFit, index: int) -> PatternFit:
+        """The fit with one phase lifted out of it and the others held as they are.
+
+        What stands in its place must explain what it explained; others that were let take over
+        meanwhile would have moved to where they do not belong.
+        """
+        phase = fit.phases[index]
+        own = phase.scale * self.fitter.columns(phase, fit.instrument).profile
+        left = (*fit.phases[:index], *fit.phases[index + 1 :])
+        return replace(fit, phases=left, calculated=fit.calculated - own)
 
     def gain(self, poor: PatternFit, rich: PatternFit) -> float:
         """Fall of minus twice the log posterior from one fit to another, per unit misfit."""
@@ -273,18 +293,19 @@ class PhaseSearch:
         index = 0
         swaps = 0
         while index < len(fit.phases):
-            bare = self.without(fit, index)
-            own = [Rival(None, self.gain(bare, fit))]
+            own = [Rival(None, self.gain(self.without(fit, index), fit))]
+            close = max(self.settings.close, ALMOST_ALL * own[0].loss)
             better = None
-            for rival in self.extensions(bare, self.settings.rivals, but=fit.phases[index].entry):
-                for most in (ALMOST_ALL * own[0].loss, 5.0 * self.settings.close):
-                    if self.gain(rival, fit) < max(self.settings.close, most):
-                        rival = self.polish(rival, 4)
+            bare, known = self.lifted(fit, index), fit.phases[index].entry
+            for rival in self.extensions(bare, self.settings.rivals, but=known):
+                if self.gain(rival, fit) < close:
+                    rival = self.polish(rival)
                 own.append(Rival(rival.phases[-1].entry, self.gain(rival, fit)))
                 if self.ranked([better or fit, rival])[0] is rival:
                     better = rival
             if better is not None and swaps < self.settings.swaps:
-                fit, index, rivals, swaps = self.polish(better), 0, [], swaps + 1
+                # what stood beside the wrong phase to help it out has no place beside the right one
+                fit, index, rivals, swaps = self.prune(self.polish(better)), 0, [], swaps + 1
                 continue
             rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
             index += 1

@@ -108,7 +108,7 @@ class SearchSettings:
     min_gain: float = _number(30.0, f"{CHOSEN}; was 40")
     own_lines: float = _number(0.12, CHOSEN)
     most_misfit: float = _number(10.0, CHOSEN)
-    close: float = _number(40.0, "time")
+    close: float = _number(200.0, "time")
     sure_stretch: float = _number(1.25, CHOSEN)
     major_height: float = _number(0.02, CHOSEN)
     strain_agreement: float = _number(0.003, CHOSEN)

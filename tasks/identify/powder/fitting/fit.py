@@ -24,7 +24,8 @@ from xtalfuse.physics.crystal.powder import (
     PhaseColumns,
     PhaseState,
 )
-from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal
+from xtalfuse.physics.crystal.powder_state import SHARED_BOUNDS
+from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal, within
 from xtalfuse.tasks.identify.powder.fitting.priors import (
     instrument_sigma,
     instrument_values,
@@ -45,6 +46,7 @@ KEPT_WEIGHTS = 3  # the first one, and those of the fit that goes on
 # Tails are cut where they fall below this share of the strongest peak (`physics.crystal.powder`),
 # so that no calculated profile is better than that beside a line, however many counts there are.
 PROFILE_ERROR = 0.003
+REWEIGHTED = 2  # times that the weights follow the peaks
 NEARBY = 3.0  # full widths from a line within which its tails have fallen to that
 
 
@@ -206,22 +208,23 @@ class _Descent:
         columns = tuple(fitter.columns(p, instrument) for p in phases)
         weight = fitter.first_weight
         here = self.at(phases, instrument, columns, weight)
-        damping = 1e-3
+        damping, settled = 1e-3, False
+        reweighted = 0
         for iteration in range(iterations):
-            if iteration in (2, 4):
+            if reweighted < REWEIGHTED and (settled or iteration >= 2 * (reweighted + 1)):
+                reweighted, settled = reweighted + 1, False
                 weight = 1.0 / fitter.variance(here.peaks)
                 here = self.at(here.phases, here.instrument, here.columns, weight)
+            if settled:
+                break
             trial = self.moved(here, self.step(here, weight, damping).change, weight)
             gain = here.chi2 + here.penalty - trial.chi2 - trial.penalty
+            settled = abs(gain) < 1e-4 * here.objective
             if gain <= 0:
                 damping = max(damping * 30.0, 1e-2)
-                if damping > 1e4:
-                    break
                 continue
             here = trial
             damping = max(damping * 0.2, 1e-6)
-            if gain < 1e-4 * here.objective:
-                break
         return self.finished(here)
 
     def at(
@@ -292,7 +295,7 @@ class _Descent:
         """
         linear = [self.fitter.background_columns, *(c.profile[:, None] for c in here.columns)]
         n_linear = linear[0].shape[1] + len(here.columns)
-        moves, pull, stiffness = self._non_linear(here)
+        moves, pull, stiffness, room = self._non_linear(here)
         root = np.sqrt(weight)
         design = np.column_stack(linear + moves) * root[:, None]
         normal = design.T @ design
@@ -306,20 +309,22 @@ class _Descent:
         undamped = normal.copy()
         inner[np.diag_indices_from(inner)] *= 1.0 + damping
         scaled, scale = unit_diagonal(normal, ridge=1e-10)
-        solution = scale * cho_solve(cho_factor(scaled), gradient * scale)
-        return _Step(solution[n_linear:], undamped)
+        solution = within(scaled, gradient * scale, np.hstack([*room]) / scale[n_linear:])
+        return _Step((scale * solution)[n_linear:], undamped)
 
     def _non_linear(
         self, here: _Point
-    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Derivatives, pull ``(m - v) / S^2`` and stiffness ``1 / S^2`` of the priors, by block."""
-        moves, pull, stiffness = [], [], []
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Derivatives, pull ``(m - v) / S^2`` and stiffness ``1 / S^2`` of the priors, and how
+        far down and up each value may go, by block."""
+        moves, pull, stiffness, room = [], [], [], [np.empty((2, 0))]
         for i in self.active:
             state = here.phases[i].state
             moves.append(here.scales[i] * here.columns[i].by_own)
             mean, sigma = phase_prior(state, self.fitter.settings)
             pull.append((mean - phase_values(state)) / sigma**2)
             stiffness.append(1.0 / sigma**2)
+            room.append(state.bounds() - phase_values(state))
         if self.shared:
             drawn = zip(here.scales, here.columns, strict=True)
             moves.append(reduce(np.add, [s * c.by_shared for s, c in drawn]))
@@ -327,7 +332,8 @@ class _Descent:
             start, now = self.fitter.instrument, here.instrument
             pull.append((instrument_values(start) - instrument_values(now)) / sigma**2)
             stiffness.append(1.0 / sigma**2)
-        return moves, pull, stiffness
+            room.append(SHARED_BOUNDS - instrument_values(now))
+        return moves, pull, stiffness, room
 
     def moved(self, here: _Point, change: np.ndarray, weight: np.ndarray) -> _Point:
         """The point after a step; only phases that moved are drawn again."""

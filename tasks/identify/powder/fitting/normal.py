@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+MOST_BOUNDS = 4  # rounds in which more values reach a bound; each is held from then on
 
 
 def unit_diagonal(normal: np.ndarray, ridge: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,3 +27,32 @@ def unit_diagonal(normal: np.ndarray, ridge: float = 0.0) -> tuple[np.ndarray, n
     if ridge:
         scaled[np.diag_indices_from(scaled)] += ridge
     return scaled, scale
+
+
+def within(normal: np.ndarray, right: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Solution of normal equations whose last values stay within bounds.
+
+    A value that would leave is held at its bound and the others are solved again: cut off alone
+    they would overshoot, and the step would be of no use.
+
+    Parameters
+    ----------
+    normal : (m, m) positive definite
+    right : (m,)
+    room : (2, k) least and largest of the last k values; those before are free
+    """
+    solution = np.asarray(cho_solve(cho_factor(normal), right))
+    free = len(right) - room.shape[1]
+    held = np.zeros(len(right), bool)
+    for _ in range(MOST_BOUNDS):
+        inside = np.clip(solution[free:], room[0], room[1])
+        beyond = inside != solution[free:]
+        if not beyond.any():
+            break
+        solution[free:] = inside
+        held[free:] |= beyond
+        left = ~held
+        rest = right[left] - normal[np.ix_(left, held)] @ solution[held]
+        solution[left] = cho_solve(cho_factor(normal[np.ix_(left, left)]), rest)
+    solution[free:] = np.clip(solution[free:], room[0], room[1])
+    return solution

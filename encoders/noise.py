@@ -56,7 +56,7 @@ def channel_noise(
         base = np.asarray(sigma, float) ** 2
         base = np.maximum(base, max(float(np.median(base)) * 1e-3, 1e-300))
     clipped = _clipped(intensity[quiet], lowest=float(intensity.min()))
-    gain = _trimmed(seen[quiet] / base[quiet])
+    gain = trimmed_variance(seen[quiet] / base[quiet])
     if sigma is not None:
         gain = min(gain * _smoothed(intensity, sections, seen, quiet, block), 100.0)
         variance = base * (1.0 if gain <= 0.0 or COUNTS[0] < gain < COUNTS[1] else gain)
@@ -70,7 +70,7 @@ def channel_noise(
         variance *= _smoothed(intensity, sections, seen, quiet, block)
     for s in sections if len(sections) > 1 else ():  # each may have its own counting time
         here = np.flatnonzero(quiet[s]) + s.start
-        own = _trimmed(seen[here] / variance[here]) if len(here) > SECTION_POINTS else 1.0
+        own = trimmed_variance(seen[here] / variance[here]) if len(here) > SECTION_POINTS else 1.0
         if own > 0.0 and not 0.5 < own < 2.0:
             variance[s] *= own
     return np.maximum(variance, least)
@@ -83,7 +83,7 @@ def _by_level(
     running quartile of the scatter, with what peaks add to it."""
     from scipy.ndimage import gaussian_filter1d, percentile_filter
 
-    flat_level, flat = float(level[quiet].mean()), _trimmed(seen[quiet])
+    flat_level, flat = float(level[quiet].mean()), trimmed_variance(seen[quiet])
     slope = _slope(level, seen, quiet, flat)
     if flat_level > 0.0 and (slope is None or slope > COUNTS[0] * gain):
         return gain * base
@@ -134,9 +134,9 @@ def _smoothed(
     1 unless the first difference, too, says that neighbours are alike: of independent ones it
     shows the variance that the third shows.
     """
-    flat = _trimmed(seen[quiet])
+    flat = trimmed_variance(seen[quiet])
     steps = np.diff(intensity)[quiet[1:] & quiet[:-1]] ** 2 / 2.0
-    if flat <= 0.0 or len(steps) < 20 or _trimmed(steps) < ALIKE * flat:
+    if flat <= 0.0 or len(steps) < 20 or trimmed_variance(steps) < ALIKE * flat:
         return 1.0
     found = []
     for s in sections:
@@ -146,7 +146,7 @@ def _smoothed(
         calm = quiet[inside].reshape(n, block).mean(axis=1) > 0.9
         found.append(scatter[calm & np.isfinite(scatter)])
     blocks = np.concatenate(found)
-    return max(1.0, _trimmed(blocks) / (block * flat)) if len(blocks) >= 20 else 1.0
+    return max(1.0, trimmed_variance(blocks) / (block * flat)) if len(blocks) >= 20 else 1.0
 
 
 def _scatter(values: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ def _scatter(values: np.ndarray) -> np.ndarray:
     return seen
 
 
-def _trimmed(squares: np.ndarray) -> float:
+def trimmed_variance(squares: np.ndarray) -> float:
     """Variance from squares of normal numbers, the largest quarter left out: it may be lines.
 
     Of few counts most differences are zero; then it is the mean.

@@ -16,6 +16,7 @@ from xtalfuse.physics.crystal.powder import TAIL, NoReflectionError, PhaseModel,
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities, suggest_texture
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
+from xtalfuse.tasks.identify.powder.fitting.tube import image_of, tube_lines
 from xtalfuse.tasks.identify.powder.search import PhaseSearch, Rival, SearchResult
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 from xtalfuse.tasks.identify.powder.support import PhaseEvidence, phase_evidence, unexplained_share
@@ -25,8 +26,7 @@ FINAL_POINTS = 5.0  # and in the fit that is reported
 # Scherrer: domains of 3 nm, some ten cells across, with copper radiation at low angles
 HALO_DEG = 3.0
 LEAST_TAIL = 3e-4  # of a line: thirty widths away it is no longer a tail but a background
-K_BETA = {"CuKa": 1.392234, "CoKa": 1.620826, "FeKa": 1.756604, "CrKa": 2.084887}
-TUNGSTEN_LA = 1.476419  # of an aged tube; both after Deslattes et al. (2003), as in units
+MOST_TUBE = 0.05  # of a line that its image by another line of the tube may have
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,8 @@ def _conclude(
     """The answer with the phases that are more probable than a threshold."""
     kept = [i for i, phase in enumerate(found) if phase.of_class >= threshold]
     settings = search.settings
-    fitter, fit = finish(signal, _keep(search, result, kept), settings)
+    kept_fit = _keep(search, result, kept)
+    fitter, fit = finish(signal, kept_fit, settings, search.fitter.error_scale)
     unexplained = unexplained_peaks(signal, fit, settings)
     accepted = tuple(found[i] for i in kept)
     doubtful = tuple(f for i, f in enumerate(found) if i not in kept)
@@ -273,7 +274,10 @@ def _keep(search: PhaseSearch, result: SearchResult, kept: list[int]) -> Pattern
 
 
 def finish(
-    signal: PatternSignal, fit: PatternFit, settings: SearchSettings = DEFAULT
+    signal: PatternSignal,
+    fit: PatternFit,
+    settings: SearchSettings = DEFAULT,
+    error_scale: float = 1.0,
 ) -> tuple[PatternFitter, PatternFit]:
     """Fit the accepted phases once more on a finer grid, with texture where it shows.
 
@@ -285,9 +289,10 @@ def finish(
     signal : the pattern on the finer grid
     fit : of the search
     settings : of the search
+    error_scale : error of the model that the search found, over what is usual
     """
     start = replace(fit.instrument, zero=0.0, displacement=0.0)
-    fitter = PatternFitter(signal, start, settings)
+    fitter = PatternFitter(signal, start, settings, error_scale)
     if not fit.phases:
         return fitter, fitter.fit((), iterations=0)
     freed = fitter.fit(fit.phases, fit.instrument, iterations=6)
@@ -335,18 +340,12 @@ def unexplained_peaks(
 
 
 def _tube_lines(signal: PatternSignal, explained: np.ndarray, peaks: ObservedPeaks) -> np.ndarray:
-    """Which peaks are where K-beta or W L-alpha would put a line of a strong explained peak."""
+    """Which peaks are where another line of the tube would put an image of an explained peak."""
     found = np.zeros(len(peaks.two_theta_deg), bool)
-    primary = signal.radiation.primary_angstrom
-    contaminants = [TUNGSTEN_LA] if signal.radiation.name.startswith("CuKa") else []
-    contaminants += [w for name, w in K_BETA.items() if signal.radiation.name.startswith(name)]
-    sine = np.sin(np.radians(peaks.two_theta_deg) / 2.0)
-    for wavelength in contaminants:
-        image = sine * primary / wavelength
-        angle = np.degrees(2.0 * np.arcsin(np.minimum(image, 1.0)))
-        strength = np.interp(angle, signal.two_theta_deg, explained, left=0.0, right=0.0)
-        # a filter or a worn tube leaves some percent of a line, never more
-        found |= (image < 1.0) & (peaks.height < 0.05 * strength)
+    for wavelength, _ in tube_lines(signal.radiation):
+        source = image_of(peaks.two_theta_deg, signal.radiation, wavelength)
+        strength = np.interp(source, signal.two_theta_deg, explained, left=0.0, right=0.0)
+        found |= peaks.height < MOST_TUBE * strength
     return found
 
 

@@ -96,10 +96,12 @@ class Screen:
             # the intensity is explained
             near = score >= np.minimum(NEARLY * score.max(axis=0), score.max(axis=0))
             at = np.argmax(np.where(near, explained, -np.inf), axis=0), np.arange(len(rows))
-            better = score.max(axis=0) > best.score[rows]
+            # of very many counts every filter says the same, and the narrow one where lines are
+            better = score.max(axis=0) > NEARLY * best.score[rows]
             those = rows[better]
-            best.score[those], best.scale[those] = score.max(axis=0)[better], scale[at][better]
+            best.score[rows] = np.maximum(best.score[rows], score.max(axis=0))
             best.strain[those], best.width[those] = strains[at[0]][better], factor
+            best.scale[those] = scale[at][better]
             rows = np.sort(np.argsort(-best.score)[:CLOSER_LOOK])
         return best
 

@@ -21,7 +21,6 @@ from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 # of what a phase explains: a rival that lacks less is refined as fully before it is judged
 ALMOST_ALL = 0.05
-SURELY_NEEDED = 20.0  # times what a phase must bring
 MOST_NAMES = 3  # of a class that are tried; time
 
 
@@ -96,9 +95,13 @@ class PhaseSearch:
                 self.set_stretch(applied)
         if self.fitter.instrument.stretch:
             best = self.absorb(best, common_strain(best, self.settings))
-        best, rivals = self.challenge(best)
+        best, rivals = self.challenge(self.prune(self.weighed(best)))
         best = self.named(best)
         return SearchResult(best, rivals, self.fitter, len(self.models))
+
+    def weighed(self, fit: PatternFit) -> PatternFit:
+        """The fit with weights that hold the error of the model which it shows."""
+        return self.polish(fit) if self.fitter.learn_error(fit) else fit
 
     def grown(self, stretch: float) -> PatternFit:
         """The phases that are found if every d is longer than it is by this fraction."""
@@ -241,15 +244,8 @@ class PhaseSearch:
         return free_intensities(self.fitter, fit)
 
     def without(self, fit: PatternFit, index: int) -> PatternFit:
-        """The fit with one phase taken out and the others free to take over.
-
-        Where their scales alone leave far more than any phase is asked for, no more is done: what
-        they could still take over would change nothing.
-        """
+        """The fit with one phase taken out and the others free to take over."""
         left = tuple(p for i, p in enumerate(fit.phases) if i != index)
-        less = self.fitter.fit(left, fit.instrument, iterations=0)
-        if self.gain(less, fit) > SURELY_NEEDED * self.settings.min_gain:
-            return less
         return free_intensities(self.fitter, self.fitter.fit(left, fit.instrument, iterations=3))
 
     def lifted(self, fit: PatternFit, index: int) -> PatternFit:
@@ -305,7 +301,8 @@ class PhaseSearch:
                     better = rival
             if better is not None and swaps < self.settings.swaps:
                 # what stood beside the wrong phase to help it out has no place beside the right one
-                fit, index, rivals, swaps = self.prune(self.polish(better)), 0, [], swaps + 1
+                better = self.weighed(self.polish(better))
+                fit, index, rivals, swaps = self.prune(better), 0, [], swaps + 1
                 continue
             rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
             index += 1

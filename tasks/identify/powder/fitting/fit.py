@@ -17,6 +17,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
 
+from xtalfuse.encoders.noise import trimmed_variance
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.crystal.powder import (
     SHARED,
@@ -39,15 +40,18 @@ from xtalfuse.tasks.identify.powder.fitting.state import (
     background_basis,
     start_instrument,
 )
+from xtalfuse.tasks.identify.powder.fitting.tube import tube_images
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 KEPT_COLUMNS = 48
 KEPT_WEIGHTS = 3  # the first one, and those of the fit that goes on
-# Tails are cut where they fall below this share of the strongest peak (`physics.crystal.powder`),
-# so that no calculated profile is better than that beside a line, however many counts there are.
-PROFILE_ERROR = 0.003
+# A calculated line is no better than its shape. Within a width, the pseudo-Voigt of Thompson,
+# Cox & Hastings (1987) differs from a Voigt by up to 1.3 % of the height; beside it tails are cut
+# where they fall below 0.3 % (`physics.crystal.powder`). However many counts there are.
+SHAPE_ERRORS = ((1.0, 0.013), (3.0, 0.003))  # full widths from a line, share of its height
 REWEIGHTED = 2  # times that the weights follow the peaks
-NEARBY = 3.0  # full widths from a line within which its tails have fallen to that
+MOST_ERROR = 5.0  # of what is usual: beyond, it is no error but a phase that is missing
+LEAST_TOLD = 30  # points that tell the error of the model
 
 
 class PatternFitter:
@@ -58,6 +62,7 @@ class PatternFitter:
     signal : the pattern
     instrument : starting instrument state, centre of the priors on widths
     settings : priors and model error
+    error_scale : error of the model over what is usual; `learn_error` measures it
     """
 
     def __init__(
@@ -65,11 +70,14 @@ class PatternFitter:
         signal: PatternSignal,
         instrument: InstrumentState | None = None,
         settings: SearchSettings = DEFAULT,
+        error_scale: float = 1.0,
     ) -> None:
         self.signal = signal
         self.instrument = instrument or start_instrument(signal)
         self.settings = settings
         self.background_columns = background_basis(signal)
+        self.error_scale = error_scale
+        self._images = tube_images(signal)
         self._under: dict[int, tuple[Any, ...]] = {}
         self._drawn: dict[
             tuple[int, int, int], tuple[PhaseState, InstrumentState, PhaseColumns]
@@ -110,11 +118,44 @@ class PatternFitter:
 
     def variance(self, peaks: np.ndarray) -> np.ndarray:
         """Counting noise and model error, with neighbouring residuals correlated."""
-        settings = self.settings
-        reach = 2 * round(NEARBY * self.signal.fwhm_deg / self.signal.step_deg) + 1
-        shape = PROFILE_ERROR * maximum_filter1d(peaks, reach)
-        error = (settings.model_error * peaks) ** 2 + shape**2
-        return settings.correlation * (self.signal.variance + error)
+        error = self.error_scale**2 * self.model_variance(peaks)
+        return self.settings.correlation * (self.signal.variance + error)
+
+    def model_variance(self, peaks: np.ndarray) -> np.ndarray:
+        """(n,) usual error of calculated peaks: of their intensities, of their shape, and of what
+        the tube sends beside its main lines."""
+        error = (self.settings.model_error * peaks) ** 2
+        for widths, share in SHAPE_ERRORS:
+            reach = 2 * round(widths * self.signal.fwhm_deg / self.signal.step_deg) + 1
+            error = error + (share * maximum_filter1d(peaks, reach)) ** 2
+        grid = self.signal.two_theta_deg
+        for source, share in self._images if len(peaks) == len(grid) else ():
+            error = error + (share * np.interp(source, grid, peaks, 0.0, 0.0)) ** 2
+        return error
+
+    def learn_error(self, fit: PatternFit) -> bool:
+        """Measure the error of the model, as a multiple of what is usual, on the best fit so far.
+
+        Where it outweighs the noise, residuals over the usual error would be of unit variance.
+        Their largest quarter is left out: it may be lines of a phase that is still missing.
+
+        Returns
+        -------
+        Whether the weights changed, so that fits made before cannot be held against later ones.
+        """
+        usual = self.model_variance(fit.calculated - fit.background)
+        told = usual > self.signal.variance
+        if told.sum() < LEAST_TOLD:
+            return False
+        residual = (self.signal.intensity - fit.calculated)[told]
+        square = trimmed_variance((residual**2 - self.signal.variance[told]) / usual[told])
+        scale = float(np.clip(np.sqrt(max(square, 0.0)), 1.0, MOST_ERROR))
+        changed = abs(scale / self.error_scale - 1.0) > 0.05
+        if changed:
+            self.error_scale = scale
+            self._under.clear()
+            self.__dict__.pop("first_weight", None)
+        return changed
 
     def fit(
         self,

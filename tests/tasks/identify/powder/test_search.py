@@ -11,8 +11,8 @@ from xtalfuse.encoders.pattern import encode_pattern, peak_d
 from xtalfuse.loaders.record import Instrument
 from xtalfuse.physics.units import two_theta
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
+from xtalfuse.tasks.identify.powder.fitting.tube import K_BETA
 from xtalfuse.tasks.identify.powder.phase import (
-    K_BETA,
     SEARCH_POINTS,
     analyse_pattern,
     library_models,

@@ -48,8 +48,12 @@ MIXTURES: dict[str, dict[str, dict[str, float]]] = {
         "four": {"gypsum": 0.4, "aragonite": 0.3, "brucite": 0.2, "pyrite": 0.1},
     },
 }
-WAVELENGTHS = {"Cu": (1.540593, 1.544427, 1.392234), "Co": (1.788996, 1.792835, 1.620826),
-               "Mo": (0.709317, 0.713607, 0.632303), "0.6199": (0.6199, 0.6199, 0.6199)}  # fmt: skip
+WAVELENGTHS = {  # K-alpha1, K-alpha2, K-beta
+    "Cu": (1.540593, 1.544427, 1.392234),
+    "Co": (1.788996, 1.792835, 1.620826),
+    "Mo": (0.709317, 0.713607, 0.632303),
+    "0.6199": (0.6199, 0.6199, 0.6199),
+}
 FALSE_FROM = 0.03  # weight fraction
 SEEN = 8.0  # standard deviations of the noise: a phase below cannot be asked for
 
@@ -152,6 +156,7 @@ def lines(
 ) -> tuple[np.ndarray, np.ndarray]:
     """d and intensity for a unit of mass of all lines of an entry between two angles."""
     from pymatgen.analysis.diffraction.xrd import XRDCalculator
+
     from xtalfuse.datasets.library.pymatgen import structure_of
 
     library = _library(path)
@@ -217,9 +222,9 @@ def simulated(run: Run, c: Condition) -> tuple[np.ndarray, np.ndarray, list[str]
         drawn.append(mass * np.exp(rng.normal(0.0, c.absorbed) if c.absorbed else 0.0) * part)
     unit = c.counts / max(float(np.sum(drawn, axis=0).max()), 1e-300)
     x = (true - low) / (high - low)
-    floor = {"slope": 1.0 + 1.5 * np.exp(-6 * x), "rising": 1.0 + 0.5 * x,
-             "hump": 0.3 + 2.0 * np.exp(-(((true - low - 0.15 * (high - low)) / 6.0) ** 2))}  # fmt: skip
-    base = c.counts * c.background * floor[c.shape]
+    hump = 2.0 * np.exp(-(((true - low - 0.15 * (high - low)) / 6.0) ** 2))
+    floors = {"slope": 1.0 + 1.5 * np.exp(-6 * x), "rising": 1.0 + 0.5 * x, "hump": 0.3 + hump}
+    base = c.counts * c.background * floors[c.shape]
     mean = unit * np.sum(drawn, axis=0) + base
     kept = np.ones(len(true), bool)
     if c.only == "windows":
@@ -241,7 +246,8 @@ def simulated(run: Run, c: Condition) -> tuple[np.ndarray, np.ndarray, list[str]
 def _same(library: Library, true: str, answer: str, named: tuple[str, ...]) -> bool:
     """Whether an answer is the true entry, a look-alike, or of one series with it."""
     a, b = (library.entries[library.index(e)] for e in (true, answer))
-    if a.class_id == b.class_id or true in named or answer in library.equivalents(library.index(true)):
+    alike = {*named, *library.equivalents(library.index(answer))}
+    if a.class_id == b.class_id or true in alike:
         return True
     one, two = set(a.crystal.elements), set(b.crystal.elements)
     cells = np.array(b.crystal.cell) / np.array(a.crystal.cell)
@@ -303,7 +309,7 @@ def plan(arguments: argparse.Namespace) -> list[Run]:
         ]
     rng = np.random.default_rng(arguments.first)
     runs = []
-    for path in [""] + [str(p) for p in arguments.library]:
+    for path in ("", *map(str, arguments.library)):
         entries = [e.id for e in _library(path).entries]
         for i in range(arguments.count // (1 + len(arguments.library))):
             few = rng.choice(entries, 1 if arguments.section == "singles" else 2, replace=False)

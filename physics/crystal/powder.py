@@ -17,9 +17,9 @@ from xtalfuse.physics.crystal.cell import Crystal, laue_rotations
 from xtalfuse.physics.crystal.diffraction import (
     Reflections,
     cell_from_metric,
-    metric_basis,
     quadratic_form,
     reciprocal_metric,
+    strain_basis,
 )
 from xtalfuse.physics.crystal.powder_state import (
     MIN_WIDTH_DEG,
@@ -327,35 +327,6 @@ def _reach(strength: np.ndarray, tail: float) -> np.ndarray:
     falls below this share of the strongest peak."""
     relative = strength / max(float(strength.max(initial=0.0)), 1e-300)
     return np.clip(0.5 * np.sqrt(relative / tail), 2.0, 0.5 / np.sqrt(tail))
-
-
-def strain_basis(crystal: Crystal) -> np.ndarray:
-    """(6, p) change of the reciprocal metric by each symmetry-allowed unit strain.
-
-    The strain tensors are orthonormal; the first is isotropic, so that ``strain[0] =
-    sqrt(3) * e`` stretches every length by e.
-    """
-    g11, g22, g33, g23, g13, g12 = reciprocal_metric(crystal.cell)
-    metric = np.array([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]])
-    frame = np.linalg.cholesky(metric).T  # reciprocal basis: metric = frame.T @ frame
-    inverse = np.linalg.inv(frame)
-    tensors = [np.eye(3)]
-    for column in metric_basis(crystal.space_group).T:
-        a, b, c, d, e, f = column
-        change = np.array([[a, f, e], [f, b, d], [e, d, c]])
-        tensors.append(-0.5 * inverse.T @ change @ inverse)
-    orthonormal: list[np.ndarray] = []
-    for tensor in tensors:
-        for earlier in orthonormal:
-            tensor = tensor - float(np.sum(tensor * earlier)) * earlier
-        norm = float(np.linalg.norm(tensor))
-        if norm > 1e-6 * max(1.0, float(np.linalg.norm(tensors[0]))):
-            orthonormal.append(tensor / norm)
-    columns = []
-    for tensor in orthonormal:
-        m = -2.0 * frame.T @ tensor @ frame
-        columns.append([m[0, 0], m[1, 1], m[2, 2], m[1, 2], m[0, 2], m[0, 1]])
-    return np.array(columns).T
 
 
 def phase_model(

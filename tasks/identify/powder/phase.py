@@ -224,7 +224,7 @@ def _conclude(
     kept = [i for i, phase in enumerate(found) if phase.of_class >= threshold]
     settings = search.settings
     kept_fit = _keep(search, result, kept)
-    fitter, fit = finish(signal, kept_fit, settings, search.fitter.error_scale)
+    fitter, fit = finish(signal, kept_fit, settings, search.fitter.error.scale)
     unexplained = unexplained_peaks(signal, fit, settings)
     accepted = tuple(found[i] for i in kept)
     doubtful = tuple(f for i, f in enumerate(found) if i not in kept)

@@ -116,7 +116,7 @@ def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
                 height=float(heights[index] / tallest),
                 candidates=result.considered,
                 unexplained=left_over,
-                misfit=float(fit.misfit) * result.fitter.error_scale**2,
+                misfit=float(fit.misfit) * result.fitter.error.scale**2,
             )
         )
     return found

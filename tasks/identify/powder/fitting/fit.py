@@ -14,10 +14,8 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.ndimage import maximum_filter1d
 from scipy.optimize import nnls
 
-from xtalfuse.encoders.noise import trimmed_variance
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.crystal.powder import (
     SHARED,
@@ -26,6 +24,7 @@ from xtalfuse.physics.crystal.powder import (
     PhaseState,
 )
 from xtalfuse.physics.crystal.powder_state import SHARED_BOUNDS
+from xtalfuse.tasks.identify.powder.fitting.error import ModelError
 from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal, within
 from xtalfuse.tasks.identify.powder.fitting.priors import (
     instrument_sigma,
@@ -40,18 +39,11 @@ from xtalfuse.tasks.identify.powder.fitting.state import (
     background_basis,
     start_instrument,
 )
-from xtalfuse.tasks.identify.powder.fitting.tube import tube_images
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 KEPT_COLUMNS = 48
 KEPT_WEIGHTS = 3  # the first one, and those of the fit that goes on
-# A calculated line is no better than its shape. Within a width, the pseudo-Voigt of Thompson,
-# Cox & Hastings (1987) differs from a Voigt by up to 1.3 % of the height; beside it tails are cut
-# where they fall below 0.3 % (`physics.crystal.powder`). However many counts there are.
-SHAPE_ERRORS = ((1.0, 0.013), (3.0, 0.003))  # full widths from a line, share of its height
 REWEIGHTED = 2  # times that the weights follow the peaks
-MOST_ERROR = 5.0  # of what is usual: beyond, it is no error but a phase that is missing
-LEAST_TOLD = 30  # points that tell the error of the model
 
 
 class PatternFitter:
@@ -76,8 +68,7 @@ class PatternFitter:
         self.instrument = instrument or start_instrument(signal)
         self.settings = settings
         self.background_columns = background_basis(signal)
-        self.error_scale = error_scale
-        self._images = tube_images(signal)
+        self.error = ModelError(signal, settings.model_error, error_scale)
         self._under: dict[int, tuple[Any, ...]] = {}
         self._drawn: dict[
             tuple[int, int, int], tuple[PhaseState, InstrumentState, PhaseColumns]
@@ -114,45 +105,17 @@ class PatternFitter:
             own = weighted.T @ self.signal.intensity
             # the weight is kept, so that its id stays taken
             self._under[id(weight)] = (weight, weighted, cho_factor(normal), own)
-        return self._under[id(weight)][1:]
+        _, weighted, factor, own = self._under[id(weight)]
+        return weighted, factor, own
 
     def variance(self, peaks: np.ndarray) -> np.ndarray:
         """Counting noise and model error, with neighbouring residuals correlated."""
-        error = self.error_scale**2 * self.model_variance(peaks)
-        return self.settings.correlation * (self.signal.variance + error)
-
-    def model_variance(self, peaks: np.ndarray) -> np.ndarray:
-        """(n,) usual error of calculated peaks: of their intensities, of their shape, and of what
-        the tube sends beside its main lines."""
-        error = (self.settings.model_error * peaks) ** 2
-        for widths, share in SHAPE_ERRORS:
-            reach = 2 * round(widths * self.signal.fwhm_deg / self.signal.step_deg) + 1
-            error = error + (share * maximum_filter1d(peaks, reach)) ** 2
-        grid = self.signal.two_theta_deg
-        for source, share in self._images if len(peaks) == len(grid) else ():
-            error = error + (share * np.interp(source, grid, peaks, 0.0, 0.0)) ** 2
-        return error
+        return self.settings.correlation * (self.signal.variance + self.error.variance(peaks))
 
     def learn_error(self, fit: PatternFit) -> bool:
-        """Measure the error of the model, as a multiple of what is usual, on the best fit so far.
-
-        Where it outweighs the noise, residuals over the usual error would be of unit variance.
-        Their largest quarter is left out: it may be lines of a phase that is still missing.
-
-        Returns
-        -------
-        Whether the weights changed, so that fits made before cannot be held against later ones.
-        """
-        usual = self.model_variance(fit.calculated - fit.background)
-        told = usual > self.signal.variance
-        if told.sum() < LEAST_TOLD:
-            return False
-        residual = (self.signal.intensity - fit.calculated)[told]
-        square = trimmed_variance((residual**2 - self.signal.variance[told]) / usual[told])
-        scale = float(np.clip(np.sqrt(max(square, 0.0)), 1.0, MOST_ERROR))
-        changed = abs(scale / self.error_scale - 1.0) > 0.05
+        """Measure the error of the model on a fit; whether the weights changed by it."""
+        changed = self.error.learn(fit.calculated, fit.background)
         if changed:
-            self.error_scale = scale
             self._under.clear()
             self.__dict__.pop("first_weight", None)
         return changed
@@ -216,20 +179,6 @@ class _Point:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """Where a point wants to go.
-
-    Parameters
-    ----------
-    change : (m,) of the non-linear parameters: those of each active phase, then the shared ones
-    normal : (l + m, l + m) undamped normal matrix, after background and scales in front
-    """
-
-    change: np.ndarray
-    normal: np.ndarray
-
-
-@dataclass(frozen=True)
 class _Descent:
     """Damped Gauss-Newton (Levenberg-Marquardt) with the linear parameters eliminated exactly.
 
@@ -258,7 +207,7 @@ class _Descent:
                 here = self.at(here.phases, here.instrument, here.columns, weight)
             if settled:
                 break
-            trial = self.moved(here, self.step(here, weight, damping).change, weight)
+            trial = self.moved(here, self.step(here, weight, damping)[0], weight)
             gain = here.chi2 + here.penalty - trial.chi2 - trial.penalty
             settled = abs(gain) < 1e-4 * here.objective
             if gain <= 0:
@@ -327,12 +276,15 @@ class _Descent:
         scales = nnls(upper, np.linalg.solve(upper.T, right / norm))[0] / norm
         return cho_solve(factor, own - cross @ scales), scales
 
-    def step(self, here: _Point, weight: np.ndarray, damping: float) -> _Step:
+    def step(
+        self, here: _Point, weight: np.ndarray, damping: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Gauss-Newton step with Marquardt's damping of the non-linear parameters.
 
         Solves ``(J^T W J + S^-2) x = J^T W r + S^-2 (m - v)``: J are background columns,
         profiles and derivatives, r the residual, and m, S mean and standard deviation of the
-        priors of the non-linear values v.
+        priors of the non-linear values v. Returns the change of v within its bounds, and the
+        undamped normal matrix with background and scales in front.
         """
         linear = [self.fitter.background_columns, *(c.profile[:, None] for c in here.columns)]
         n_linear = linear[0].shape[1] + len(here.columns)
@@ -351,7 +303,7 @@ class _Descent:
         inner[np.diag_indices_from(inner)] *= 1.0 + damping
         scaled, scale = unit_diagonal(normal, ridge=1e-10)
         solution = within(scaled, gradient * scale, np.hstack([*room]) / scale[n_linear:])
-        return _Step((scale * solution)[n_linear:], undamped)
+        return (scale * solution)[n_linear:], undamped
 
     def _non_linear(
         self, here: _Point
@@ -400,10 +352,8 @@ class _Descent:
         fitter = self.fitter
         variance = fitter.variance(here.peaks)
         residual = here.residual
-        # both terms of the Gaussian log likelihood: a variance that the model sets itself costs
-        chi2 = float(np.sum(residual**2 / variance))
         correlation = fitter.settings.correlation
-        chi2 += float(np.sum(np.log(variance / fitter.variance(np.zeros(1))))) / correlation
+        noise = correlation * fitter.signal.variance
         return PatternFit(
             phases=tuple(
                 replace(p, scale=float(s)) for p, s in zip(here.phases, here.scales, strict=True)
@@ -412,7 +362,8 @@ class _Descent:
             background=here.background,
             calculated=here.background + here.peaks,
             variance=variance,
-            chi2=chi2,
+            chi2=float(np.sum(residual**2 / variance)),
+            freedom=float(np.sum(np.log(variance / noise))) / correlation,
             penalty=here.penalty,
             independent=len(residual) / correlation,
         )
@@ -441,7 +392,7 @@ def normal_matrix(
         penalty=fit.penalty,
     )
     every = _Descent(fitter, tuple(range(count)), shared=bool(fit.phases))
-    normal = every.step(here, 1.0 / fit.variance, damping=0.0).normal
+    normal = every.step(here, 1.0 / fit.variance, damping=0.0)[1]
     at, rows = n_background + count, []
     for phase in fit.phases:
         rows.append(at + np.arange(phase.model.n_strain))

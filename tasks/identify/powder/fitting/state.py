@@ -31,6 +31,8 @@ class PatternFit:
     calculated : (n,) background and all phases
     variance : (n,) counting noise plus model error
     chi2 : weighted sum of squared residuals
+    freedom : sum of the logs of variance over noise: what an error that the model gives itself
+        costs, the other term of the Gaussian log likelihood
     penalty : minus twice the log prior of the parameters, up to a constant
     independent : number of independent points
     """
@@ -41,20 +43,21 @@ class PatternFit:
     calculated: np.ndarray
     variance: np.ndarray
     chi2: float
+    freedom: float
     penalty: float
     independent: float
 
     @property
     def objective(self) -> float:
         """Quantity that the fit minimises."""
-        return self.chi2 + self.penalty
+        return self.chi2 + self.freedom + self.penalty
 
     def score(self, misfit: float) -> float:
         """Objective in which priors weigh as much as data whose errors are `misfit` too small.
 
         Hypotheses are compared by it, all with the misfit of the best of them.
         """
-        return self.chi2 + misfit * self.penalty
+        return self.chi2 + self.freedom + misfit * self.penalty
 
     @property
     def misfit(self) -> float:

@@ -60,7 +60,7 @@ def test_parts_add_up(fitted):
     fitter, fit = fitted
     peaks = sum(p.scale * fitter.columns(p, fit.instrument).profile for p in fit.phases)
     assert fit.background + peaks == pytest.approx(fit.calculated)
-    assert fit.objective == fit.chi2 + fit.penalty
+    assert fit.objective == fit.chi2 + fit.freedom + fit.penalty
 
 
 def test_more_iterations_never_fit_worse(mixture, fitting):

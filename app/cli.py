@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from xtalfuse import log
-from xtalfuse.commands import dataset, library
+from xtalfuse.commands import dataset_parts, library
 from xtalfuse.commands.demo import demo
 from xtalfuse.commands.doctor import doctor
 from xtalfuse.commands.formats import formats
@@ -104,7 +104,7 @@ def common(
 for command in (identify, microstructure, read, formats, materials, demo, schema, doctor):
     app.command()(command)
 app.add_typer(library.app, name="library")
-app.add_typer(dataset.app, name="dataset")
+app.add_typer(dataset_parts.app, name="dataset")
 
 
 def main() -> None:

@@ -32,27 +32,62 @@ MOST_LISTED = 20
 
 @app.command()
 def template(
-    folder: Annotated[Path, typer.Argument(help="Folder of the instrument files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write.")] = Path(
+    data: Annotated[Path, typer.Argument(help="Folder of the instrument files, or a table.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write.")] = Path(
         "manifest.csv"
     ),
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL=NAME[UNIT]", help="Of a table: column of a label."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL=NAME", help="Of a table: column of the manifest's NAME."),
+    ] = None,
+    of_id: Annotated[str | None, typer.Option("--id", help="Of a table: column of the id.")] = None,
+    composition: Annotated[str | None, typer.Option(help="Column of the composition.")] = None,
+    source: Annotated[str | None, typer.Option(help="Column of the DOI or laboratory.")] = None,
 ) -> None:
-    """Write a manifest of a folder: a row for each specimen, to be completed in a spreadsheet.
+    """Write a manifest of a folder, or of a table without files, to be completed by hand.
 
-    [bold]Example[/bold]
+    A row stands for each specimen; of a table without --id each row is one.
+
+    [bold]Examples[/bold]
 
     xtalfuse dataset template measurements/ -o manifest.csv
+
+    xtalfuse dataset template alloys.csv --composition formula --target "YS=yield_strength[MPa]"
     """
     import csv
 
-    from xtalfuse.datasets.manifest.table import template as rows_of
+    from xtalfuse.datasets.manifest.template import table_template
+    from xtalfuse.datasets.manifest.template import template as rows_of
 
     with telling():
-        rows = rows_of(folder, out.absolute().parent)
-        _writing(out, lambda place: _write_rows(csv, place, [*rows[0]], rows))
-    if not folder.resolve().is_relative_to(out.absolute().parent.resolve()):
-        remark(f"its paths start from {folder}: build it with --root {folder}")
+        named = {"id": of_id, "composition": composition, "source": source}
+        columns = {name: given for name, given in named.items() if given}
+        columns |= _named(column, "--column")
+        if data.is_dir():
+            rows = rows_of(data, out.absolute().parent)
+        else:
+            rows = table_template(data, columns, _named(target, "--target"))
+        writing(out, lambda place: _write_rows(csv, place, [*rows[0]], rows))
+    if data.is_dir() and not data.resolve().is_relative_to(out.absolute().parent.resolve()):
+        remark(f"its paths start from {data}: build it with --root {data}")
     say_path(out)
+
+
+def _named(pairs: list[str] | None, option: str) -> dict[str, str]:
+    """NAME -> COL of options COL=NAME; a column may hold '='."""
+    from xtalfuse.options import UsageError
+
+    found = {}
+    for pair in pairs or ():
+        column, _, name = pair.rpartition("=")
+        if not (column and name):
+            raise UsageError(f"{option} {pair}: write it as 'COLUMN=NAME'")
+        found[name.strip()] = column.strip()
+    return found
 
 
 def _write_rows(csv: Any, place: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
@@ -62,7 +97,7 @@ def _write_rows(csv: Any, place: Path, columns: list[str], rows: list[dict[str, 
         writer.writerows(rows)
 
 
-def _writing(out: Path, write: Any) -> None:
+def writing(out: Path, write: Any) -> None:
     """Write a file whole or not at all; a full disk is told in one line."""
     from xtalfuse.batch import not_written
     from xtalfuse.datasets.sets.atomic import replacing
@@ -252,7 +287,7 @@ def check(
                 dataset, references, jobs=jobs or cores(), progress=lambda n, of: tell(n, of, "")
             )
         page = curation_page(dataset.built["name"], doubts).encode()
-        _writing(out, lambda place: place.write_bytes(page))
+        writing(out, lambda place: place.write_bytes(page))
     if as_json:
         print_json([doubt.to_dict() for doubt in doubts])
     else:
@@ -284,5 +319,5 @@ def decide(
             columns, rows = with_decisions(manifest, json.loads(decisions.read_text("utf-8")), by)
         except (OSError, ValueError, AttributeError) as error:
             raise UsageError(f"{decisions.name}: {error}") from None
-        _writing(out, lambda place: _write_rows(csv, place, columns, rows))
+        writing(out, lambda place: _write_rows(csv, place, columns, rows))
     say_path(out)

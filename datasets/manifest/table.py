@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from xtalfuse.datasets.manifest.units import UnitError, to_standard
-from xtalfuse.loaders.description import DESCRIPTIONS, FileStatement, check_elements
+from xtalfuse.loaders.description import FileStatement, check_elements
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -181,7 +181,7 @@ def read_manifest(path: str | Path) -> Manifest:
         If the file cannot be read.
     """
     path = Path(path)
-    rows, columns = _rows(path)
+    rows, columns = read_rows(path)
     problems = _check_columns(columns)
     specimens: list[Specimen] = []
     members: dict[str, list[tuple[int, dict[str, str]]]] = {}
@@ -202,7 +202,7 @@ def read_manifest(path: str | Path) -> Manifest:
     return Manifest(path.absolute(), tuple(specimens))
 
 
-def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+def read_rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     """Rows as texts without surrounding blanks, and the names of the columns."""
     if path.suffix.lower() not in FORMATS:
         raise UnreadableFileError(
@@ -371,7 +371,7 @@ def with_decisions(
     ValueError
         If a decision is about a specimen that is not in the manifest, or is none.
     """
-    rows, columns = _rows(Path(path))
+    rows, columns = read_rows(Path(path))
     unknown = sorted(set(decisions) - {row.get("id", "") for row in rows})
     if unknown:
         raise ValueError(
@@ -385,47 +385,3 @@ def with_decisions(
             raise ValueError(f"{row['id']}: decision {made.get('decision')!r}; give keep or reject")
         row |= {"decision": made["decision"], "decided_by": by, "decided_at": made.get("at", "")}
     return list(dict.fromkeys([*columns, "decision", "decided_by", "decided_at"])), rows
-
-
-def template(folder: str | Path, start: str | Path | None = None) -> list[dict[str, str]]:
-    """Rows for the specimens of a folder.
-
-    A folder with files of several kinds, or with a ``specimen.yaml``, is one specimen; of files of
-    one kind each is one, in a group of the name of the folder.
-
-    Parameters
-    ----------
-    start : folder that the paths start from, where it holds `folder`; else `folder` itself
-
-    Raises
-    ------
-    UnreadableFileError
-        If it is no folder, or holds nothing.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UnreadableFileError(f"{folder}: no such folder; check the path", Reason.MISSING)
-    places = sorted(_specimens_in(folder, folder))
-    if not places:
-        raise UnreadableFileError(f"{folder}: no files in it; give the folder of the data")
-    names = [place.relative_to(folder) for place in places]
-    ids = [name.with_suffix("").as_posix() for name in names]
-    full, first = folder.resolve(), Path(start or folder).resolve()
-    before = full.relative_to(first) if full.is_relative_to(first) else Path()
-    return [
-        {"id": short if ids.count(short) == 1 else name.as_posix(),
-         "path": (before / name).as_posix(),
-         "group": name.parent.as_posix() if len(name.parts) > 1 else ""}
-        for short, name in zip(ids, names, strict=True)
-    ]  # fmt: skip
-
-
-def _specimens_in(folder: Path, root: Path) -> list[Path]:
-    inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
-    files = [p for p in inside if p.is_file()]
-    folders = [found for p in inside if p.is_dir() for found in _specimens_in(p, root)]
-    mixed = len({p.suffix.lower() for p in files}) > 1
-    described = any(p.name in DESCRIPTIONS for p in files)
-    if folder != root and not folders and (described or mixed):
-        return [folder]
-    return [*files, *folders]

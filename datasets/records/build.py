@@ -104,7 +104,9 @@ def build(
     for done in _built(mine, out, workers, executor):
         progress(done, total)
     complete = all((out / SHARDS / shard.name).is_file() for shard in shards)
-    counts = _finish(out, shards, manifest) if complete else Counter()
+    names = [shard.name for shard in shards]
+    named = manifest.path.stem, sha256_of(manifest.path)
+    counts = finish(out, names, *named) if complete else Counter()
     return BuildReport(
         out,
         counts.pop("records", 0),
@@ -158,13 +160,23 @@ class _Here(Executor):
         return done
 
 
-def _finish(out: Path, shards: list[ShardPlan], manifest: Manifest) -> Counter[str]:
-    """Write the tables and then the index, which makes the dataset what they say."""
+def finish(out: Path, shards: list[str], name: str, manifest_sha256: str) -> Counter[str]:
+    """Write the tables and then the index, which makes the dataset what they say.
+
+    Parameters
+    ----------
+    shards : names of the files, which are there
+    name, manifest_sha256 : of what it was built from
+
+    Returns
+    -------
+    How many records there are and specimens are refused, and how often for each code.
+    """
     entries, hashes = [], {}
     for shard in shards:
-        attributes, _ = read_attributes(out / SHARDS / shard.name)
-        hashes[shard.name] = sha256_of(out / SHARDS / shard.name)
-        entries += [(shard.name, n, entry) for n, entry in enumerate(attributes["entries"])]
+        attributes, _ = read_attributes(out / SHARDS / shard)
+        hashes[shard] = sha256_of(out / SHARDS / shard)
+        entries += [(shard, n, entry) for n, entry in enumerate(attributes["entries"])]
     refusals = [Refusal(**refusal) for _, _, entry in entries for refusal in entry["refusals"]]
     kept = [row for row in entries if row[2]["kept"]]
     kept, doubled = _without_copies(kept)
@@ -177,8 +189,8 @@ def _finish(out: Path, shards: list[ShardPlan], manifest: Manifest) -> Counter[s
     left_out = len({r.id for r in refusals if r.whole})
     index = {
         "format": FORMAT,
-        "name": manifest.path.stem,
-        "manifest_sha256": sha256_of(manifest.path),
+        "name": name,
+        "manifest_sha256": manifest_sha256,
         "records": len(kept),
         "refused": left_out,
         "shards": hashes,

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from xtalfuse.datasets.manifest.table import Target
-from xtalfuse.datasets.records.build import read_index
+from xtalfuse.datasets.records.build import INDEX, read_index
 from xtalfuse.datasets.records.codec import unpack_record
 from xtalfuse.datasets.records.shard import SHARDS
 from xtalfuse.datasets.sets.store import StoreError, read_arrays
+from xtalfuse.datasets.splits.split import read_split, stored_splits
 from xtalfuse.loaders.record import Modality, Record
 from xtalfuse.loaders.safe.head import sha256_of
 
@@ -148,6 +149,23 @@ class Dataset(Sequence[Record]):
         return self.take(usable.to_numpy())
 
     @property
+    def build_sha256(self) -> str:
+        """Of the index: what splits and reports of this build, and of no other, name."""
+        return sha256_of(self.folder / INDEX)
+
+    def split(self, name: str) -> dict[str, Dataset]:
+        """The parts of a stored split, as far as their records are here.
+
+        Raises
+        ------
+        StoreError
+            If there is none, or it was made of another build.
+        """
+        made = read_split(self.folder, name, self.build_sha256)
+        part_of = [made.parts.get(one, "") for one in self.ids]
+        return {part: self.take(np.array(part_of) == part) for part in made.shares}
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the labels."""
         return tuple(
@@ -192,6 +210,11 @@ class Dataset(Sequence[Record]):
         for which in self.built["tables"]:
             try:
                 self._read_table(which)
+            except StoreError as error:
+                faults.append(str(error))
+        for name in stored_splits(self.folder):
+            try:
+                read_split(self.folder, name, self.build_sha256)
             except StoreError as error:
                 faults.append(str(error))
         return faults

@@ -21,6 +21,7 @@ import numpy as np
 
 from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
+from xtalfuse.datasets.splits.partition import partition
 from xtalfuse.loaders.safe.processes import process_pool
 
 MANIFEST = "manifest.json"
@@ -187,8 +188,7 @@ class SampleSet(Sequence[S]):
     ) -> dict[str, SampleSet[S]]:
         """Parts of the set, as for training and test; no group is cut.
 
-        Groups are put in a random order that depends on their names and the seed alone, and
-        given to the parts one after the other as their shares of the samples ask.
+        See `partition` for how.
 
         Parameters
         ----------
@@ -203,30 +203,9 @@ class SampleSet(Sequence[S]):
         """
         if by not in ("group", "sample"):
             raise ValueError(f"split by {by!r}; give 'group' or 'sample'")
-        if min(shares.values(), default=0.0) <= 0.0 or abs(sum(shares.values()) - 1.0) > 1e-9:
-            raise ValueError(f"shares {dict(shares)} must be positive and add up to 1")
-        groups = self.groups
-        keys = groups if by == "group" else [f"{k:09d}" for k in range(len(self))]
-        members: dict[str, list[int]] = {}
-        for number, key in enumerate(keys):
-            members.setdefault(key, []).append(number)
-        names = sorted(members)
-        order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
-        sizes = np.cumsum([len(members[name]) for name in order])
-        middle = (sizes - 0.5 * np.diff(sizes, prepend=0)) / max(len(self), 1)
-        ends = np.cumsum(list(shares.values()))
-        part_of = np.minimum(np.searchsorted(ends, middle), len(ends) - 1)
-        parts = {}
-        for k, part in enumerate(shares):
-            chosen = [n for name, p in zip(order, part_of, strict=True) if p == k
-                      for n in members[name]]  # fmt: skip
-            if not chosen:
-                raise ValueError(
-                    f"{len(names)} groups are too few for a part {part!r} of {shares[part]:g}; "
-                    "add groups or give it a larger share"
-                )
-            parts[part] = self.subset(sorted(chosen))
-        return parts
+        keys = self.groups if by == "group" else [f"{k:09d}" for k in range(len(self))]
+        part_of = partition(keys, shares, seed)
+        return {part: self.subset(np.flatnonzero(part_of == k)) for k, part in enumerate(shares)}
 
     def _arrays(self, shard: int) -> tuple[Arrays, Recipe]:
         if shard in self._open:

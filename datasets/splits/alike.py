@@ -9,6 +9,7 @@ import numpy as np
 
 from xtalfuse.datasets.records.codec import POWDER_G
 from xtalfuse.datasets.sets.store import read_arrays
+from xtalfuse.datasets.splits.partition import connected
 
 ALIKE = 0.99  # correlation of two patterns without their backgrounds
 _BINS = 512
@@ -36,14 +37,21 @@ def near_duplicates(out: Path, kept: list[tuple[str, int, dict[str, Any]]]) -> d
     if not ids:
         return {}
     stacked = np.stack(prints)
-    first = list(range(len(ids)))  # the first pattern that each is like
+    names = list(dict.fromkeys(ids))  # a record may have several patterns
+    place = {name: k for k, name in enumerate(names)}
+    record = np.array([place[name] for name in ids])
+    first = np.arange(len(names))  # of those that each is joined to, directly or by others
     for start in range(0, len(ids), _BLOCK):
         rows, columns = np.nonzero(stacked[start : start + _BLOCK] @ stacked.T > ALIKE)
-        for row, column in zip(rows + start, columns, strict=True):
-            if column < row and ids[column] != ids[row]:
-                first[row] = min(first[row], first[column])
-    near = {ids[k]: ids[f] for k, f in enumerate(first) if ids[f] != ids[k]}
-    return near | {leader: leader for leader in near.values()}
+        alike = np.stack([record[rows + start], record[columns]], axis=1)
+        known = np.stack([np.arange(len(names)), first], axis=1)
+        _, starts, part = np.unique(
+            connected(len(names), np.concatenate([known, alike])),
+            return_index=True, return_inverse=True,
+        )  # fmt: skip
+        first = starts[part]
+    alone = np.bincount(first, minlength=len(names))[first] == 1
+    return {name: names[f] for name, f, one in zip(names, first, alone, strict=True) if not one}
 
 
 def fingerprint(profile: np.ndarray) -> np.ndarray:

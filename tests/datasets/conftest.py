@@ -146,3 +146,28 @@ def five(tmp_path: Path, write):
          "group": "ab" if name in "ab" else "", "target:hardness[HV]": value}
         for name, value in zip("abcde", (120, 130, 140, 150, 150), strict=True)
     )  # fmt: skip
+
+
+@pytest.fixture
+def alloys(tmp_path: Path, write):
+    """A dataset of labels without files: 60 alloys of 12 sources, three replicates of each.
+
+    What a source does adds to what the composition does, and is not in the features.
+    """
+    from xtalfuse.datasets.records.build import build
+    from xtalfuse.datasets.records.dataset import Dataset
+
+    rng = np.random.default_rng(0)
+    rows = []
+    for source in range(12):
+        for alloy in range(5):
+            tenths, offset = source * 5 + alloy, 0.4 * np.sin(5.0 * source)
+            for copy in range(3):
+                value = 1.0 + 0.01 * tenths + offset + rng.normal(0.0, 0.02)
+                rows.append({
+                    "id": f"s{source:02d}-{alloy}-{copy}", "composition": f"Fe{tenths + 1}Ni60",
+                    "source": f"doi:10.1/S{source}", "time": f"{2000 + source}-01-0{alloy + 1}",
+                    "target:E[GPa]": f"{value:.4f}", "target:route": "ab"[source % 2],
+                })  # fmt: skip
+    build(write(rows), tmp_path / "alloys")
+    return Dataset(tmp_path / "alloys")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xtalfuse.datasets.manifest.table import ManifestError, read_manifest, template
+from xtalfuse.datasets.manifest.table import ManifestError, read_manifest
+from xtalfuse.datasets.manifest.template import template
 from xtalfuse.datasets.manifest.units import UnitError, to_standard
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 

@@ -1,0 +1,90 @@
+"""Manifests to begin with: of a folder, or of a table that people have.
+
+Tables as of matminer, JARVIS or MPEA hold compositions and properties, and no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from xtalfuse.datasets.manifest.table import read_rows
+from xtalfuse.loaders.description import DESCRIPTIONS
+from xtalfuse.loaders.record import Reason, UnreadableFileError
+
+
+def table_template(
+    path: str | Path, columns: Mapping[str, str], targets: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Rows of a manifest without files, from a table.
+
+    Parameters
+    ----------
+    path : CSV, JSON lines or Parquet
+    columns : column of the manifest -> column of the table. Without ``id`` each row is a specimen
+        of its own, named after the table.
+    targets : label with its unit, ``yield_strength[MPa]`` -> column of the table
+
+    Raises
+    ------
+    UnreadableFileError
+        If the table cannot be read or lacks a column.
+    """
+    path = Path(path)
+    rows, there = read_rows(path)
+    taken = {**columns, **{f"target:{label}": column for label, column in targets.items()}}
+    for column in taken.values():
+        if column not in there:
+            raise UnreadableFileError(
+                f"{path.name}: no column {column!r}; there are {', '.join(there)}"
+            )
+    digits = len(str(len(rows)))
+    return [
+        {"id": f"{path.stem}-{number:0{digits}d}"}
+        | {name: row.get(column, "") for name, column in taken.items()}
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def template(folder: str | Path, start: str | Path | None = None) -> list[dict[str, str]]:
+    """Rows for the specimens of a folder.
+
+    A folder with files of several kinds, or with a ``specimen.yaml``, is one specimen; of files of
+    one kind each is one, in a group of the name of the folder.
+
+    Parameters
+    ----------
+    start : folder that the paths start from, where it holds `folder`; else `folder` itself
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is no folder, or holds nothing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UnreadableFileError(f"{folder}: no such folder; check the path", Reason.MISSING)
+    places = sorted(_specimens_in(folder, folder))
+    if not places:
+        raise UnreadableFileError(f"{folder}: no files in it; give the folder of the data")
+    names = [place.relative_to(folder) for place in places]
+    ids = [name.with_suffix("").as_posix() for name in names]
+    full, first = folder.resolve(), Path(start or folder).resolve()
+    before = full.relative_to(first) if full.is_relative_to(first) else Path()
+    return [
+        {"id": short if ids.count(short) == 1 else name.as_posix(),
+         "path": (before / name).as_posix(),
+         "group": name.parent.as_posix() if len(name.parts) > 1 else ""}
+        for short, name in zip(ids, names, strict=True)
+    ]  # fmt: skip
+
+
+def _specimens_in(folder: Path, root: Path) -> list[Path]:
+    inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    files = [p for p in inside if p.is_file()]
+    folders = [found for p in inside if p.is_dir() for found in _specimens_in(p, root)]
+    mixed = len({p.suffix.lower() for p in files}) > 1
+    described = any(p.name in DESCRIPTIONS for p in files)
+    if folder != root and not folders and (described or mixed):
+        return [folder]
+    return [*files, *folders]

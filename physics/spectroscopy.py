@@ -118,6 +118,7 @@ WEAK_ARTEFACTS = {
     "Fe": "pole piece",
     "Co": "pole piece",
     "Ga": "ion-beam preparation",
+    "Zr": "collimator of the detector",
 }
 
 
@@ -235,8 +236,10 @@ def xray_lines() -> tuple[XrayLine, ...]:
             energy = 1000.0 * float(entry["energy (keV)"])
             if energy <= 40_000.0:
                 weight = float(entry["weight"])
-                if name == "Mz" and weight > 0.1:
-                    weight = 0.06  # some entries give it ten times what their neighbours have
+                if name == "Mz" and "Ma" in lines:
+                    weight = (
+                        0.06  # entries scatter from 0.01 to 0.8; Bhalla (1970) J. Phys. B 3, 916
+                    )
                 found.append(XrayLine(symbol, name, name[0], energy, weight))
         if _M_ZETA[0][0] <= atomic_number(symbol) <= _M_ZETA[0][-1]:
             energy = float(np.interp(atomic_number(symbol), *_M_ZETA))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import nnls
@@ -12,8 +12,17 @@ from xtalfuse.physics.spectroscopy import XrayLine, detector_fwhm_ev, xray_lines
 LOWEST_LINE_EV = 160.0
 SOFT_OVER_HARD = 6.0  # a soft family is at most so much stronger than its hard one,
 FREE_OVERVOLTAGE = 3.0  # where the beam has this many times the energy of the hard lines
-OVERVOLTAGE = 1.4  # below it no line is expected
+OVERVOLTAGE = 1.05  # below it no line is expected
+EDGE = {"K": 1.12, "L": 1.2, "M": 1.1}  # energy of the edge over that of the main line, about
 TIE_BROKEN = 9.0  # fall of the sum of squares (three sigma) without the hard lines that are due
+# Errors of tabulated lines: share of one in its family (K: Kb over Ka, chemistry and tables; L and
+# M: yields, Coster-Kronig jumps and ionisation of subshells by electrons, Campbell (2003) At. Data
+# Nucl. Data Tables 85, 291; Merlet & Llovet (2012) IOP Conf. Ser. 32, 012016), share of the family
+# that a line may have besides (branches that tables give as zero), and eV.
+RATIO_ERROR = {"K": 0.1, "L": 0.2, "M": 0.5}
+UNLISTED = {"K": 0.002, "L": 0.005, "M": 0.05}
+PLACE_ERROR = 5.0
+LEAST_COUNTS = 20.0  # lines with fewer are lost in the noise of any spectrum
 SHAPE_MISFIT = 0.01  # of a detector's line shape; it extends over the width of a line
 
 
@@ -37,7 +46,7 @@ def families_between(
     for families in found.values():
         for family in list(families):
             main = max(families[family], key=lambda line: line.weight)
-            too_hard = main.energy_ev * OVERVOLTAGE > beam_ev
+            too_hard = main.energy_ev * EDGE[family] * OVERVOLTAGE > beam_ev
             if too_hard or not any(line.name[1:] in ("a", "z") for line in families[family]):
                 del families[family]
         if [line.name for lines in families.values() for line in lines] == ["Mz"]:
@@ -48,7 +57,7 @@ def families_between(
 def lines_profile(lines: list[XrayLine], energy: np.ndarray, axis: EdsAxis) -> np.ndarray:
     """Counts per channel of a family with unit total, on the recorded axis."""
     total = np.zeros_like(energy)
-    step = float(np.median(np.diff(energy)))
+    step = energy[1] - energy[0]
     weight = sum(line.weight for line in lines)
     for line in lines:
         centre = line.energy_ev * (1.0 + axis.gain) + axis.offset_ev
@@ -71,7 +80,9 @@ def _least_hard(families: dict[str, list[XrayLine]], beam_ev: float) -> float:
     78, 1206.
     """
     hard = max(families[hard_first(families)[0]], key=lambda line: line.weight)
-    excess = max(beam_ev / hard.energy_ev - 1.0, 0.0) / (FREE_OVERVOLTAGE - 1.0)
+    excess = max(beam_ev / (EDGE[hard.family] * hard.energy_ev) - 1.0, 0.0) / (
+        FREE_OVERVOLTAGE - 1.0
+    )
     # Share that 0.45 mm of silicon stop: 4.4 cm2/g at 20 keV (NIST), falling as E^-2.9.
     stopped = 1.0 - np.exp(-0.105 * 4.4 * (hard.energy_ev / 20_000.0) ** -2.9)
     return float(stopped * min(excess, 1.0) ** 1.67 / SOFT_OVER_HARD)
@@ -93,6 +104,48 @@ def element_columns(
     return np.stack([p + s * profiles[0] for p, s in zip(profiles, shares, strict=True)], axis=-1)
 
 
+def model_error(
+    amounts: dict[str, np.ndarray],
+    families: dict[str, dict[str, list[XrayLine]]],
+    energy: np.ndarray,
+    axis: EdsAxis,
+) -> dict[str, np.ndarray]:
+    """Element -> (n, m) one standard deviation of each way in which its lines may differ.
+
+    Each line on its own: its share of the family (`RATIO_ERROR`) and its place (`PLACE_ERROR`).
+
+    Parameters
+    ----------
+    amounts : element -> (n_family,) counts in each family, the hardest first
+    families, energy, axis : as for `element_columns`
+    """
+    moved = EdsAxis(axis.offset_ev + PLACE_ERROR, axis.gain, axis.fwhm_mn_ka_ev)
+    errors = {}
+    for element, own in amounts.items():
+        columns = [np.zeros_like(energy)]
+        for family, amount in zip(hard_first(families[element]), own, strict=True):
+            lines = families[element][family]
+            weight = sum(line.weight for line in lines)
+            for line in lines:
+                share = line.weight / weight
+                error = float(np.hypot(share * RATIO_ERROR[family], UNLISTED[family]))
+                if error * amount < LEAST_COUNTS:
+                    continue
+                here = lines_profile([replace(line, weight=1.0)], energy, axis)
+                if line.weight:
+                    columns.append(amount * share * (lines_profile([line], energy, moved) - here))
+                if len(lines) > 1:
+                    columns.append(amount * error * here)
+                places = [line.energy_ev for line in lines]
+            if UNLISTED[family] * amount > LEAST_COUNTS and max(places) > min(places):
+                reach = 0.8 * detector_fwhm_ev(np.array(min(places)), axis.fwhm_mn_ka_ev)
+                for place in np.arange(0.97 * min(places), 1.03 * max(places), reach):
+                    line = replace(lines[0], weight=1.0, energy_ev=float(place))
+                    columns.append(amount * UNLISTED[family] * lines_profile([line], energy, axis))
+        errors[element] = np.stack(columns, axis=-1)
+    return errors
+
+
 class LineEquations:
     """Weighted normal equations of all candidate columns, reused for every subset."""
 
@@ -104,8 +157,9 @@ class LineEquations:
         counts: np.ndarray,
         uncertain: np.ndarray,
         width: float,
+        drift: np.ndarray,
     ):
-        self.shares, self.uncertain, self.width = shares, uncertain, width
+        self.shares, self.uncertain, self.width, self.drift = shares, uncertain, width, drift
         self.slices: dict[str, slice] = {}
         start = fixed.shape[1]
         for element, block in columns.items():
@@ -117,20 +171,43 @@ class LineEquations:
         negative = [-columns[element][:, :1] for element in tied]
         self.design = np.concatenate([fixed, *columns.values(), *negative], axis=1)
         self.counts = counts
-        self.reweigh(np.convolve(counts, np.ones(5) / 5.0, mode="same"))
+        self.reweigh(np.convolve(counts, np.ones(5) / 5.0, mode="same"), {})
 
-    def reweigh(self, expected: np.ndarray) -> None:
-        """Poisson weights from expected counts, with what neither shape nor background tell.
+    def reweigh(self, expected: np.ndarray, errors: dict[str, np.ndarray]) -> None:
+        """Weights from expected counts, with what neither shape nor background nor tables tell.
 
         An error that is the same over the `width` channels of a line weighs as much as
         independent ones of that many times its variance.
+
+        Parameters
+        ----------
+        expected : (n,) counts
+        errors : element -> (n, m) its correlated errors, see `model_error`
         """
         misfit = (SHAPE_MISFIT * expected) ** 2 + self.uncertain**2
-        self.variance = variance = np.maximum(expected, 1.0) + self.width * misfit
+        variance = np.maximum(expected, 1.0) + self.width * misfit
         weighted = self.design / variance[:, None]
-        self.gram = self.design.T @ weighted
-        self.moment = weighted.T @ self.counts
-        self.square = float(self.counts @ (self.counts / variance))
+        square = float(self.counts @ (self.counts / variance))
+        self._independent = self.design.T @ weighted, weighted.T @ self.counts, square
+        errors = {"": self.drift, **errors}
+        joined = np.concatenate(list(errors.values()), axis=1)
+        loose = joined / variance[:, None]
+        self._correlated = loose.T @ joined, loose.T @ self.design, loose.T @ self.counts
+        self._owner = np.repeat(list(errors), [block.shape[1] for block in errors.values()])
+        self.loosen(list(errors))
+
+    def loosen(self, elements: list[str]) -> None:
+        """Let the errors of these elements, and of no other, into the covariance of the data.
+
+        Its inverse is taken by the Woodbury identity.
+        """
+        own = np.isin(self._owner, ["", *elements])
+        overlap, across, along = self._correlated
+        factor = np.linalg.cholesky(np.eye(int(own.sum())) + overlap[np.ix_(own, own)])
+        across, along = np.linalg.solve(factor, across[own]), np.linalg.solve(factor, along[own])
+        gram, moment, square = self._independent
+        self.gram, self.moment = gram - across.T @ across, moment - across.T @ along
+        self.square = square - float(along @ along)
 
     def breaks_tie(self, elements: list[str], element: str) -> bool:
         """Whether most of the hard lines that go with the soft ones of an element are missing,
@@ -148,10 +225,7 @@ class LineEquations:
         return bool(missing) and self.solve(elements)[0] - freed > TIE_BROKEN
 
     def solve(
-        self,
-        elements: list[str],
-        extra: list[int] | None = None,
-        looser: list[np.ndarray] | None = None,
+        self, elements: list[str], extra: list[int] | None = None
     ) -> tuple[float, np.ndarray, list[int]]:
         """Weighted sum of squares, coefficients and their columns for a set of elements.
 
@@ -159,24 +233,28 @@ class LineEquations:
         ----------
         elements : whose columns are used, beside those that always are
         extra : more columns
-        looser : (n,) shapes of either sign and about unit amount, whose own squares count
         """
         index = [*self.fixed, *(extra or ())]
         for element in elements:
             index += range(self.slices[element].start, self.slices[element].stop)
         gram, moment = self.gram[np.ix_(index, index)], self.moment[index]
-        if looser:
-            either = np.stack([*looser, *(-column for column in looser)], axis=-1)
-            weighted = either / self.variance[:, None]
-            across = self.design[:, index].T @ weighted
-            own = either.T @ weighted + np.eye(either.shape[1])
-            gram = np.block([[gram, across], [across.T, own]])
-            moment = np.concatenate([moment, weighted.T @ self.counts])
         gram = gram + 1e-9 * np.diag(np.diag(gram) + 1e-12)
         factor = np.linalg.cholesky(gram)
         target = np.linalg.solve(factor, moment)
         coefficients, residual = nnls(factor.T, target, maxiter=50 * len(moment))
-        return self.square - float(target @ target) + residual**2, coefficients[: len(index)], index
+        return self.square - float(target @ target) + residual**2, coefficients, index
+
+    def amounts(self, elements: list[str]) -> dict[str, np.ndarray]:
+        """Element -> (n_family,) counts in each of its families."""
+        _, coefficients, index = self.solve(elements)
+        found = dict(zip(index, coefficients, strict=True))
+        result = {}
+        for element in elements:
+            place = self.slices[element]
+            own = np.array([found[c] for c in range(place.start, place.stop)])
+            own[0] += own @ self.shares[element]  # the hard counts that go with the soft ones
+            result[element] = own
+        return result
 
     def alone(self, elements: list[str]) -> dict[str, float]:
         """Element -> fall of the sum of squares by its best column, all else staying."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from xtalfuse.encoders.spectrum.eds import EdsFit, fit_lines
+from xtalfuse.encoders.spectrum.eds import EdsFit, absence_ratio, fit_lines, line_ratios
 from xtalfuse.encoders.spectrum.eels import (
     HEIGHTS,
     OFFSETS,
@@ -323,14 +323,14 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
     suspects = {
         symbol: _eds_artefact(fit, symbol, strongest, transmission) for symbol in fit.limits
     }
-    ratios = {e: _line_ratio(fit, e, strongest) for e in fit.counts}
+    ratios = line_ratios(fit, strongest)
     # Beside the grid and the film alone there was no specimen in which to miss an element.
-    specimen = any(ratio > 0.0 and not suspects[e] for e, ratio in ratios.items())
+    specimen = any(ratios[e] > 0.0 and not suspects[e] for e in fit.counts)
     compared = strongest if specimen else 0.0
     findings, artefacts = {}, []
     for symbol, limit in fit.limits.items():
         prior_odds = _log_odds(prior_probability(symbol))
-        ratio = ratios.get(symbol, _absence_ratio(limit, compared))
+        ratio = ratios.get(symbol, absence_ratio(limit, compared))
         log_odds = _bounded(ratio + prior_odds, prior_odds)
         artefact = suspects[symbol]
         if artefact:
@@ -363,23 +363,6 @@ def _from_eds(energy: np.ndarray, counts: np.ndarray, beam_ev: float) -> Element
     return ElementEvidence(
         Modality.EDS, findings, axis.offset_ev, 3.0, tuple(artefacts), tuple(warnings), curve
     )
-
-
-def _line_ratio(fit: EdsFit, symbol: str, strongest: float) -> float:
-    """Log-likelihood ratio of an element whose lines were fitted."""
-    share = fit.counts[symbol] / max(strongest, 1.0)
-    # Slopes set so that wrong detector shapes, which bring up to 40, do not convince.
-    trace = 2.0 * min(np.log10(max(share, 1e-6) / 0.02), 0.0)
-    return float(0.25 * fit.gain[symbol] - 2.0 + trace)
-
-
-def _absence_ratio(limit: float, compared: float) -> float:
-    """Log-likelihood ratio of an element without lines; 0 where it could not be told.
-
-    Amounts from 0.1 % to the strongest element are equally likely on a log scale.
-    """
-    visible = np.log10(max(compared, 1.0) / max(limit, 1e-3 * compared, 1e-9)) / 3.0
-    return float(np.log(np.clip(1.0 - visible, 0.02, 1.0)))
 
 
 def _eds_artefact(fit: EdsFit, symbol: str, strongest: float, transmission: bool) -> str:

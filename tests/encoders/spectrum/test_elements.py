@@ -200,6 +200,27 @@ def test_an_overlapped_line_does_not_make_an_element():
     assert evidence.present() == {"Ti", "O"}
 
 
+@pytest.mark.parametrize(
+    ("heavy", "line", "share", "neighbour"),
+    [
+        ("Pt", 2128.0, 0.15, "Zr"),
+        ("Au", 2205.0, 0.15, "Hg"),
+        ("W", 1775.0, 0.15, "Si"),
+        ("Ba", 4466.0, 0.15, "Ti"),
+        ("Mo", 2293.0, 0.15, "S"),
+        ("Th", 2323.0, 0.03, "S"),  # M4-N2, which tables leave out
+    ],
+)
+def test_a_line_brighter_than_in_its_table_is_no_other_element(heavy, line, share, neighbour):
+    # Tables of L and M lines differ by a third and more of what a line has of its family.
+    made = eds_spectrum({heavy: 3e4, "O": 1e4})
+    energy = made.axis("energy")
+    more = share * 3e5 * np.exp(-0.5 * ((energy - line) / 42.0) ** 2) / 42.0 / 2.5
+    evidence = element_evidence(measurement(energy, made.values + np.round(more), Modality.EDS))
+    assert heavy in evidence.present()
+    assert neighbour not in evidence.present()
+
+
 def test_the_curve_follows_the_data():
     curve = element_evidence(eels({"Ti": 1.0, "O": 3.0}, 400.0, 640.0)).curve
     misfit = np.abs(curve.model - curve.observed).mean() / np.ptp(curve.observed)

@@ -54,6 +54,8 @@ class Options:
     refine: bool = True
     scan: int | None = None
     modality: str | None = None
+    standard: str | None = None
+    is_there: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,14 @@ def work(job: Job) -> Outcome:
         if record.measurements:
             logger.info("%s: identifying", job.path)
             library = _library(options.library)
-            answer = identify(record, library, elements=options.elements, refine=options.refine)
+            answer = identify(
+                record,
+                library,
+                elements=options.elements,
+                refine=options.refine,
+                standard=options.standard,
+                is_there=options.is_there,
+            )
         else:
             answer = nothing_usable(record)
         logger.info("%s: done in %s", job.path, _in_words(answer.seconds))

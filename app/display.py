@@ -63,7 +63,8 @@ def _phases_table(answer: Answer) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("phase", "formula", "space group"):
         table.add_column(heading)
-    table.add_column("wt%", justify="right")
+    explained = answer.fractions_of == "explained"
+    table.add_column("wt% of explained" if explained else "wt%", justify="right")
     table.add_column("cell", no_wrap=True)
     table.add_column("confidence", justify="right")
     for phase in answer.phases:

@@ -79,6 +79,25 @@ def parse_wavelength(text: str | None) -> str | None:
     return text
 
 
+def parse_standard(text: str | None) -> str | None:
+    """The text itself, once it is sure that it names an internal standard with its wt%.
+
+    Raises
+    ------
+    UsageError
+        If it is not a name and a number between 0 and 100.
+    """
+    if text is None:
+        return None
+    from xtalfuse.tasks.identify.powder.quantities.asked import parse_standard as parsed
+
+    try:
+        parsed(text)
+    except ValueError as error:
+        raise UsageError(f"--standard: {error}") from None
+    return text
+
+
 def parse_modality(text: str | None, paths: Iterable[Path] = ()) -> str | None:
     """The kind of record that a person names, for files.
 

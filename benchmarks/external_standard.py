@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from benchmarks.mixtures import Judge, benchmark_library, specimens
 from benchmarks.real import real_folder
 from xtalfuse.datasets.library.build import Library
-from xtalfuse.tasks.identify.powder.cautions import absorption_per_cm
+from xtalfuse.physics.crystal.absorption import absorption_per_cm
 from xtalfuse.tasks.identify.powder.phase import analyse_pattern
 
 

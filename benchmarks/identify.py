@@ -177,12 +177,13 @@ def found(row: dict) -> tuple[int, int, int]:
 
 
 def scores(rows: list[dict]) -> dict[str, float]:
-    """Recall, precision, F1 and mean error of the weight fractions."""
+    """Recall, precision, F1, mean error of the weight fractions, and their z-scores."""
     counts = np.array([found(row) for row in rows])
     hit, miss, false = counts.sum(axis=0)
     zero_hit = sum(len({n for n in row["zero"] if n}) for row in rows)
     zero_named = sum(len(row["zero"]) for row in rows)
-    errors = [e for row in rows for e in fraction_errors(row)]
+    errors = [e for row in rows for e, _ in fraction_errors(row)]
+    z = np.array([e / su for row in rows for e, su in fraction_errors(row) if su > 0.0])
     return {
         "patterns": len(rows),
         "phases": int(hit + miss),
@@ -191,7 +192,9 @@ def scores(rows: list[dict]) -> dict[str, float]:
         "recall": hit / max(hit + miss, 1),
         "precision": hit / max(hit + false, 1),
         "f1": 2 * hit / max(2 * hit + miss + false, 1),
-        "mean_error_wt_percent": float(100 * np.mean(errors)) if errors else float("nan"),
+        "mean_error_wt_percent": float(100 * np.mean(np.abs(errors))) if errors else float("nan"),
+        "z_deviation": float(np.sqrt(np.mean(z**2))) if len(z) else float("nan"),
+        "z_largest": float(np.abs(z).max(initial=0.0)),
         "zero_model_recall": zero_hit / max(hit + miss, 1),
         "zero_model_precision": zero_hit / max(zero_named, 1),
         "median_seconds": float(np.median([row["seconds"] for row in rows])),
@@ -201,15 +204,24 @@ def scores(rows: list[dict]) -> dict[str, float]:
     }
 
 
-def fraction_errors(row: dict) -> list[float]:
-    """Absolute errors of the weight fractions of the declared compounds; a missed one is 0."""
+def fraction_errors(row: dict) -> list[tuple[float, float]]:
+    """Errors of the weight fractions of the declared compounds, with their uncertainties.
+
+    A missed one is 0, and so is its uncertainty.
+    """
     got: dict[str, float] = {}
+    variance: dict[str, float] = {}
     for phase in row["phases"]:
-        if phase["compound"] in row["truth"]:
-            got[phase["compound"]] = got.get(phase["compound"], 0.0) + phase["fraction"]
+        name = phase["compound"]
+        if name in row["truth"]:
+            got[name] = got.get(name, 0.0) + phase["fraction"]
+            variance[name] = variance.get(name, 0.0) + (phase["su"] or 0.0) ** 2
     if set(row["scorable"]) != set(row["truth"]):
         return []
-    return [abs(got.get(name, 0.0) - weight) for name, weight in row["truth"].items()]
+    return [
+        (got.get(name, 0.0) - weight, variance.get(name, 0.0) ** 0.5)
+        for name, weight in row["truth"].items()
+    ]
 
 
 def removed_scores(rows: list[dict]) -> dict[str, float]:
@@ -245,6 +257,7 @@ def cell_scores(rows: list[dict]) -> dict[str, float]:
         "a_ppm": 1e6 * (a / 4.759355 - 1.0),
         "c_over_a_ppm": 1e6 * ((c / a) / (12.99231 / 4.759355) - 1.0),
         "a_su": phase["a_su"],
+        "a_z": (a - 4.759355) / phase["a_su"],
     }
 
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -23,13 +24,18 @@ from xtalfuse.report.figures.pattern import (
     phase_colour,
     png_bytes,
 )
-from xtalfuse.report.notation import cell_text, chance, percent, space_group_symbol
+from xtalfuse.report.notation import (
+    cell_text,
+    chance,
+    percent,
+    space_group_symbol,
+    with_uncertainty,
+)
 from xtalfuse.report.page import Picture, as_base64, file_name, finite, render_page
 from xtalfuse.report.run import RESULT, one_run
-from xtalfuse.tasks.identify.answer import Answer, Curves
+from xtalfuse.tasks.identify.answer import LIKELY_UNKNOWN, Answer, Curves, PhaseAnswer
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
-LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
 
 
 def write_report(answer: Answer, folder: str | Path) -> Path:
@@ -73,7 +79,7 @@ def phases_csv(answer: Answer) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     columns = [name for parameter in CELL for name in (parameter, f"{parameter}_su")]
     head = ("name", "formula", "space_group_number", "entry", "equivalents")
-    weight = ("weight_fraction", "weight_fraction_su")
+    weight = ("weight_fraction", "weight_fraction_su", "fraction_of")
     writer.writerow((*head, *weight, *columns, "confidence"))
     for phase in answer.phases:
         cell = [
@@ -81,10 +87,10 @@ def phases_csv(answer: Answer) -> str:
             for name in CELL
             for value in (getattr(phase.cell, name), getattr(phase.cell_su, name))
         ]
-        numbers = finite([phase.weight_fraction, phase.weight_fraction_su, *cell])
+        share = finite([phase.weight_fraction, phase.weight_fraction_su])
         names = (phase.name, phase.formula, phase.space_group_number, phase.entry)
         words = (harmless(word) for word in (*names, " ".join(phase.equivalents)))
-        writer.writerow((*words, *numbers, phase.confidence))
+        writer.writerow((*words, *share, answer.fractions_of, *finite(cell), phase.confidence))
     return buffer.getvalue()
 
 
@@ -111,7 +117,8 @@ def headline(answer: Answer) -> str:
         names.append(name if share == "-" else f"{name} {share} wt%")
     text = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     if unknown >= LIKELY_UNKNOWN:
-        return f"{text}; and something that the library does not hold."
+        of = " (of what is explained)" if "wt%" in text else ""
+        return f"{text}{of}; and something that the library does not hold."
     return f"{text}."
 
 
@@ -124,7 +131,7 @@ def unknown_text(answer: Answer) -> str:
         return (
             "No diffraction line stands out of the background: no phase is seen, and none missing."
         )
-    share = None if answer.curves is None else unexplained_share(answer)
+    share = answer.curves and answer.curves.unexplained_share(unknown.unexplained_peaks)
     parts = [f"Probability that the library lacks a phase: {chance(unknown.probability)}."]
     count = len(unknown.unexplained_peaks)
     if count:
@@ -140,35 +147,6 @@ def about(fraction: float) -> str:
     if fraction < 0.001:
         return "Less than 0.1 %"
     return f"About {100 * fraction:.{1 if fraction < 0.01 else 0}f} %"
-
-
-def unexplained_share(answer: Answer) -> float | None:
-    """Share of the pattern's intensity above background that lies in unexplained peaks.
-
-    Each peak is followed down both sides until observed and calculated curve meet. None
-    without unexplained peaks at known positions.
-    """
-    curves = answer.curves
-    positions = [
-        peak.two_theta_deg
-        for peak in answer.unknown.unexplained_peaks
-        if peak.two_theta_deg is not None
-    ]
-    if curves is None or not positions:
-        return None
-    excess = curves.observed - curves.calculated
-    # a running mean over five steps: single noisy steps do not end a peak
-    smooth = np.convolve(excess, np.full(5, 0.2), mode="same")
-    inside = np.zeros(excess.shape, bool)
-    for position in positions:
-        start = int(np.argmin(np.abs(curves.two_theta_deg - position)))
-        for step in (-1, 1):
-            index = start
-            while 0 <= index < len(smooth) and smooth[index] > 0:
-                inside[index] = True
-                index += step
-    total = float(np.sum(curves.observed - curves.background))
-    return float(np.sum(excess[inside])) / total if total > 0 else None
 
 
 def formula_html(formula: str) -> str:
@@ -202,6 +180,33 @@ def element_rows(
     return sorted(kept, key=lambda row: -2.0 if row[1] is None else -row[1])
 
 
+def uncertain_rows(answer: Answer) -> list[tuple[str, str, tuple[float, ...]]]:
+    """(phase, number, (total, by fit, by model, by instrument)); fractions in wt%."""
+    rows = []
+    for phase in answer.phases:
+        for number, said in phase.uncertainty.items():
+            unit = 100.0 if number == "weight_fraction" else 1.0
+            parts = [unit * said[name] for name in ("fit", "model", "instrument")]  # type: ignore[literal-required]
+            label = "wt%" if number == "weight_fraction" else number
+            rows.append((phase.name, label, (math.hypot(*parts), *parts)))
+    return [row for row in rows if row[2][0] > 0.0]
+
+
+def crystallites_text(phase: PhaseAnswer) -> str:
+    """Size and microstrain of a phase in words; empty where its lines tell neither."""
+    widths = phase.crystallites
+    if widths is None or (widths.size_nm is None and widths.microstrain is None):
+        return ""
+    said = []
+    if widths.size_nm is not None:
+        said.append(f"crystallites of {with_uncertainty(widths.size_nm, widths.size_nm_su)} nm")
+    if widths.microstrain is not None:
+        strain, su = 100.0 * widths.microstrain, 100.0 * (widths.microstrain_su or 0.0)
+        said.append(f"microstrain {with_uncertainty(strain, su)} %")
+    note = "; apparent: the width of the instrument is in it" if widths.apparent else ""
+    return f"{phase.name}: {', '.join(said)}{note}."
+
+
 def missing_lines(curves: Curves | None) -> int:
     """Number of reflections that the answer expects and the pattern does not show."""
     return 0 if curves is None else sum(len(lines) for lines in curves.missing_deg.values())
@@ -231,6 +236,8 @@ def render(answer: Answer, picture: Picture | None, run: str = "") -> str:
         likely_unknown=answer.unknown.probability >= LIKELY_UNKNOWN,
         picture=picture,
         panels=[Picture.of(panel_figure(panel), panel.title) for panel in answer.panels],
+        uncertain=uncertain_rows(answer),
+        crystallites=[text for phase in answer.phases if (text := crystallites_text(phase))],
         modalities=modalities(answer.phases),
         elements=element_rows(answer.elements),
         elements_in_all=len(answer.elements),

@@ -49,6 +49,13 @@ def identify(
     modality: ModalityOption = None,
     out: OutOption = Path("xtalfuse-results"),
     refine: RefineOption = True,
+    standard: Annotated[
+        str | None,
+        typer.Option(help="Internal standard and its wt% in what was measured: corundum=20."),
+    ] = None,
+    is_there: Annotated[
+        str | None, typer.Option(help="A phase asked for: its fraction, or the limit of it.")
+    ] = None,
     as_json: JsonOption = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Specimens worked on at once; all cores if not given.")
@@ -62,13 +69,21 @@ def identify(
 
     xtalfuse identify scan.xy --wavelength CuKa --elements Al,Zn,O,Ca,F
 
+    xtalfuse identify scan.xy --standard corundum=20 --is-there quartz
+
     xtalfuse identify specimen-7/          (its pattern, spectra and rings together)
 
     xtalfuse identify specimens/ --jobs 4  (a folder of specimen folders)
     """
     from xtalfuse import batch
     from xtalfuse.display import consoles, outcome_view
-    from xtalfuse.options import make_folder, parse_elements, parse_modality, parse_wavelength
+    from xtalfuse.options import (
+        make_folder,
+        parse_elements,
+        parse_modality,
+        parse_standard,
+        parse_wavelength,
+    )
 
     with telling():
         options = batch.Options(
@@ -78,6 +93,8 @@ def identify(
             refine,
             scan,
             parse_modality(modality, paths),
+            parse_standard(standard),
+            is_there,
         )
         planned = batch.plan(batch.find_specimens(paths, out), out, options)
         make_folder(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NotRequired
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
+LIKELY_UNKNOWN = 0.5  # from here on the unknown part stands before everything else
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,25 @@ class FitReport(TypedDict):
     gof: float | None
 
 
+class UncertaintyParts(TypedDict):
+    """A standard uncertainty by what it comes from; it is the root of their sum of squares."""
+
+    fit: float  # counting noise, with the misfit and correlation of the residuals
+    model: float  # structures, graininess, texture, microabsorption
+    instrument: float  # alignment and profile of the instrument
+
+
+@dataclass(frozen=True)
+class Crystallites:
+    """What the widths of the lines of a phase tell; None where they tell nothing."""
+
+    size_nm: float | None  # Scherrer, K = 0.9
+    size_nm_su: float | None
+    microstrain: float | None  # FWHM of d over d, divided by 2
+    microstrain_su: float | None
+    apparent: bool = True  # the width that the instrument itself gives is not taken off
+
+
 @dataclass(frozen=True)
 class PhaseAnswer:
     """One phase of the specimen (or one class of look-alikes)."""
@@ -93,6 +114,9 @@ class PhaseAnswer:
     confidence: float
     evidence: EvidenceReport
     crystal: Beside[Crystal | None] = None  # of the library entry, with its atoms
+    # of weight_fraction, a, b, c, alpha, beta, gamma, where it is known
+    uncertainty: dict[str, UncertaintyParts] = field(default_factory=dict)
+    crystallites: Crystallites | None = None
 
     def structure(self) -> Structure:
         """The phase as a pymatgen structure: atoms of the reference in the measured cell.
@@ -166,6 +190,39 @@ class Unknown:
 
 
 @dataclass(frozen=True)
+class Amorphous:
+    """What is amorphous or unseen of the specimen without its internal standard.
+
+    Below zero by more than its uncertainty, another part is wrong: what was weighed, or grains.
+    """
+
+    fraction: float
+    fraction_su: float
+    standard: str  # entry
+    weighed: float  # weight fraction of the standard in what was measured
+    weight_fractions: dict[str, float]  # entry -> of the specimen without its standard
+    weight_fractions_su: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AskedPhase:
+    """A phase that was asked for, found or not."""
+
+    asked: str
+    entry: str
+    found: bool
+    weight_fraction: float  # as fitted, of what is explained
+    weight_fraction_su: float
+    upper_limit: float  # three standard uncertainties above
+
+    def __str__(self) -> str:
+        if self.found:
+            share, su = 100 * self.weight_fraction, 100 * self.weight_fraction_su
+            return f"{self.asked}: {share:.2g} +- {su:.1g} wt%"
+        return f"{self.asked}: not seen; less than {100 * self.upper_limit:.2g} wt% (3 sigma)"
+
+
+@dataclass(frozen=True)
 class Curves:
     """Arrays behind the figure; not written to ``result.json``."""
 
@@ -177,6 +234,29 @@ class Curves:
     contributions: dict[str, np.ndarray] = field(default_factory=dict)  # entry -> profile
     missing_deg: dict[str, np.ndarray] = field(default_factory=dict)  # expected, not seen
     wavelength_angstrom: float | None = None  # of the strongest line, to show d beside 2-theta
+
+    def unexplained_share(self, peaks: Iterable[UnexplainedPeak]) -> float | None:
+        """Share of the intensity above background that lies in unexplained peaks.
+
+        Each peak is followed down both sides until observed and calculated curve meet. None
+        without peaks at known positions.
+        """
+        positions = [peak.two_theta_deg for peak in peaks if peak.two_theta_deg is not None]
+        if not positions:
+            return None
+        excess = self.observed - self.calculated
+        # a running mean over five steps: single noisy steps do not end a peak
+        smooth = np.convolve(excess, np.full(5, 0.2), mode="same")
+        inside = np.zeros(excess.shape, bool)
+        for position in positions:
+            start = int(np.argmin(np.abs(self.two_theta_deg - position)))
+            for step in (-1, 1):
+                index = start
+                while 0 <= index < len(smooth) and smooth[index] > 0:
+                    inside[index] = True
+                    index += step
+        total = float(np.sum(self.observed - self.background))
+        return float(np.sum(excess[inside])) / total if total > 0 else None
 
 
 @dataclass(frozen=True)
@@ -202,6 +282,8 @@ class Answer(Result):
     phases : that it holds
     unknown : what the library does not hold
     crystalline : whether any diffraction line is seen; None where none was looked for
+    amorphous : by the internal standard that was named
+    asked : the phase that was asked for
     fit : of the powder pattern
     curves, panels : behind the figures
     notes, group : of the specimen, as ``specimen.yaml`` has them
@@ -212,10 +294,17 @@ class Answer(Result):
     unknown: Unknown
     fit: FitReport
     crystalline: bool | None = None
+    amorphous: Amorphous | None = None
+    asked: AskedPhase | None = None
     curves: Beside[Curves | None] = None
     panels: Beside[tuple[Panel, ...]] = ()
     notes: str = ""
     group: str = ""
+
+    @property
+    def fractions_of(self) -> str:
+        """What the weight fractions sum up to: ``"crystalline"`` or only ``"explained"``."""
+        return "explained" if self.unknown.probability > LIKELY_UNKNOWN else "crystalline"
 
     def __repr__(self) -> str:
         lines = [repr(phase) for phase in self.phases]
@@ -251,7 +340,9 @@ def _row(phase: PhaseAnswer) -> dict[str, Any]:
     for field_of_cell in fields(Cell):
         row[field_of_cell.name] = getattr(phase.cell, field_of_cell.name)
         row[f"{field_of_cell.name}_su"] = getattr(phase.cell_su, field_of_cell.name)
+    widths = phase.crystallites or Crystallites(None, None, None, None)
+    row.update({name: value for name, value in vars(widths).items() if name != "apparent"})
     return row
 
 
-_IN_COLUMNS = ("cell", "cell_su", "evidence", "crystal")
+_IN_COLUMNS = ("cell", "cell_su", "evidence", "crystal", "uncertainty", "crystallites")

@@ -20,6 +20,7 @@ from xtalfuse.tasks.identify.answer import Answer, Unknown
 from xtalfuse.tasks.identify.panels import likely_elements, panels_of
 from xtalfuse.tasks.identify.powder.answer import conclude_from_pattern, search_pattern
 from xtalfuse.tasks.identify.powder.phase import PatternAnswer
+from xtalfuse.tasks.identify.powder.quantities.asked import Asked, answer_asked, parse_standard
 from xtalfuse.tasks.identify.rings.answer import conclude_from_rings, read_rings
 from xtalfuse.tasks.identify.rings.settings import DEFAULT as RING_DEFAULT
 from xtalfuse.tasks.identify.spectra import read_spectra
@@ -36,6 +37,8 @@ def identify(
     *,
     elements: str | Iterable[str] | None = None,
     refine: bool = True,
+    standard: str | tuple[str, float] | None = None,
+    is_there: str | None = None,
 ) -> Answer:
     """Say which phases a specimen holds, from whatever records there are.
 
@@ -46,6 +49,9 @@ def identify(
     elements : the only elements that may be there, ``["Al", "O"]`` or ``"Al,O"``; they replace
         those of the record
     refine : whether a Rietveld refinement gives the final numbers
+    standard : internal standard with its wt% in what was measured, ``"corundum=20"``, for the
+        amorphous part
+    is_there : name of a phase whose fraction, or its upper limit, is asked for
 
     Returns
     -------
@@ -58,12 +64,13 @@ def identify(
     """
     begin = time.perf_counter()
     _check_given(record, library)
+    asked = Asked(None if standard is None else parse_standard(standard), is_there)
     given = check_elements(elements) if elements is not None else record.elements
     library = builtin() if library is None else library
     spectra = read_spectra(record, given)
     rings = read_rings(record, library, spectra.belief)
     if record.of(Modality.XRD):
-        said = _from_patterns(record, library, spectra, rings, refine=refine)
+        said = _from_patterns(record, library, spectra, rings, asked, refine=refine)
     elif rings.readings:
         said = conclude_from_rings(rings, library)
     else:
@@ -80,6 +87,8 @@ def identify(
         phases=said.phases,
         unknown=said.unknown,
         crystalline=said.crystalline,
+        amorphous=said.amorphous,
+        asked=said.asked,
         warnings=tuple(dict.fromkeys(warnings)),
         fit=said.fit,
         seconds=_rounded({**seconds, "total": time.perf_counter() - begin}),
@@ -98,7 +107,13 @@ def _check_given(record: Any, library: Any) -> None:
 
 
 def _from_patterns(
-    record: Record, library: Library, spectra: SpectraSaid, rings: RingsSaid, *, refine: bool
+    record: Record,
+    library: Library,
+    spectra: SpectraSaid,
+    rings: RingsSaid,
+    asked: Asked,
+    *,
+    refine: bool,
 ) -> Conclusion:
     """Phases from the best powder pattern, with the records that contradict them."""
     pattern, reasons = _choose(list(record.of(Modality.XRD)))
@@ -106,6 +121,7 @@ def _from_patterns(
     found = search_pattern(pattern, library, spectra.belief)
     seconds = {"search": time.perf_counter() - begin}
     said = conclude_from_pattern(pattern, library, found, (spectra, rings), refine=refine)
+    said = answer_asked(said, pattern, library, found, asked)
     return replace(
         said,
         urgent=(*said.urgent, *_contradictions(library, found, spectra, rings)),

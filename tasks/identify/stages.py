@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from xtalfuse.encoders.rings.profile import RingProfile
 from xtalfuse.encoders.spectrum.elements import ElementEvidence
 from xtalfuse.fusion.evidence import ElementBelief
-from xtalfuse.tasks.identify.answer import Curves, FitReport, PhaseAnswer, Unknown
+from xtalfuse.tasks.identify.answer import (
+    Amorphous,
+    AskedPhase,
+    Curves,
+    FitReport,
+    PhaseAnswer,
+    Unknown,
+)
 from xtalfuse.tasks.identify.rings.match import RingEvidence
 
 
@@ -69,6 +76,8 @@ class Conclusion:
     phases: tuple[PhaseAnswer, ...]
     unknown: Unknown
     crystalline: bool | None = None
+    amorphous: Amorphous | None = None
+    asked: AskedPhase | None = None
     fit: FitReport = field(default_factory=lambda: FitReport(r_wp=None, gof=None))
     curves: Curves | None = None
     urgent: tuple[str, ...] = ()

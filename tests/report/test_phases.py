@@ -19,7 +19,6 @@ from xtalfuse.report.evidence import describe, evidence_rows, explained_share, w
 from xtalfuse.report.phases import (
     element_rows,
     headline,
-    unexplained_share,
     unknown_text,
     write_report,
 )
@@ -224,8 +223,9 @@ def test_the_unexplained_share_is_that_of_the_foreign_peak(answer: Answer):
     # Heights and widths are known: 12 of 12 + 437 + 0.15 * 233 parts. The peak's tails are lost
     # where they sink into the noise, at most a third of a Lorentzian at this count.
     truth = 12.0 / (12.0 + 437.0 + 0.15 * 233.0)
-    assert unexplained_share(answer) == pytest.approx(truth, rel=0.35)
-    assert unexplained_share(replace(answer, unknown=Unknown(0.0))) is None
+    share = answer.curves.unexplained_share(answer.unknown.unexplained_peaks)
+    assert share == pytest.approx(truth, rel=0.35)
+    assert answer.curves.unexplained_share(()) is None
 
 
 def test_without_diffraction_nothing_is_said_about_the_library(answer: Answer):

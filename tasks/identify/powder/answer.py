@@ -14,7 +14,10 @@ from xtalfuse.encoders.pattern import peak_d
 from xtalfuse.fusion.evidence import ElementBelief
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.tasks.identify.answer import (
+    CELL_NAMES,
+    LIKELY_UNKNOWN,
     Cell,
+    Crystallites,
     Curves,
     EvidenceReport,
     FitReport,
@@ -31,9 +34,11 @@ from xtalfuse.tasks.identify.powder.phase import (
     analyse_pattern,
     line_limit,
 )
+from xtalfuse.tasks.identify.powder.quantities.amounts import Parts, amounts
+from xtalfuse.tasks.identify.powder.quantities.uncertainty import fit_uncertainty
 from xtalfuse.tasks.identify.powder.search import gain, weight_fractions
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
-from xtalfuse.tasks.identify.powder.uncertainty import fit_uncertainty
+from xtalfuse.tasks.identify.powder.support import unexplained_share
 from xtalfuse.tasks.identify.stages import Conclusion, RingsSaid, SpectraSaid
 
 
@@ -88,16 +93,15 @@ def conclude_from_pattern(
             "fractions"
         )
     warnings += [f"{name}: {text}" for text in measurement.provenance.warnings]
-    numbers, seconds = _fast_numbers(found), {}
-    if refine and found.fit.phases:
-        begin = time.perf_counter()
-        numbers, told = _refined(measurement, library, found, numbers)
-        warnings += told
-        seconds["refinement"] = time.perf_counter() - begin
+    begin = time.perf_counter()
+    numbers, told = _numbers(measurement, library, found, refine)
+    warnings += told
+    seconds = {"refinement": time.perf_counter() - begin} if refine and found.phases else {}
     phases = [
         _phase_answer(library, found, index, numbers, said) for index in range(len(found.phases))
     ]
-    unknown = found.unknown_probability if found.phases or not found.crystalline else 1.0
+    curves = _curves(library, found)
+    unknown = _unknown(found, curves)
     more: tuple[OneMoreElement, ...] = ()
     if (given := said[0].belief.given) is not None:
         more = one_more_element(measurement, library, found, given)
@@ -105,11 +109,28 @@ def conclude_from_pattern(
         phases=tuple(sorted(phases, key=lambda p: -(p.weight_fraction or 0.0))),
         unknown=Unknown(round(unknown, 4), _unexplained(found), more),
         crystalline=found.crystalline,
-        urgent=_nothing_crystalline(found) + _beyond(more),
+        urgent=_nothing_crystalline(found) + _beyond(more) + _part(unknown, len(phases)),
         fit=FitReport(r_wp=numbers.r_wp, gof=numbers.gof),
-        curves=_curves(library, found),
+        curves=curves,
         warnings=tuple(warnings),
         seconds=seconds,
+    )
+
+
+def _unknown(found: PatternAnswer, curves: Curves) -> float:
+    """Probability that the library lacks a phase: at least the share of lines it cannot explain."""
+    if not found.phases:
+        return 1.0 if found.crystalline else found.unknown_probability
+    left = curves.unexplained_share(_unexplained(found)) or 0.0
+    left = max(left, unexplained_share(found.signal, found.fit))
+    return float(min(1.0, max(found.unknown_probability, left)))
+
+
+def _part(unknown: float, phases: int) -> tuple[str, ...]:
+    if unknown <= LIKELY_UNKNOWN or phases < 2:
+        return ()
+    return (
+        "weight fractions are of what is explained: something is there that is in none of them",
     )
 
 
@@ -138,55 +159,60 @@ class _Numbers:
     """Fractions and cells that are reported, in the order of the phases of the fit."""
 
     fractions: np.ndarray
-    fractions_su: np.ndarray
+    fractions_su: tuple[Parts, ...]
     cells: list[tuple[float, ...]]
-    cells_su: list[tuple[float | None, ...]]
+    cells_su: list[tuple[Parts | None, ...]]
+    crystallites: list[Crystallites | None]
     r_wp: float | None
     gof: float | None
 
 
-def _fast_numbers(found: PatternAnswer) -> _Numbers:
-    """Numbers of the fast fit."""
+def _numbers(
+    measurement: Measurement, library: Library, found: PatternAnswer, refine: bool
+) -> tuple[_Numbers, tuple[str, ...]]:
+    """Numbers of the refinement, of the fast fit where that is the better one; warnings."""
     fit = found.fit
+    entries = [library.entries[p.entry] for p in found.phases]
+    crystals = [e.crystal for e in entries]
     spread = fit_uncertainty(found.fitter, fit)
     residual = found.signal.intensity - fit.calculated
     weight = 1.0 / found.signal.variance
     r_wp = np.sqrt(np.sum(weight * residual**2) / np.sum(weight * found.signal.intensity**2))
-    return _Numbers(
-        weight_fractions(fit),
-        spread.weight_fraction,
+    fast, count = weight_fractions(fit), len(fit.phases)
+    fractions, parts = amounts(fast, spread.weight_fraction, fit, crystals)
+    numbers = _Numbers(
+        fractions,
+        parts,
         [p.model.cell(p.state) for p in fit.phases],
-        list(spread.cell),
+        [tuple(None if su is None else Parts(su) for su in row) for row in spread.cell],
+        [None] * count,
         round(float(r_wp), 4),
         round(float(np.sqrt(np.mean(weight * residual**2))), 3),
     )
+    if not refine or not count:
+        return numbers, ()
+    from xtalfuse.tasks.identify.powder.quantities.refine import refine as refined
 
-
-def _refined(
-    measurement: Measurement, library: Library, found: PatternAnswer, fast: _Numbers
-) -> tuple[_Numbers, tuple[str, ...]]:
-    """Numbers of the refinement, or of the fast fit where that is the better one; warnings."""
-    from xtalfuse.tasks.identify.powder.refine import refine
-
-    entries = [library.entries[p.entry] for p in found.phases]
-    outcome = refine(
-        measurement, [e.crystal for e in entries], found.fit, names=[e.name for e in entries]
-    )
+    outcome = refined(measurement, crystals, fit, names=[e.name for e in entries])
     if outcome.status == "failed":
-        return fast, tuple(outcome.warnings)
-    use = outcome.use_fractions
-    su = np.array(
-        [np.nan if p.weight_fraction_su is None else p.weight_fraction_su for p in outcome.phases]
-    )
-    refined = _Numbers(
-        np.array([p.weight_fraction for p in outcome.phases]) if use else fast.fractions,
-        np.where(np.isnan(su), fast.fractions_su, su) if use else fast.fractions_su,
+        return numbers, tuple(outcome.warnings)
+    mine = np.array([p.weight_fraction for p in outcome.phases])
+    if outcome.use_fractions:
+        su = np.array([p.weight_fraction_su or np.nan for p in outcome.phases])
+        su = np.where(np.isfinite(su), su, spread.weight_fraction)
+        fractions, parts = amounts(mine, su, fit, crystals, fast)
+    else:
+        fractions, parts = amounts(fast, spread.weight_fraction, fit, crystals, mine)
+    better = _Numbers(
+        fractions,
+        parts,
         [p.cell for p in outcome.phases],
-        [p.cell_su for p in outcome.phases],
+        [p.cell_parts for p in outcome.phases],
+        [p.crystallites for p in outcome.phases],
         None if outcome.r_wp is None else round(outcome.r_wp, 4),
         None if outcome.gof is None else round(outcome.gof, 3),
     )
-    return refined, tuple(outcome.warnings)
+    return better, tuple(outcome.warnings)
 
 
 def _phase_answer(
@@ -198,7 +224,9 @@ def _phase_answer(
 ) -> PhaseAnswer:
     phase = found.phases[index]
     entry = library.entries[phase.entry]
-    su = float(numbers.fractions_su[index]) if len(found.phases) > 1 else 0.0
+    su = numbers.fractions_su[index] if len(found.phases) > 1 else Parts(0.0)
+    cell_su = numbers.cells_su[index]
+    parts = {"weight_fraction": su, **dict(zip(CELL_NAMES, cell_su, strict=True))}
     return PhaseAnswer(
         name=entry.name,
         formula=entry.formula,
@@ -208,11 +236,13 @@ def _phase_answer(
         equivalents=library.equivalents(phase.entry)
         + tuple(library.entries[i].id for i in phase.tied),
         weight_fraction=round(float(numbers.fractions[index]), 6),
-        weight_fraction_su=round(su, 6),
+        weight_fraction_su=round(su.total, 6),
         cell=Cell(*(float(v) for v in numbers.cells[index])),
-        cell_su=Cell(*(None if v is None else float(v) for v in numbers.cells_su[index])),
+        cell_su=Cell(*(None if part is None else part.total for part in cell_su)),
         confidence=round(phase.probability, 4),
         evidence=_evidence(library, phase, entry, said),
+        uncertainty={name: part.to_dict() for name, part in parts.items() if part is not None},
+        crystallites=numbers.crystallites[index],
     )
 
 

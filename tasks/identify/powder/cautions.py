@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import gemmi
 import numpy as np
 
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders.xrd.scan import anode_of
-from xtalfuse.physics.crystal.cell import Crystal
-from xtalfuse.physics.crystal.diffraction import anomalous
+from xtalfuse.physics.crystal.absorption import absorption_per_cm, contrasts
 from xtalfuse.physics.units import ANODES, doublet
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
 from xtalfuse.tasks.identify.powder.phase import PatternAnswer
 from xtalfuse.tasks.identify.powder.settings import DEFAULT
 
-CLASSICAL_RADIUS_ANGSTROM = 2.8179403262e-5
 GRAIN_UM = 5.0  # a hand-ground powder
 BRINDLEY_NOTICED = 0.15  # (mu - mean) * grain size from which fractions are off by a tenth
 TEXTURED = 0.3  # |log r| of March-Dollase
@@ -29,20 +26,6 @@ CELL_OFF = 0.004
 # deviations of their mean says nothing of the axis.
 CELL_SCATTER = 0.001
 LINES_MORE = 5.0  # strong lines that another anode must explain; two coincide by chance
-
-
-def absorption_per_cm(crystal: Crystal, wavelength_angstrom: float) -> float:
-    """Linear photoelectric absorption coefficient of a crystal, 1/cm.
-
-    The optical theorem gives each atom the cross-section ``2 r_e lambda f''``; scattering,
-    which is left out, matters for light elements only.
-    """
-    total = 0.0
-    for element, amount in crystal.composition.items():
-        number = gemmi.Element(element).atomic_number
-        imaginary = anomalous(number, wavelength_angstrom).imag
-        total += amount * 2.0 * CLASSICAL_RADIUS_ANGSTROM * wavelength_angstrom * imaginary
-    return 1e8 * total / crystal.volume
 
 
 def cautions(answer: PatternAnswer, library: Library) -> list[str]:
@@ -117,9 +100,9 @@ def _absorption(answer: PatternAnswer, library: Library, names: list[str]) -> li
     wavelength = answer.signal.radiation.mean_angstrom
     crystals = [library.entries[p.entry].crystal for p in phases]
     mu = np.array([absorption_per_cm(c, wavelength) for c in crystals])
-    volume = weight_fractions(answer.fit) / np.array([c.density_g_cm3 for c in crystals])
-    mean = float(np.average(mu, weights=np.maximum(volume, 1e-12)))
-    contrast = (mu - mean) * GRAIN_UM * 1e-4
+    density = np.array([c.density_g_cm3 for c in crystals])
+    contrast = contrasts(weight_fractions(answer.fit), mu, density, GRAIN_UM)
+    mean = mu[0] - contrast[0] / (GRAIN_UM * 1e-4)
     worst = int(np.argmax(np.abs(contrast)))
     if abs(contrast[worst]) < BRINDLEY_NOTICED:
         return []

@@ -9,9 +9,10 @@ import pytest
 
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.loaders.record import Beam
+from xtalfuse.physics.crystal.absorption import absorption_per_cm
 from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.units import radiation
-from xtalfuse.tasks.identify.powder.cautions import absorption_per_cm, cautions
+from xtalfuse.tasks.identify.powder.cautions import cautions
 from xtalfuse.tasks.identify.powder.phase import analyse_pattern
 
 CU = 1.5418

@@ -16,17 +16,18 @@ import numpy as np
 from xtalfuse.encoders.pattern import PatternSignal, encode_pattern
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.crystal.cell import Crystal
+from xtalfuse.tasks.identify.answer import Crystallites
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
-from xtalfuse.tasks.identify.powder.rietveld import (
+from xtalfuse.tasks.identify.powder.quantities.amounts import Parts
+from xtalfuse.tasks.identify.powder.quantities.lines import crystallites, shift_doubt
+from xtalfuse.tasks.identify.powder.quantities.model import (
     CELL_LIMIT,
     CELL_NAMES,
     Freedom,
     Problem,
-    Run,
-    peak_shift_rad,
-    run,
 )
+from xtalfuse.tasks.identify.powder.quantities.rietveld import Run, run
 from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ GRAINY_SHARE = 0.10  # of the intensity of a phase
 CELL_DISAGREEMENT = 300e-6
 FRACTION_DISAGREEMENT = 0.05
 SIGNIFICANT = 3.0  # standard uncertainties
-SHIFT_DOUBT = 0.1  # of a peak shift, that its model leaves: asymmetry, transparency, zero
 WORSE_AGREEMENT = 1.25  # R_wp against that of the fast fit, which also frees intensities
 
 
@@ -50,18 +50,25 @@ class RefinedPhase:
     Parameters
     ----------
     cell : a, b, c in angstrom, alpha, beta, gamma in degrees
-    cell_su : their standard uncertainties; None where symmetry fixes the value or it was held
+    cell_parts : parts of their uncertainty; None where symmetry fixes the value or it was held
     weight_fraction, weight_fraction_su : of all crystalline phases of the fit
     scale : as rietx defines it; that of the fast fit where the phase was not refined
     refined : False when the values of the fast fit stand
+    crystallites : what its widths tell
     """
 
     cell: tuple[float, ...]
-    cell_su: tuple[float | None, ...]
+    cell_parts: tuple[Parts | None, ...]
     weight_fraction: float
     weight_fraction_su: float | None
     scale: float
     refined: bool = True
+    crystallites: Crystallites | None = None
+
+    @property
+    def cell_su(self) -> tuple[float | None, ...]:
+        """Standard uncertainties of the cell."""
+        return tuple(None if part is None else part.total for part in self.cell_parts)
 
 
 @dataclass(frozen=True)
@@ -102,16 +109,14 @@ def refine(
     """Refine cells, fractions, widths and background of a fitted set of phases with rietx.
 
     Atoms stay where they are. Free are background, scales, cells, specimen displacement (zero
-    shift for a capillary), peak widths and axial divergence; texture only along the axis of the
-    fast fit. Anomalous dispersion is in. A phase below 2 wt% has a scale and one strain.
+    shift for a capillary), peak widths and axial divergence, and one change of the displacement
+    parameters of each phase, within 0.25 angstrom^2; texture only along the axis of the fast fit.
+    Anomalous dispersion is in. A phase below 2 wt% has a scale and one strain.
 
     Standard uncertainties are those of the least squares, times the square root of the reduced
     chi^2, times the factor of Berar & Lelann (1991, J. Appl. Cryst. 24, 1) for residuals that
-    neighbours share, both of the pattern as measured. Lengths carry in addition what an error of
-    one tenth of the peak shift by displacement does to them: on patterns of two laboratories with
-    shifts of 0.03 to 0.4 deg, cells differed from certified or published ones by about as much.
-    Absorption contrast between grains, texture and wrong displacement parameters, which shift
-    fractions by several per cent, are in none of them.
+    neighbours share, both of the pattern as measured. Lengths carry in addition what is not known
+    of the alignment. What structures, grains and absorption do to fractions is told by `amounts`.
 
     Intensities that the fast fit freed (few grains, texture) are evened out while cells and
     widths are refined; the fractions come from the pattern as measured. Where a phase has much of
@@ -251,9 +256,9 @@ def _phase(
     fast = problem.fast.phases[index]
     fast_cell = fast.model.cell(fast.state)
     rows = {row.path: row for row in outcome.cells.parameters}
-    inflation, doubt = _inflation(outcome), _shift_doubt(problem, outcome, index)
+    inflation, doubt = _inflation(outcome), shift_doubt(problem, outcome.cells, index)
     cell: list[float] = []
-    su: list[float | None] = []
+    su: list[Parts | None] = []
     for name, old in zip(CELL_NAMES, fast_cell, strict=True):
         row = rows.get(f"phases.{index}.cell.{name}")
         cell.append(old if row is None else float(row.value))
@@ -261,7 +266,8 @@ def _phase(
             su.append(None)
             continue
         common = doubt * cell[-1] if name in "abc" else 0.0
-        su.append(float(np.hypot(row.stderr * inflation, common)))
+        uneven = row.stderr * np.sqrt(inflation**2 - 1.0)
+        su.append(Parts(float(row.stderr), float(uneven), common))
     quantity = outcome.amounts.qpa.phases[index]
     fraction = float(quantity.weight_fraction or 0.0)
     moved = max(abs(new / old - 1.0) for new, old in zip(cell, fast_cell, strict=True))
@@ -277,7 +283,12 @@ def _phase(
         ]
     fraction_su = quantity.weight_fraction_stderr
     refined = RefinedPhase(
-        tuple(cell), tuple(su), fraction, fraction_su, float(quantity.scale), True
+        tuple(cell),
+        tuple(su),
+        fraction,
+        fraction_su,
+        float(quantity.scale),
+        crystallites=crystallites(rows, index, fast.model.radiation.primary_angstrom),
     )
     return refined, _disagreements(refined, fast_cell, fast_fraction)
 
@@ -289,20 +300,6 @@ def _inflation(outcome: Run) -> float:
         for s in (outcome.amounts.statistics, outcome.cells.statistics)
     )
     return max(1.0, before / after) if after > 0.0 else 1.0
-
-
-def _shift_doubt(problem: Problem, outcome: Run, index: int) -> float:
-    """Relative uncertainty that all lengths of a phase share, from the shift of its peaks.
-
-    What one tenth of the shift does to d by Bragg's law, ``cot(theta) d(theta)``, on the mean
-    over the intensity of the phase.
-    """
-    phase, instrument = problem.fast.phases[index], problem.fast.instrument
-    theta = np.radians(phase.model.positions(phase.state, instrument)) / 2.0
-    strength = np.where(np.isfinite(theta), phase.model.seen_strength(phase.state, instrument), 0.0)
-    cotangent = 1.0 / np.tan(np.where(np.isfinite(theta), theta, 1.0))
-    lever = float(np.sum(strength * cotangent) / max(float(strength.sum()), 1e-300))
-    return SHIFT_DOUBT * abs(peak_shift_rad(problem, outcome.cells)) / 2.0 * lever
 
 
 def _disagreements(

@@ -15,8 +15,13 @@ from xtalfuse.physics.units import monochromatic, radiation
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 from xtalfuse.tasks.identify.powder.phase import finish
-from xtalfuse.tasks.identify.powder.refine import GRAINY_SHARE, grainy_share, refine
-from xtalfuse.tasks.identify.powder.rietveld import Freedom, Problem, from_anode, upper_limit
+from xtalfuse.tasks.identify.powder.quantities.model import (
+    Freedom,
+    Problem,
+    from_anode,
+    upper_limit,
+)
+from xtalfuse.tasks.identify.powder.quantities.refine import GRAINY_SHARE, grainy_share, refine
 from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 CORUNDUM = Crystal(
@@ -92,6 +97,24 @@ def test_fractions_are_found(specimen, refined):
     assert sum(p.weight_fraction for p in refined.phases) == pytest.approx(1.0)
 
 
+def test_displacement_parameters_are_found(specimen):
+    """Those that a file does not give are guessed; the fractions must not hang on the guess."""
+    sites = tuple(replace(site, b_iso=site.b_iso + 0.4) for site in CORUNDUM.sites)
+    guessed = replace(CORUNDUM, sites=sites)
+    outcome = refine(specimen[0], (guessed, FLUORITE), specimen[1], seconds=60.0)
+    true = weight_fractions(specimen[1])[0]
+    # held, they would make corundum 6 % too strong
+    assert outcome.phases[0].weight_fraction == pytest.approx(true, abs=0.015)
+
+
+def test_sizes_and_strains_are_those_of_the_widths(refined):
+    widths = refined.phases[0].crystallites
+    # Scherrer: 0.9 x 1.5406 angstrom / 0.04 deg, and microstrain 0.03 deg / 4
+    assert widths.size_nm == pytest.approx(0.09 * 1.5406 / np.radians(0.04), rel=0.2)
+    assert widths.microstrain == pytest.approx(np.radians(0.03) / 4.0, rel=0.4)
+    assert widths.apparent
+
+
 def test_curves_lie_on_the_grid_of_the_file(specimen, refined):
     counts = specimen[0].values
     assert refined.calculated.shape == counts.shape
@@ -104,7 +127,7 @@ def test_a_failure_of_rietx_keeps_the_fast_answer(specimen, monkeypatch):
     def broken(problem, seconds):
         raise RuntimeError("singular matrix")
 
-    monkeypatch.setattr("xtalfuse.tasks.identify.powder.refine.run", broken)
+    monkeypatch.setattr("xtalfuse.tasks.identify.powder.quantities.refine.run", broken)
     kept = refine(measurement, (CORUNDUM, FLUORITE), fit)
     assert kept.status == "failed"
     assert not kept.use_fractions

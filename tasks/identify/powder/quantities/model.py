@@ -1,13 +1,10 @@
-"""The fast fit handed to rietx: structures, instrument, pattern and the stages of a refinement.
+"""The fast fit in the terms of rietx: structures, instrument and pattern.
 
 rietx is imported inside the functions, because it takes longer to load than a search takes.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +19,6 @@ from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 if TYPE_CHECKING:
     import rietx
 
-log = logging.getLogger(__name__)
-
 CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 GONIOMETER_RADIUS_MM = 217.5  # only displacement over radius enters, so any value serves
 SYNCHROTRON_K = 0.99  # share of the beam polarised across a vertical diffraction plane
@@ -33,6 +28,10 @@ BACKGROUND_TERMS = 6  # of the correction to the background of the fast fit
 PEAK_REACH = 16.0  # full widths that rietx draws of a peak, roughly
 DRAWN_POINTS = 1.5e5  # of all peaks together; more takes longer than an answer may
 LEAST_RANGE_DEG = 60.0
+# Displacement parameters of one compound scatter by this between published refinements, and the
+# typical ones that stand for those a file does not give are off by as much, angstrom^2.
+B_SPREAD = 0.25
+B_FIRST = "atoms.0.biso"  # of a phase; those of its other atoms follow
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Freedom:
     Parameters
     ----------
     cell : ``"free"``, ``"isotropic"`` (one strain) or ``"held"``
-    widths : size and microstrain of its own
+    widths : size and microstrain of its own, and one change of all its displacement parameters
     texture : March-Dollase r, along the axis of the fast fit
     """
 
@@ -83,22 +82,6 @@ class Problem:
         return beam_on_specimen(sine, self.fast.instrument.spill)[0]
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a staged refinement reached.
-
-    Parameters
-    ----------
-    cells : rietx.RefinementResult of the last whole stage on the even pattern
-    amounts : the same of scales and background on the pattern as measured
-    finished : False when the time was used up before the last stage
-    """
-
-    cells: Any
-    amounts: Any
-    finished: bool
-
-
 def upper_limit(problem: Problem) -> float:
     """2-theta up to which the pattern is refined, deg; all of it unless peaks are too many.
 
@@ -137,14 +120,13 @@ def start_structure(problem: Problem) -> rietx.Structure:
     extra_b = problem.fast.instrument.extra_b
     pairs = zip(problem.fast.phases, problem.crystals, strict=True)
     return rietx.Structure(
-        phases=[
-            _phase(f"phase {i}", fit, crystal, extra_b) for i, (fit, crystal) in enumerate(pairs)
-        ]
+        phases=[_phase(i, fit, crystal, extra_b) for i, (fit, crystal) in enumerate(pairs)]
     )
 
 
-def _phase(name: str, fit: PhaseFit, crystal: Crystal, extra_b: float) -> rietx.Phase:
+def _phase(index: int, fit: PhaseFit, crystal: Crystal, extra_b: float) -> rietx.Phase:
     import rietx
+    from rietx.schemas.structure import ValueRestraint
 
     texture = None
     if fit.state.axis is not None:
@@ -152,7 +134,7 @@ def _phase(name: str, fit: PhaseFit, crystal: Crystal, extra_b: float) -> rietx.
             axis=fit.state.axis, r=rietx.Parameter(value=fit.state.texture, min=0.1, max=5.0)
         )
     return rietx.Phase(
-        name=name,
+        name=f"phase {index}",
         space_group=crystal.space_group,
         cell=rietx.Cell(
             **{
@@ -181,6 +163,11 @@ def _phase(name: str, fit: PhaseFit, crystal: Crystal, extra_b: float) -> rietx.
         preferred_orientation=texture,
         lor_size=rietx.Parameter(value=fit.state.size, min=0.0, unit="deg"),
         lor_strain=rietx.Parameter(value=fit.state.microstrain, min=0.0, unit="deg"),
+        restraints=[
+            ValueRestraint(
+                path=f"phases.{index}.{B_FIRST}", target=crystal.sites[0].b_iso, sigma=B_SPREAD
+            )
+        ],
     )
 
 
@@ -262,121 +249,3 @@ def pattern(problem: Problem, intensity: np.ndarray) -> rietx.PatternData:
         intensity=(intensity / footprint).tolist(),
         sigma=(np.sqrt(signal.variance) / footprint).tolist(),
     )
-
-
-def stages(problem: Problem) -> list[tuple[str, list[str], float]]:
-    """Names, freed parameters and tolerances; each stage keeps what the earlier ones freed."""
-    shift = (
-        "instrument.zero_shift" if problem.capillary else "instrument.geometry.sample_displacement"
-    )
-    positions, widths, last = [shift], ["instrument.profile.w"], ["instrument.profile.u"]
-    if not problem.capillary:
-        widths.append("instrument.geometry.axial_sl")
-    for i, freedom in enumerate(problem.freedom):
-        if freedom.cell == "free":
-            positions.append(f"phases.{i}.cell.*")
-        elif freedom.cell == "isotropic":
-            positions.append(f"phases.{i}.cell.a")
-        if freedom.widths:
-            widths.append(f"phases.{i}.lor_size")
-            last.append(f"phases.{i}.lor_strain")
-        if freedom.texture:
-            last.append(f"phases.{i}.preferred_orientation.r")
-    return [
-        ("scales", ["phases.*.scale", "instrument.background.c*"], 1e-4),
-        ("positions and widths", positions + widths, 1e-5),
-        ("all", last, 1e-6),
-    ]
-
-
-def run(problem: Problem, seconds: float) -> Run:
-    """Refine stage by stage until done or the time is used up.
-
-    Cells and widths are refined on the pattern with even intensities: what a structure cannot
-    explain (few grains, texture) would bend the profile, and with it the cells. Scales and
-    background are then refined once more on the pattern as it was measured.
-
-    Raises
-    ------
-    TimeoutError
-        If not even the first stage was finished in time.
-    """
-    import rietx
-    from rietx.optimize.cancel import RefinementCancelled
-
-    if seconds <= 0.0:
-        raise TimeoutError("no time was left for a refinement")
-    refinement = rietx.Refinement(
-        start_structure(problem), start_instrument(problem), history=False
-    )
-    for i, freedom in enumerate(problem.freedom):
-        if freedom.cell == "isotropic":
-            _tie_lengths(refinement, i)
-    even, measured = pattern(problem, problem.even), pattern(problem, problem.signal.intensity)
-    limits = (float(problem.signal.two_theta_deg[0]), upper_limit(problem))
-    plan = stages(problem)
-    token = rietx.CancelToken()
-    timer = threading.Timer(seconds, token.cancel)
-    timer.daemon = True
-    timer.start()
-    cells = None
-    try:
-        for stage in plan:
-            if token.is_set() and cells is not None:
-                break
-            cells = _stage(refinement, even, stage, limits, token)
-    except RefinementCancelled:
-        if cells is None:
-            raise TimeoutError(f"no stage was finished within {seconds:.1f} s") from None
-    finally:
-        timer.cancel()
-    refinement.set_vary("*", False)
-    amounts = _stage(refinement, measured, plan[0], limits, None)
-    return Run(cells, amounts, not token.is_set())
-
-
-def _stage(
-    refinement: Any,
-    data: Any,
-    stage: tuple[str, list[str], float],
-    limits: tuple[float, float],
-    cancel: Any,
-) -> Any:
-    """One stage of a refinement, as rietx reports it."""
-    from rietx.strategy.staged import Stage
-
-    name, freed, tolerance = stage
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for peaks in the residual and warns of none
-        result = refinement.run_stage(
-            data,
-            Stage(name, freed, ftol=tolerance, max_iter=40),
-            two_theta_limits=limits,
-            phase_support_sigma=None,
-            window_area_tol=0.005,
-            cancel=cancel,
-            telemetry=False,
-        )
-    log.debug("stage %s: R_wp %.4f", name, result.statistics.rwp)
-    return result
-
-
-def peak_shift_rad(problem: Problem, result: Any) -> float:
-    """How far displacement or zero moved the peaks at low angle, 2-theta in rad."""
-    rows = {row.path: row.value for row in result.parameters}
-    if problem.capillary:
-        return float(np.radians(rows.get("instrument.zero_shift", 0.0)))
-    displacement = rows.get("instrument.geometry.sample_displacement", 0.0)
-    return float(-2.0 * displacement / GONIOMETER_RADIUS_MM)
-
-
-def _tie_lengths(refinement: Any, index: int) -> None:
-    """Let b and c follow a, where symmetry has not tied them already."""
-    base = f"phases.{index}.cell"
-    rows = {row.path: row for row in refinement.parameters()}
-    for name in ("b", "c"):
-        row = rows[f"{base}.{name}"]
-        if row.tie is not None:
-            continue
-        ratio = row.value / rows[f"{base}.a"].value
-        refinement.tie(f"{base}.{name}", f"{base}.a", scale=ratio)

@@ -19,10 +19,12 @@ from xtalfuse.report.evidence import describe, evidence_rows, explained_share, w
 from xtalfuse.report.phases import (
     element_rows,
     headline,
+    phases_csv,
+    render,
     unknown_text,
     write_report,
 )
-from xtalfuse.tasks.identify.answer import Answer, Unknown
+from xtalfuse.tasks.identify.answer import Answer, Crystallites, Unknown
 
 HOSTILE = '"><script>alert(1)</script><img src=http://x onerror=y> $a_b$ \\ \udce9'
 
@@ -188,6 +190,27 @@ def test_the_table_can_be_read_back(answer: Answer, tmp_path: Path):
     assert [row["name"] for row in rows] == ["Corundum", "Fluorite"]
     assert float(rows[0]["c_su"]) == 0.00015
     assert rows[1]["c"] == ""
+
+
+@pytest.mark.parametrize(("unknown", "of"), [(0.49, "crystalline"), (0.51, "explained")])
+def test_fractions_say_what_they_are_of(answer: Answer, unknown: float, of: str):
+    said = replace(answer, unknown=Unknown(unknown))
+    assert all(row["fraction_of"] == of for row in csv.DictReader(phases_csv(said).splitlines()))
+    for text in (headline(said), render(said, None)):
+        assert ("of what is explained" in text) == (of == "explained")
+
+
+def test_the_page_shows_where_uncertainties_come_from(answer: Answer):
+    parts = {"weight_fraction": {"fit": 0.001, "model": 0.02, "instrument": 0.0}}
+    phase = replace(
+        answer.phases[0],
+        uncertainty=parts,
+        crystallites=Crystallites(52.0, 3.0, None, None),
+    )
+    page = render(replace(answer, phases=(phase,)), None)
+    assert "Where the uncertainties come from" in page
+    assert "crystallites of 52(3) nm; apparent" in page
+    assert "Where the uncertainties" not in render(answer, None)
 
 
 def test_a_specimen_without_a_pattern_has_no_figure(answer: Answer, tmp_path: Path):

@@ -28,8 +28,8 @@ BACKGROUND_TERMS = 6  # of the correction to the background of the fast fit
 PEAK_REACH = 16.0  # full widths that rietx draws of a peak, roughly
 DRAWN_POINTS = 1.5e5  # of all peaks together; more takes longer than an answer may
 LEAST_RANGE_DEG = 60.0
-# Displacement parameters of one compound scatter by this between published refinements, and the
-# typical ones that stand for those a file does not give are off by as much, angstrom^2.
+# The typical displacement parameters that stand for those a file does not give are off by this for
+# the 495 built-in phases, whose are published: 0.15 in the median, angstrom^2.
 B_SPREAD = 0.25
 B_FIRST = "atoms.0.biso"  # of a phase; those of its other atoms follow
 

@@ -131,7 +131,8 @@ def unknown_text(answer: Answer) -> str:
         return (
             "No diffraction line stands out of the background: no phase is seen, and none missing."
         )
-    share = answer.curves and answer.curves.unexplained_share(unknown.unexplained_peaks)
+    curves = answer.curves
+    share = None if curves is None else curves.unexplained_share(unknown.unexplained_peaks)
     parts = [f"Probability that the library lacks a phase: {chance(unknown.probability)}."]
     count = len(unknown.unexplained_peaks)
     if count:

@@ -226,7 +226,8 @@ def _phase_answer(
     entry = library.entries[phase.entry]
     su = numbers.fractions_su[index] if len(found.phases) > 1 else Parts(0.0)
     cell_su = numbers.cells_su[index]
-    parts = {"weight_fraction": su, **dict(zip(CELL_NAMES, cell_su, strict=True))}
+    parts: dict[str, Parts | None] = {"weight_fraction": su}
+    parts.update(zip(CELL_NAMES, cell_su, strict=True))
     return PhaseAnswer(
         name=entry.name,
         formula=entry.formula,

@@ -26,14 +26,16 @@ def crystallites(rows: dict[str, Any], index: int, wavelength: float) -> Crystal
     (Stokes & Wilson, 1944, Proc. Phys. Soc. 56, 174); what is not three standard uncertainties
     from none is not given.
     """
-    given = []
+    known = {}
     for name in ("lor_size", "lor_strain"):
         row = rows.get(f"phases.{index}.{name}")
-        known = row is not None and row.stderr and row.value > SIGNIFICANT * row.stderr
-        given.append((np.radians(row.value), row.stderr / row.value) if known else None)
-    size = None if given[0] is None else 0.1 * 0.9 * wavelength / given[0][0]
-    strain = None if given[1] is None else given[1][0] / 4.0
-    return Crystallites(size, size and size * given[0][1], strain, strain and strain * given[1][1])
+        if row is not None and row.stderr and row.value > SIGNIFICANT * row.stderr:
+            known[name] = float(np.radians(row.value)), float(row.stderr / row.value)
+    width, size_su = known.get("lor_size", (None, 0.0))
+    slope, strain_su = known.get("lor_strain", (None, 0.0))
+    size = width and 0.09 * wavelength / width
+    strain = slope and slope / 4.0
+    return Crystallites(size, size and size * size_su, strain, strain and strain * strain_su)
 
 
 def shift_doubt(problem: Problem, cells: Any, index: int) -> float:

@@ -126,7 +126,8 @@ def refine(
     Parameters
     ----------
     crystals : structure of each phase of `fit`
-    seconds : wall time; when it is used up, the last whole stage stands
+    seconds : of work, on a busy machine up to four times that; when they are used up, the last
+        whole stage stands
     names : of the phases, for warnings; their formulas by default
 
     Raises

@@ -257,7 +257,7 @@ def cell_scores(rows: list[dict]) -> dict[str, float]:
         "a_ppm": 1e6 * (a / 4.759355 - 1.0),
         "c_over_a_ppm": 1e6 * ((c / a) / (12.99231 / 4.759355) - 1.0),
         "a_su": phase["a_su"],
-        "a_z": (a - 4.759355) / phase["a_su"],
+        "a_z": (a - 4.759355) / (phase["a_su"] or float("nan")),
     }
 
 

@@ -207,7 +207,10 @@ def _numbers(
         fractions,
         parts,
         [p.cell for p in outcome.phases],
-        [p.cell_parts for p in outcome.phases],
+        [  # those of the fast fit where the time ended before cells were refined
+            tuple(new or old for new, old in zip(p.cell_parts, row, strict=True))
+            for p, row in zip(outcome.phases, numbers.cells_su, strict=True)
+        ],
         [p.crystallites for p in outcome.phases],
         None if outcome.r_wp is None else round(outcome.r_wp, 4),
         None if outcome.gof is None else round(outcome.gof, 3),

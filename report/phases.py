@@ -187,7 +187,7 @@ def uncertain_rows(answer: Answer) -> list[tuple[str, str, tuple[float, ...]]]:
     for phase in answer.phases:
         for number, said in phase.uncertainty.items():
             unit = 100.0 if number == "weight_fraction" else 1.0
-            parts = [unit * said[name] for name in ("fit", "model", "instrument")]  # type: ignore[literal-required]
+            parts = [unit * said[name] for name in ("fit", "model", "instrument")]
             label = "wt%" if number == "weight_fraction" else number
             rows.append((phase.name, label, (math.hypot(*parts), *parts)))
     return [row for row in rows if row[2][0] > 0.0]

@@ -66,6 +66,8 @@ def amounts(
     crystals : of the phases
     other : (p,) fractions by another model of the same pattern, where there is one
     """
+    if not fit.phases:
+        return apparent, ()
     wavelength = fit.phases[0].model.radiation.mean_angstrom
     mu = np.array([absorption_per_cm(c, wavelength) for c in crystals])
     density = np.array([c.density_g_cm3 for c in crystals])

@@ -65,12 +65,14 @@ class PhaseSearch:
         self.models = models
         self.entries = np.array(list(models), int)
         self.same_class = same_class
+        self._stretch: float | None = None
         self.set_stretch(0.0)
 
     def set_stretch(self, stretch: float) -> None:
         """Take every d of this pattern for longer than it is by this fraction."""
-        if hasattr(self, "fitter") and self.fitter.instrument.stretch == stretch:
+        if self._stretch == stretch:
             return
+        self._stretch = stretch
         self.screen = Screen(self.signal, list(self.models.values()), stretch, self.settings)
         start = replace(start_instrument(self.signal), stretch=stretch)
         self.fitter = PatternFitter(self.signal, start, self.settings)

@@ -18,7 +18,7 @@ from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
 # coarser end would ask for in addition, is as uncertain as the grains.
 GRAIN_UM = 2.0
 # Relative error of the intensity of a phase that has none of the other reasons: positions of
-# atoms, surface, damaged crystals. Either laboratory of the weighed mixtures asks for it by itself.
+# atoms, surface, damaged crystals. Chosen in sight of the weighed mixtures; docs/benchmarks.md.
 STRUCTURE = 0.02
 
 

@@ -124,7 +124,7 @@ def found(specimen: Specimen, root: Path) -> Member:
         Refusal(specimen.id, "", "", p.column in STATEMENTS and not specimen.files, Reason.LABEL,
                 f"{p.column}: {p.cause}", p.remedy)
         for p in specimen.problems
-        if not p.column.startswith("target:") and p.column != "elements"
+        if not p.column.startswith("target:")  # told with the label itself
     ]  # fmt: skip
 
     def refuse(path: str, code: Reason, cause: str, remedy: str) -> None:
@@ -159,7 +159,8 @@ def _matches(pattern: str, root: Path) -> list[Path] | None:
         wild = not exact.exists() and any(mark in pattern for mark in "*?[")
         places = sorted(root.glob(pattern)) if wild else [exact]
         places = [p for p in places if p.exists() or p.is_symlink()]
-        if any(not p.resolve().is_relative_to(root) for p in places):
+        inside = [file for place in places if place.is_dir() for file in place.rglob("*")]
+        if any(not p.resolve().is_relative_to(root) for p in (*places, *inside)):
             return None
     except (OSError, ValueError, RuntimeError):
         return []

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from xtalfuse.datasets.manifest.rules import RULES
-from xtalfuse.datasets.manifest.table import Specimen, Target
 from xtalfuse.datasets.records.codec import pack_record
 from xtalfuse.datasets.records.journal import Journal, count
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
@@ -73,7 +72,7 @@ def read_member(member: Member, name: str) -> tuple[dict[str, Any], dict[str, An
         if folder in plain:
             continue
         try:
-            inside = load_specimen(folder)
+            inside = load_specimen(folder, wavelength=member.files[folder].wavelength)
         except Exception as error:
             code = getattr(error, "reason", Reason.REFUSED)
             reports.append(FileReport(str(folder), None, None, None, False, str(error), code))
@@ -119,7 +118,8 @@ def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], 
                         finding.cause, finding.remedy)
             )  # fmt: skip
             if finding.target:
-                targets[finding.target] = _faulty(specimen.targets[finding.target], finding.cause)
+                label = specimen.targets[finding.target]
+                targets[finding.target] = replace(label, fault=finding.cause, code=finding.code)
     nothing = bool(specimen.files) and not record.measurements
     if nothing:
         refusals = [r if r.target else replace(r, whole=True) for r in refusals]
@@ -140,10 +140,6 @@ def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], 
         "modalities": sorted(Counter(str(m.modality) for m in record.measurements)),
     }
     return entry, arrays
-
-
-def _faulty(target: Target, cause: str) -> Target:
-    return replace(target, fault=cause)
 
 
 def _is_specimen(place: Path) -> bool:
@@ -194,9 +190,3 @@ def _named(measurement: Measurement, names: dict[str, str]) -> Measurement:
     source = measurement.provenance
     path = _name(source.path, names)
     return replace(measurement, provenance=replace(source, path=path))
-
-
-def specimen_of(entry: dict[str, Any]) -> Specimen:
-    """What the manifest said, as far as it is stored."""
-    targets = {key: Target(**target) for key, target in entry["targets"].items()}
-    return Specimen(entry["id"], entry["group"], (), targets, entry["about"])

@@ -161,12 +161,15 @@ def test_paths_out_of_the_root_are_not_read(tmp_path: Path, write):
     data.mkdir()
     (tmp_path / "secret.xy").write_text("1 2\n2 3\n")
     (data / "link.xy").symlink_to(tmp_path / "secret.xy")
-    paths = ["../secret.xy", str(tmp_path / "secret.xy"), "link.xy", "l*.xy", "gone.xy", "n*.xy"]
+    (data / "folder").mkdir()
+    (data / "folder" / "a.xy").symlink_to(tmp_path / "secret.xy")
+    paths = ["../secret.xy", str(tmp_path / "secret.xy"), "link.xy", "l*.xy", "folder"]
+    paths += ["gone.xy", "n*.xy"]
     manifest = write({"id": str(k), "path": path} for k, path in enumerate(paths))
     report = build(manifest, tmp_path / "out", root=data)
     assert report.records == 0
     codes = list(Dataset(tmp_path / "out").refused["code"])
-    assert codes == ["outside-root"] * 4 + ["missing", "nothing-found"]
+    assert codes == ["outside-root"] * 5 + ["missing", "nothing-found"]
 
 
 def test_a_flipped_bit_is_found_by_verify_and_at_load(built: Path):

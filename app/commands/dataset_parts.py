@@ -119,7 +119,7 @@ def leakage(
     with _asked(folder):
         from xtalfuse.datasets.records.card import noise_of, write_leakage
         from xtalfuse.datasets.records.dataset import Dataset
-        from xtalfuse.datasets.splits.leakage import as_rows
+        from xtalfuse.datasets.splits.leakage import SHARED_TEXT, as_rows
         from xtalfuse.datasets.splits.leakage import leakage as tested
 
         dataset = Dataset(folder)
@@ -135,8 +135,9 @@ def leakage(
         print_json({**asdict(report), "conclusion": report.conclusion})
         return
     _show(as_rows(report))
+    _say(SHARED_TEXT)
     _say(f"{report.label} of {report.records} records, from {report.features}. {noise_of(report)}")
-    _say(f"{report.conclusion}")
+    _say(report.conclusion)
 
 
 def _say(text: str) -> None:

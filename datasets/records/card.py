@@ -16,7 +16,7 @@ from xtalfuse.datasets.records.shard import SHARDS
 from xtalfuse.datasets.records.summary import summary
 from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.store import StoreError
-from xtalfuse.datasets.splits.leakage import Leakage, Tested, as_rows
+from xtalfuse.datasets.splits.leakage import SHARED_TEXT, Leakage, Tested, as_rows
 from xtalfuse.datasets.splits.split import read_split, stored_splits
 
 CARD, CROISSANT, LEAKAGE = "README.md", "croissant.json", "leakage.json"
@@ -80,8 +80,7 @@ def card(dataset: Dataset, about: Mapping[str, str]) -> str:
     lines += _listed("Splits", dict(_splits(dataset)))
     lines += ["## What may be concluded", ""]
     reports = read_leakage(dataset)
-    if not reports:
-        lines += ["Not tested; `xtalfuse dataset leakage` tests it.", ""]
+    lines += [SHARED_TEXT if reports else "Not tested; `xtalfuse dataset leakage` tests it.", ""]
     for name, report in reports.items():
         lines.append(f"**{name}** from {report.features}, {report.records} records:")
         lines += [f"{report.conclusion}. {noise_of(report)}", "", *_table(as_rows(report)), ""]

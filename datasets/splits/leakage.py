@@ -21,6 +21,10 @@ TREES = 100
 LEAST = 20  # records; four in each test
 RANDOM = "random"
 SHARED = ("near", "composition", "source")  # of which it is told how often they are in both
+SHARED_TEXT = (
+    "near, composition, source: share of the tested records that have a near duplicate, the same "
+    "composition or the same source in training."
+)
 
 
 @dataclass(frozen=True)
@@ -269,10 +273,10 @@ def _noise(x: np.ndarray, y: np.ndarray) -> tuple[int, float]:
 
 
 def as_rows(found: Leakage) -> list[dict[str, Any]]:
-    """One row of a table for each way of testing."""
+    """One row of a table for each way of testing; `SHARED_TEXT` says what its last columns are."""
     return [
         {"tested by": t.by, "sets": t.sets, "R2": f"{t.r2:.2f} +- {t.r2_sd:.2f}",
-         f"MAE, {found.unit}": f"{t.mae:.3g} +- {t.mae_sd:.2g}",
-         **{f"same {name}": f"{share:.0%}" for name, share in t.shared.items()}}
+         f"MAE, {found.unit}": f"{t.mae:.3g} +- {t.mae_sd:.1g}",
+         **{name: f"{share:.0%}" for name, share in t.shared.items()}}
         for t in found.tested
     ]  # fmt: skip

@@ -209,7 +209,16 @@ def split(
         order = sorted(last, key=lambda name: (last[name], name))
     elif stratify:
         strata = _strata(inside, stratify)
-    parts = partition(keys, shares, seed, strata=strata, order=order)
+    try:
+        parts = partition(keys, shares, seed, strata=strata, order=order)
+    except ValueError as error:
+        kinds, left = len(set(keys_of(inside, by))), len(set(keys))
+        if left == kinds:
+            raise
+        raise ValueError(
+            f"{error}; near duplicates and groups, which stay together, make {left} sets of "
+            f"the {kinds} of {by}"
+        ) from None
     names = list(shares)
     return Split(
         by,

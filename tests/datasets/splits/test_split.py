@@ -71,6 +71,8 @@ def test_near_duplicates_and_groups_stay_together(alloys):
     alloys.table["near"] = np.where(alloys.table["id"].str.endswith("-0-0"), "one", "")
     made = split(alloys, SHARES, "composition")
     assert len({p for name, p in made.parts.items() if name.endswith("-0-0")}) == 1
+    with pytest.raises(ValueError, match="make 1 sets of the 12 of source"):
+        split(alloys, SHARES, "source")
     alloys.table["near"] = ""
     alloys.table["group"] = [name[:3] for name in alloys.ids]
     made = split(alloys, SHARES, "composition")

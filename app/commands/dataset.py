@@ -313,7 +313,7 @@ def decide(
     from xtalfuse.options import UsageError
 
     with telling():
-        from xtalfuse.datasets.manifest.write import with_decisions
+        from xtalfuse.datasets.manifest.table import with_decisions
 
         try:
             columns, rows = with_decisions(manifest, json.loads(decisions.read_text("utf-8")), by)

@@ -211,7 +211,7 @@ FIELDS: dict[str, list[tuple[Field, Place]]] = {
         (Field("offset", "", first), Place("Experiments/test/axis-0@offset")),
         (Field("unit", "", step_ev, (), (("keV", 1e3), ("nm", 0.0))),
          Place("Experiments/test/axis-0@units")),
-        (Field("points", "", size, **_COUNT), Place("Experiments/test/axis-0@size")),
+        (Field("points", "", size, implied=True, **_COUNT), Place("Experiments/test/axis-0@size")),
         (Field("beam", "", energy_kev),
          Place("Experiments/test/metadata/Acquisition_instrument/TEM@beam_energy")),
     ],

@@ -114,6 +114,9 @@ def _fluorescence(signal: RawSignal, tube: str) -> RawSignal:
 def _signal(entry: dict[str, Any], warned: tuple[str, ...]) -> RawSignal:
     data = np.asarray(entry["data"])
     described = entry.get("axes") or []
+    sizes = [int(axis.get("size", 0)) for axis in described]
+    if all(sizes) and sorted(sizes) != sorted(data.shape):
+        warned += (f"the axes declare {sizes} values, and {list(data.shape)} are stored",)
     if len(described) != data.ndim:  # then no axis can be told from another
         described = [{} for _ in range(data.ndim)]
     metadata = entry.get("metadata") or {}

@@ -44,6 +44,11 @@ def _read_emsoft(name: str, group: Any) -> RawMap:
     data, header = group["EBSD/Data"], group["EBSD/Header"]
     columns, rows = count(name, header, "nColumns"), count(name, header, "nRows")
     points = columns * rows
+    held = {key: data[key].size for key in ("CI", "Phi1", "Phase") if key in data}
+    if set(held.values()) - {points}:
+        raise UnreadableFileError(
+            f"{name}: {columns} x {rows} points are declared, and stored are {held}; {EXPORT_AGAIN}"
+        )
     if "RefinedEulerAngles" in data:
         euler = column(name, data, "RefinedEulerAngles").astype(float)
         origin = "refined"

@@ -332,7 +332,9 @@ def of_gsas(path: Path) -> list[Facts]:
             f"there; {EXPORT_AGAIN}"
         )
     stated = [value for value, _ in wavelengths_in(head) if value is not None]
-    return [Facts({"ka1": stated[0], "ka2": None, "only_ka1": True} if stated else {})]
+    over = f"{len(body)} records, and another number declared: 11-BM leaves out the last"
+    said = (over,) if more and {channels, declared} - {0, len(body)} else ()
+    return [Facts({"ka1": stated[0], "ka2": None, "only_ka1": True} if stated else {}, said=said)]
 
 
 OF: dict[str, Callable[[Path], list[Facts]]] = {

@@ -119,6 +119,15 @@ def test_an_eds_file_in_kev_comes_back_in_ev_with_its_instrument(tmp_path: Path)
     assert m.provenance.reader == "rosettasciio/hspy"
 
 
+@pytest.mark.parametrize("size", [1000, 2047, 20_480])
+def test_axes_of_another_length_than_the_data_are_told(tmp_path: Path, size: int) -> None:
+    counts = np.random.default_rng(1).poisson(50, 2048)
+    path = hspy(tmp_path / "eds.hspy", counts, spectrum_axes("keV", 0.01))
+    with h5py.File(path, "r+") as file:
+        file["Experiments/test/axis-0"].attrs["size"] = size
+    assert f"the axes declare [{size}] values" in " ".join(registry.read(path).provenance.warnings)
+
+
 def test_no_energy_axis_no_eels_whatever_it_is_called(tmp_path: Path) -> None:
     counts = np.random.default_rng(1).poisson(20.0, 200)
     axes = [{"name": "channel", "units": "", "scale": 1.0}]

@@ -3,8 +3,8 @@
 Run ``python -m benchmarks.readers --help``. Where facts about a file are known
 (``tests/loaders/xrd/xrd_formats.toml``, ``tem/electron_formats.toml``) the verdict is *right*,
 *refused as it should be*, or wrong; elsewhere it is what was read, for a person to judge.
-Copies of files that were cut or had bits flipped must be refused or come back as they were.
-The zero models are rietx alone and RosettaSciIO alone, by suffix.
+The zero models are rietx alone and RosettaSciIO alone, by suffix. Damaged copies are those of
+`benchmarks.readers.hostile`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import random
-import tempfile
 import time
 import tomllib
 from collections import Counter
@@ -26,14 +24,11 @@ import numpy as np
 
 from benchmarks.real import real_folder
 from xtalfuse.loaders import Measurement, UnreadableFileError, load
-from xtalfuse.loaders.registry import companions
 from xtalfuse.loaders.safe.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "tests" / "loaders" / "xrd" / "xrd_formats.toml"
 ELECTRON_FACTS = ROOT / "tests" / "loaders" / "tem" / "electron_formats.toml"
-CUTS = (0.1, 0.5, 0.9)
-DAMAGED_FILES = 30
 SUFFIX_READERS = {
     ".dm3": "digitalmicrograph",
     ".dm4": "digitalmicrograph",
@@ -57,7 +52,7 @@ class Row:
 
     section: str
     file: str
-    verdict: str  # "right", "refused", "WRONG", "read"; of damaged copies also "whole", ...
+    verdict: str  # "right", "refused", "WRONG", "read"
     points: int | None = None
     first: float | None = None
     last: float | None = None
@@ -212,87 +207,10 @@ def read_by_suffix(path: str) -> str:
     return "no measurement, without a word" if wrong else "read"
 
 
-def damaged(real: Path) -> list[Row]:
-    """Copies of 30 files of ``tem``, cut at 10, 50 and 90 %, and with flipped bits."""
-    rng = random.Random(0)
-    folder = real / "tem"
-    known = sorted(tomllib.loads(ELECTRON_FACTS.read_text("utf-8"))["measurement"])
-    rows = []
-    for name in rng.sample([n for n in known if (folder / n).is_file()], DAMAGED_FILES):
-        source = folder / name
-        raw, original = source.read_bytes(), load(source)
-        with tempfile.TemporaryDirectory() as place:
-            for beside in map(Path, companions(source)):
-                Path(place, beside.name).write_bytes(beside.read_bytes())
-            for kind, content in _copies(raw, rng).items():
-                copy = Path(place, source.name)
-                copy.write_bytes(content)
-                found, reason, seconds = attempt(copy)
-                verdict = _survived(found, original)
-                rows.append(_row("damaged", f"{name} {kind}", verdict, found, reason, seconds))
-    return rows
-
-
-def damaged_patterns(real: Path) -> list[Row]:
-    """Copies of every powder pattern of ``xrd/formats``, damaged in the same ways.
-
-    A copy that differs must be refused or carry a warning that the original does not: it is
-    "warned". Text that ends at the end of a line, and a digit turned into another, cannot be
-    told from a shorter or another pattern.
-    """
-    rng = random.Random(0)
-    folder = real / "xrd" / "formats"
-    facts = tomllib.loads(FACTS.read_text("utf-8"))
-    rows = []
-    for name in sorted({**facts["powder"], **facts["naked"]}):
-        source = folder / name
-        if not source.is_file():
-            continue
-        original = load(source, wavelength="CuKa")
-        for kind, content in _copies(source.read_bytes(), rng).items():
-            with tempfile.TemporaryDirectory() as place:
-                copy = Path(place, source.name)
-                copy.write_bytes(content)
-                found, reason, seconds = attempt(copy, "CuKa")
-            verdict = _survived(found, original)
-            before = set(original.provenance.warnings)
-            if found and verdict != "whole" and set(found.provenance.warnings) - before:
-                verdict = "warned"
-            rows.append(_row("damaged xrd", f"{name} {kind}", verdict, found, reason, seconds))
-    return rows
-
-
-def _copies(raw: bytes, rng: random.Random) -> dict[str, bytes]:
-    copies = {f"cut at {cut:.0%}": raw[: int(len(raw) * cut)] for cut in CUTS}
-    return {**copies, "bits flipped": _flipped(raw, rng)}
-
-
-def _flipped(raw: bytes, rng: random.Random) -> bytes:
-    """`raw` with one bit in 16,000 turned, three at least."""
-    copy = bytearray(raw)
-    for _ in range(max(3, len(copy) // 2000)):
-        copy[rng.randrange(len(copy))] ^= 1 << rng.randrange(8)
-    return bytes(copy)
-
-
-def _survived(found: Measurement | None, original: Measurement) -> str:
-    """Refused, whole, other values, shorter; WRONG if it is empty or filled with zeros."""
-    if found is None:
-        return "refused"
-    before, after = original.values, found.values
-    if before.shape == after.shape and np.array_equal(before, after):
-        return "whole"
-    if fault(after) or np.mean(after == 0) > np.mean(before == 0) + 0.1:
-        return "WRONG"
-    return "shorter" if after.size < before.size else "other"
-
-
 # Each section measures one kind of instrument: a function from the folder of real files to rows.
 SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
     "xrd": diffractometers,
     "electron": microscopes,
-    "damaged": damaged,
-    "damaged xrd": damaged_patterns,
 }
 ZERO_MODELS = {"xrd": ("rietx", rietx_alone), "electron": ("RosettaSciIO", rosettasciio_alone)}
 

@@ -14,9 +14,7 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -181,65 +179,6 @@ def in_child(kind: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def write_files(folder: Path) -> list[Path]:
-    """The same small volume in every format."""
-    import h5py
-    import tifffile
-
-    phase, _ = truth("foam", 0, 32)
-    values = seen(phase, 0, noise=0.2).values.astype(np.uint16)
-    tifffile.imwrite(folder / "stack.tif", values, imagej=True, metadata={"axes": "ZYX"})
-    tifffile.imwrite(folder / "packed.tif", values, compression="zlib")
-    np.save(folder / "volume.npy", values)
-    np.savez_compressed(folder / "volume.npz", values)
-    with h5py.File(folder / "volume.h5", "w") as file:
-        file.create_dataset("recon/data", data=values, chunks=(8, 32, 32), compression="gzip")
-    with h5py.File(folder / "plain.h5", "w") as file:
-        file["recon/data"] = values
-    head = bytearray(1024)
-    head[:16] = np.array([32, 32, 32, 6], "<i4").tobytes()
-    head[88:92] = np.array([1], "<i4").tobytes()
-    head[208:216] = b"MAP \x44\x44\0\0"
-    (folder / "volume.mrc").write_bytes(bytes(head) + values.tobytes())
-    return sorted(folder.iterdir())
-
-
-def damaged(copies: int = 20) -> dict[str, Any]:
-    """What becomes of copies that were cut or had bits flipped."""
-    rng = np.random.default_rng(SEED)
-    verdicts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path in write_files(folder):
-            content, whole = path.read_bytes(), load(path).values
-            for number in range(copies):
-                spoilt = bytearray(content)
-                cut = number % 2 == 0
-                if cut:
-                    spoilt = spoilt[: int(len(content) * rng.uniform(0.02, 0.98))]
-                else:
-                    for place in rng.integers(0, len(content), 5):
-                        spoilt[place] ^= 1 << int(rng.integers(8))
-                path.write_bytes(bytes(spoilt))
-                verdicts[f"{'cut' if cut else 'bits flipped'}: {_verdict(path, whole)}"] += 1
-    return dict(sorted(verdicts.items()))
-
-
-def _verdict(path: Path, whole: np.ndarray) -> str:
-    try:
-        values = load(path).values
-    except UnreadableFileError:
-        return "refused"
-    except Exception as error:
-        return f"CRASHED ({type(error).__name__})"
-    if values.shape != whole.shape:
-        return "read as another shape"
-    changed = float(np.mean(values != whole))
-    if changed == 0.0:
-        return "whole"
-    return "a few values changed" if changed < 1e-3 else "MANY VALUES CHANGED"
-
-
 def real_files(real: Path) -> dict[str, str]:
     """The files of the collection: right, refused with a reason, or wrong."""
     told: dict[str, str] = {}
@@ -285,9 +224,6 @@ def table(results: dict[str, Any]) -> str:
                     f"({f['zero number']:.2f})"
                 )
             lines.append(row)
-    lines.append(
-        "\ndamaged copies: " + ", ".join(f"{k} {v}" for k, v in results["damaged"].items())
-    )
     lines += [f"{name}: {verdict}" for name, verdict in results["real"].items()]
     return "\n".join(lines)
 
@@ -310,7 +246,6 @@ def main() -> None:
     results = {
         "large": {kind: in_child(kind) for kind in LARGE},
         "accuracy": over_noise(),
-        "damaged": damaged(),
         "real": real_files(Path(options.real)) if Path(options.real).is_dir() else {},
     }
     print(table(results))

@@ -99,14 +99,15 @@ class Scene:
     beam: float  # direct beam, of `counts`
     stop: float  # width of the bar, 0 without
     grains: int | None  # spots of a ring; None: continuous
+    texture: float  # standard deviation of ln intensity about the kinematic one
     seed: int
 
     def rings(self, least: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Radius in pixels and height of every ring on the image, by radius."""
-        found = []
+        found, rng = [], np.random.default_rng(self.seed + 2 * 10**6)
         for name, share in zip(self.phases, self.shares, strict=True):
             g, intensity = powder(name)
-            height = intensity / g
+            height = intensity / g * np.exp(self.texture * rng.normal(size=len(g)))
             found.append(np.stack([g / self.scale, share * height / height.max()], 1))
         radius, height = np.concatenate(found).T if found else np.empty((2, 0))
         edge = self.side / 2.0 - np.hypot(*(c - self.side / 2.0 for c in self.center))
@@ -137,6 +138,7 @@ def random_scene(seed: int, *, phases: int | None = None, side: int | None = Non
         beam=float(10.0 ** rng.uniform(1.0, 3.5)),
         stop=float(rng.uniform(0.04, 0.08) * side if rng.random() < 0.4 else 0.0),
         grains=int(rng.integers(60, 400)) if rng.random() < 0.3 else None,
+        texture=float(rng.uniform(0.0, 0.7)),
         seed=seed,
     )
 
@@ -150,23 +152,43 @@ def picture(scene: Scene) -> np.ndarray:
     inverse = np.cosh(half) * np.eye(2) - np.sinh(half) * np.array([[c, s], [s, -c]])
     u, v = np.tensordot(inverse, np.stack([x - scene.center[0], y - scene.center[1]]), axes=1)
     radius = np.hypot(u, v)
-    image = scene.halo * np.exp(-radius / (0.15 * scene.side))
-    image += 0.3 * scene.halo * np.exp(-0.5 * ((radius * scene.scale - 0.45) / 0.09) ** 2)
     fine = np.arange(0.0, radius.max() + 2.0, 0.1)
-    if scene.grains is None:
-        profile = np.zeros_like(fine)
-        for ring, height in zip(*scene.rings(), strict=True):
-            profile += height * _smeared_circle(fine, ring, scene.disc)
-        image += np.interp(radius, fine, _blurred(profile, scene.blur / 0.1))
-    else:
+    rings = scene.rings() if scene.grains is None else ([], [])
+    image = np.interp(radius, fine, radial_counts(scene, fine, *rings))
+    if scene.grains is not None:
         image += _spots(scene, u, v, np.linalg.inv(inverse), rng)
-    beam = (fine < max(scene.disc, 1.0)).astype(float)
-    image += scene.beam * np.interp(radius, fine, _blurred(beam, scene.blur / 0.1))
     counts = scene.counts * image + 1.0
     if scene.stop:
         bar = np.abs(x - scene.center[0]) < scene.stop / 2.0
         counts[bar & (y < scene.center[1] + 0.7 * scene.stop)] = 1.0
     return rng.poisson(counts).astype(float)
+
+
+def radial_counts(
+    scene: Scene,
+    radius: np.ndarray,
+    rings: np.ndarray | list[float],
+    heights: np.ndarray | list[float],
+    *,
+    smooth: bool = True,
+) -> np.ndarray:
+    """Mean at each radius, of `scene.counts`: these rings, halo and direct beam if `smooth`.
+
+    Parameters
+    ----------
+    radius : (n,) pixels, in even steps
+    rings, heights : (k,) of continuous rings
+    """
+    profile = np.zeros_like(radius)
+    for ring, height in zip(rings, heights, strict=True):
+        profile += height * _smeared_circle(radius, ring, scene.disc)
+    if smooth:
+        profile += scene.beam * (radius < max(scene.disc, 1.0))
+    profile = _blurred(profile, scene.blur / (radius[1] - radius[0]))
+    if smooth:
+        profile += scene.halo * np.exp(-radius / (0.15 * scene.side))
+        profile += 0.3 * scene.halo * np.exp(-0.5 * ((radius * scene.scale - 0.45) / 0.09) ** 2)
+    return profile
 
 
 def _smeared_circle(radius: np.ndarray, ring: float, disc: float) -> np.ndarray:
@@ -208,6 +230,8 @@ def _spots(
 
 def amorphous(seed: int, side: int = 384) -> np.ndarray:
     """Halos and nothing else: carbon, silica or a metallic glass, (side, side) counts."""
+    from scipy.signal import fftconvolve
+
     rng = np.random.default_rng(seed)
     # first and second halo (1/angstrom) and relative width: amorphous C, SiO2, a metallic glass
     halos = [((0.49, 0.86), 0.26), ((0.24, 0.46), 0.24), ((0.43, 0.74), 0.14)][seed % 3]
@@ -218,8 +242,11 @@ def amorphous(seed: int, side: int = 384) -> np.ndarray:
     for place, height in zip(halos[0], (1.0, 0.35), strict=True):
         width = halos[1] * place / 2.355
         image += height * np.exp(-0.5 * ((radius - place) / width) ** 2)
-    disc = rng.uniform(0.0, 8.0)
-    image += 30.0 * (np.hypot(x - cx, y - cy) < max(disc, 1.0))
+    disc = max(float(rng.uniform(0.0, 8.0)), 1.0)
+    beam = (np.hypot(x - side // 2, y - side // 2) < disc).astype(float)
+    image = fftconvolve(np.pad(image, side // 2, mode="edge"), beam / beam.sum(), mode="same")
+    image = image[side // 2 : -(side // 2), side // 2 : -(side // 2)]  # all is smeared by the beam
+    image += 30.0 * (np.hypot(x - cx, y - cy) < disc)
     return rng.poisson(10.0 ** rng.uniform(1.0, 3.0) * image + 1.0).astype(float)
 
 

@@ -21,6 +21,8 @@ _BRIGHT = 2.0  # times all rings: no lens makes the direct beam fainter than wha
 _BAND_PX = 6.0  # radii after which the filtered profiles are independent
 _MOST_CERTAIN = 0.95
 _DISC_PX = 6  # radii that belong to the direct beam
+# stretches of a projector that is aligned badly, in both directions (2 e is the ellipticity)
+_STRETCHES = [(e, k * np.pi / 4.0) for e in (0.01, 0.02) for k in range(8)]
 
 
 def spectrum_kind(raw: RawSignal, energy_ev: np.ndarray | None) -> Modality:
@@ -86,10 +88,10 @@ def picture_kind(
 def pattern_certainty(image: np.ndarray) -> float:
     """How sure it is that a picture is a diffraction pattern, from the picture alone; 0 to 0.95.
 
-    About a bright compact centre the profiles of the sectors agree, or spots lie in pairs; or
-    the centre is dark, behind a stop, and rings are plain about it (`shows_rings`). The
-    certainty is that sectors agree so well, or spots pair, by no chance; it is never above 0.95,
-    for a picture of an object that is made of rings (a lens, a target) looks the same.
+    About a bright compact centre, or a dark one behind a stop, the profiles of the sectors agree;
+    or about a bright one spots lie in pairs. The certainty is that they do so by no chance; it is
+    never above 0.95, for a picture of an object that is made of rings (a lens, a target) looks
+    the same.
 
     Parameters
     ----------
@@ -110,20 +112,21 @@ def pattern_certainty(image: np.ndarray) -> float:
     centre = _inversion_centre(np.clip(band, 0.0, np.quantile(band, 0.9)))
     reach = int(0.45 * min(small.shape))
     counts = _sector_profiles(small - quiet, centre, sectors=1)[0, :reach]
-    if counts[:3].max() < 0.5 * counts[3:].max():  # behind a stop: nothing but rings can tell
-        return _MOST_CERTAIN if shows_rings(image) else 0.0
+    stopped = counts[:3].max() < 0.5 * counts[3:].max()  # nothing but rings can tell
     below = np.flatnonzero(counts < 0.5 * counts[:2].max())
-    if not len(below) or not counts[:2].max() > 0.0:
+    if not stopped and (not len(below) or not counts[:2].max() > 0.0):
         return 0.0
-    first = max(_DISC_PX, 3 * int(below[0]) + 3)  # of a particle the edge and its halo end there
+    # of a particle the edge and its halo end there
+    first = _DISC_PX if stopped else max(_DISC_PX, 3 * int(below[0]) + 3)
     sure = 0.0
-    if first < 0.5 * reach and counts[:2].max() > _BRIGHT * counts[first:].max():
-        together = _agreement(_sector_profiles(band, centre)[:, first:reach])
+    if stopped or (first < 0.5 * reach and counts[:2].max() > _BRIGHT * counts[first:].max()):
+        together = _agreement(_sector_profiles(band, centre), first, reach)
         profiles = _sector_profiles(level, centre)[:, first:reach]
         samples = (reach - first) / _BAND_PX
         if together > _SECTOR_AGREEMENT and _stands_out(profiles) and samples > 4:
             sure = float(ndtr(np.arctanh(min(together, 0.999)) * np.sqrt(samples - 3.0)))
-        sure = max(sure, _paired_spots(gaussian_filter(level, 1.0), centre, first))
+        if not stopped:
+            sure = max(sure, _paired_spots(gaussian_filter(level, 1.0), centre, first))
     return min(sure, _MOST_CERTAIN)
 
 
@@ -173,37 +176,8 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
     """Means of blocks, to about 192 pixels a side."""
     factor = max(1, round(min(image.shape) / 192))
     ny, nx = (n // factor for n in image.shape)
-    blocks = image[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=float))
-
-
-def shows_rings(image: np.ndarray) -> bool:
-    """Whether a picture is rings around one centre.
-
-    The centre is where the picture agrees best with itself turned by 180 degrees. There, the
-    radial profiles of eight sectors must rise and fall together, as rings make them do and
-    chance does not; and the mean profile must have a maximum away from the centre, which the
-    edge of a disc or an aperture does not give.
-
-    Parameters
-    ----------
-    image : (ny, nx), any scale
-    """
-    from scipy.ndimage import gaussian_filter
-
-    if min(image.shape) < _SMALLEST_PATTERN:
-        return False
-    small = _shrunk(image)
-    ny, nx = small.shape
-    # A beam stop is as dark as the corners: both are cut off, or its edges would count.
-    small = np.log1p(np.clip(small - np.quantile(small, 0.2), 0.0, None))
-    band = gaussian_filter(small, 1.0) - gaussian_filter(small, 5.0)
-    # Each pixel of a ridge counts alike, so that one hard edge cannot outvote faint rings.
-    centre = _inversion_centre(np.clip(band, 0.0, np.quantile(band, 0.9)))
-    reach = int(0.45 * min(ny, nx))
-    together = _agreement(_sector_profiles(band, centre)[:, _DISC_PX:reach])
-    profile = _sector_profiles(small, centre, sectors=1)[0, :reach]
-    return together > _SECTOR_AGREEMENT and _rings(profile) > 0
+    small = image[: ny * factor, : nx * factor].astype(float)
+    return np.asarray(small.reshape(ny, factor, nx, factor).mean(axis=(1, 3)))
 
 
 def _sector_profiles(
@@ -217,11 +191,31 @@ def _sector_profiles(
     return np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
 
 
-def _agreement(profiles: np.ndarray) -> float:
-    """Median over the sectors of how each agrees with the median of all others.
+def _agreement(profiles: np.ndarray, first: int, reach: int) -> float:
+    """Median over the sectors of how each agrees with the median of all others, at its best.
 
-    Up to three of eight sectors may be spoilt by a beam stop.
+    Up to three of eight sectors may be spoilt by a beam stop. The optics may stretch a pattern by
+    a few per cent, which moves rings by more than their width: small stretches are tried.
+
+    Parameters
+    ----------
+    profiles : (sectors, radii)
+    first, reach : radii between which they are compared
     """
+    whole = np.arange(profiles.shape[1], dtype=float)
+    turn = (np.arange(len(profiles)) + 0.5) / len(profiles) * 2.0 * np.pi
+    best = _round_agreement(profiles[:, first:reach])
+    for amount, angle in _STRETCHES:
+        factors = 1.0 + amount * np.cos(2.0 * turn - angle)
+        round_again = [
+            np.interp(whole[first:reach] * factor, whole, own)
+            for factor, own in zip(factors, profiles, strict=True)
+        ]
+        best = max(best, _round_agreement(np.stack(round_again)))
+    return best
+
+
+def _round_agreement(profiles: np.ndarray) -> float:
     found = []
     for i, own in enumerate(profiles):
         others = np.delete(profiles, i, axis=0)
@@ -245,16 +239,6 @@ def _inversion_centre(image: np.ndarray) -> tuple[float, float]:
     return (top[0] + ny // 2) / 2.0, (top[1] + nx // 2) / 2.0
 
 
-def _rings(profile: np.ndarray, disc: int = _DISC_PX) -> int:
-    """Maxima of a radial profile outside of its first samples, the disc."""
-    from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
-
-    profile = gaussian_filter1d(profile[np.isfinite(profile)], 1.0)
-    peaks, _ = find_peaks(profile[disc:], prominence=0.03 * np.ptp(profile))
-    return len(peaks)
-
-
 def filled_up(data: np.ndarray, kind: Modality) -> str | None:
     """Why an array looks like a cut file that was filled with zeros; None if it does not.
 
@@ -268,14 +252,12 @@ def filled_up(data: np.ndarray, kind: Modality) -> str | None:
     data : in the order of the file
     """
     flat = data.ravel()
-    least = 0.1 if data.ndim == 1 and kind is not Modality.EDS else 0.25
-    if flat.size - np.count_nonzero(flat) < least * flat.size:
-        return None
     zero = np.concatenate(([False], flat == 0, [False]))
     edges = np.flatnonzero(zero[1:] != zero[:-1]).reshape(-1, 2)
     lengths = edges[:, 1] - edges[:, 0]
     long = edges[lengths >= max(16, flat.size // 50)]
     run = int((long[:, 1] - long[:, 0]).sum())
+    least = 0.1 if data.ndim == 1 and kind is not Modality.EDS else 0.25
     elsewhere = (int(lengths.sum()) - run) / max(flat.size - run, 1)
     if run < least * flat.size or elsewhere > _SPARSE or len(long) > 2:
         return None

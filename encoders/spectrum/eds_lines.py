@@ -138,7 +138,7 @@ def model_error(
                     columns.append(amount * error * here)
                 places = [line.energy_ev for line in lines]
             if UNLISTED[family] * amount > LEAST_COUNTS and max(places) > min(places):
-                reach = 0.8 * detector_fwhm_ev(np.array(min(places)), axis.fwhm_mn_ka_ev)
+                reach = 0.8 * float(detector_fwhm_ev(np.array(min(places)), axis.fwhm_mn_ka_ev))
                 for place in np.arange(0.97 * min(places), 1.03 * max(places), reach):
                     line = replace(lines[0], weight=1.0, energy_ev=float(place))
                     columns.append(amount * UNLISTED[family] * lines_profile([line], energy, axis))

@@ -211,7 +211,7 @@ def _before_tiff(path: Path) -> None:
         images = int((tiff.imagej_metadata or {}).get("images", held))
         if images > held == 1:  # ImageJ describes one picture and appends the rest
             ends.append(page.dataoffsets[0] + images * page.nbytes)
-            if _IMAGEJ_MORE not in page.tags:
+            if isinstance(page, tifffile.TiffPage) and _IMAGEJ_MORE not in page.tags:
                 held = (size - page.dataoffsets[0]) // page.nbytes
         if held not in (1, images):
             raise UnreadableFileError(

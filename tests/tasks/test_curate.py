@@ -38,7 +38,7 @@ def dataset(folder: Path, powder) -> Path:
 def test_a_label_that_the_pattern_contradicts_is_found(dataset: Path):
     (doubt,) = check(Dataset(dataset))
     assert (doubt.id, doubt.missing) == ("wrong", ("quartz",))
-    assert doubt.certainty > 0.9
+    assert doubt.certainty > 0.5  # surer wrong than right; how sure is for `identify` to say
     assert json.loads(json.dumps(doubt.to_dict()))["declared"] == ["quartz"]
 
 

@@ -74,7 +74,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> dict:
         ]
         return Record(path.stem, path.stem, tuple(map(measurement, good)), tuple(reports), elements)
 
-    def identify(record, library=None, *, elements=None, refine=True):
+    def identify(record, library=None, *, elements=None, refine=True, **_):
         calls.update(elements=elements, refine=refine, library=library)
         if "crash" in record.specimen:
             raise ZeroDivisionError("a fault of ours")

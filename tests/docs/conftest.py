@@ -59,6 +59,25 @@ def one_phase(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_datasets(folder: Path) -> None:
+    """The manifest of the page on datasets, and small datasets of labels alone."""
+    from xtalfuse.datasets.records.build import build
+
+    others = ("Cr", "Ni", "Mn", "Mo", "V", "Ti", "W", "Nb", "Co", "Al")
+    head = "id,path,composition,source,phases,target:hardness[HV],target:yield_strength[MPa]"
+    rows = [f"{head},target:temperature[K]", "a,a.xrdml,Al2O3,doi/0,corundum; halite; ZnO,210,,"]
+    rows += [
+        f"s{n},,Fe{100 - n}{other}{n},doi/{n % 7},,{150 + n},{200 + 3 * n},{300 + n}"
+        for n, other in enumerate(4 * others, 1)
+    ]
+    (folder / "measurements" / "manifest.csv").write_text("\n".join(rows))
+    for name, first in (("titanium", "t"), ("steels-1", "s"), ("steels-2", "s")):
+        lines = [f"{first}{n},Ti,{200 + n}" for n in range(3 + (name == "steels-2"))]
+        manifest = folder / f"{name}.csv"
+        manifest.write_text("\n".join(["id,composition,target:yield_strength[MPa]", *lines]))
+        build(manifest, folder / name)
+
+
 @pytest.fixture
 def desk(tmp_path: Path, powder: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a small stand-in for every file that the pages and the examples name."""
@@ -98,9 +117,8 @@ def desk(tmp_path: Path, powder: Callable, monkeypatch: pytest.MonkeyPatch) -> P
         tifffile.imwrite(tmp_path / "slices" / f"slice{number:03}.tif", plane)
     (tmp_path / "measurements").mkdir()
     (tmp_path / "measurements" / "a.xrdml").write_text(xrdml)
-    (tmp_path / "measurements" / "manifest.csv").write_text(
-        "id,path,target:hardness[HV]\na,a.xrdml,210\n"
-    )
+    write_datasets(tmp_path)
+    (tmp_path / "alloys.csv").write_text("formula,YS\nAl0.5CoFe,350\nCoFeNi,200\n")
     (tmp_path / "my-cifs").mkdir()
     (tmp_path / "my-cifs" / "halite.cif").write_text(CIF)
     return tmp_path

@@ -67,7 +67,8 @@ def test_result_json_has_the_promised_names(answer: Answer, tmp_path: Path):
         "version",
     }
     assert not {"curves", "panels"} & set(result)
-    assert set(result["files"][0]) == {"path", "sha256", "modality", "reader", "used", "reason"}
+    file = {"path", "sha256", "modality", "reader", "used", "reason", "code"}
+    assert set(result["files"][0]) == file
     phase = result["phases"][0]
     assert set(phase) >= {
         "name",

@@ -12,14 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.special import logsumexp
 
+from xtalfuse.encoders.spectrum.eels_bins import Binned, background_columns
 from xtalfuse.encoders.spectrum.eels_templates import (
     Template,
-    Whitened,
     candidates,
-    make_template,
     prior_probability,
 )
 
@@ -30,20 +28,8 @@ HEIGHTS = np.geomspace(0.003, 4.0, 22)  # step height over the largest intensity
 CONCENTRATION_SPREAD = 1.6  # natural log units between two elements of one material
 TEMPERATURE = 0.35  # neighbouring residuals are not independent: weight of one log-likelihood
 BEAM = 4
-NEARBY = 0.2  # of the energy either way: the lines of an edge and the background before it
-# Misfit that no template describes: share of the range of the spectrum (over its background)
-# within so many eV. Fine structure near an edge, slow oscillations further above it.
-MISFIT = ((0.04, 15.0), (0.02, 60.0))
-
-
-@dataclass(frozen=True)
-class Binned:
-    """A spectrum made ready: uniform bins, largest intensity near one."""
-
-    energy: np.ndarray  # (n,) eV
-    intensity: np.ndarray  # (n,)
-    variance: np.ndarray  # (n,) of noise and of what no template describes
-    scale: float  # intensity = measured / scale
+PLACES = 9  # at which an element is tried with its variations: 4 eV either way of the best
+HOPEFUL = 14  # elements that are tried so, of those whose mean shapes fit best
 
 
 @dataclass
@@ -56,105 +42,6 @@ class ElementSet:
     # (n, r) U of the inverse covariance, diag(1/variance) - U U^T
     explained: np.ndarray = field(default_factory=lambda: np.empty((0, 0)), repr=False)
     residual: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # (n,)
-
-
-def bin_spectrum(energy: np.ndarray, intensity: np.ndarray, bins: int = 240) -> Binned:
-    """Median intensity in uniform bins of 0.5 eV or wider, with its variance.
-
-    Medians drop spikes from X-rays and dead pixels. The variance is the scatter of second
-    differences plus a floor for gain variation and for the limits of the templates.
-
-    Parameters
-    ----------
-    energy, intensity : (n,) energies, eV, and intensities in any unit
-    bins : the most that are made
-    """
-    order = np.argsort(energy)
-    energy, intensity = energy[order], intensity[order]
-    width = max(0.5, (energy[-1] - energy[0]) / bins, float(np.median(np.diff(energy))))
-    index = np.floor((energy - energy[0]) / width + 1e-9).astype(int)
-    starts = np.unique(index, return_index=True)[1]
-    groups = np.split(np.arange(energy.size), starts[1:])
-    centres = np.array([energy[g].mean() for g in groups])
-    medians = np.array([np.median(intensity[g]) for g in groups])
-    scale = float(np.percentile(np.abs(medians), 98)) or 1.0
-    medians = medians / scale
-    bends = medians[2:] - 2.0 * medians[1:-1] + medians[:-2]
-    noise = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if bends.size else 0.01
-    # Gain and templates are good to a share of what the detector saw nearby, not of the whole
-    # range: a background falls by three orders of magnitude from 150 eV to 3 keV.
-    near = np.abs(np.log(centres[:, None] / centres)) < NEARBY
-    span = np.where(near, medians, -np.inf).max(1) - np.where(near, medians, np.inf).min(1)
-    # Counts scatter as their root; the least stands for read-out and for what was subtracted.
-    counts = np.abs(medians) / max(float(np.median(np.abs(medians))), 1e-9)
-    variance = noise**2 * np.maximum(counts, 0.2)
-    net = medians - _lower_hull(centres, medians)
-    floor = 0.003**2 * medians**2 + 0.003**2 * span**2
-    for share, distance in MISFIT:
-        reach = 2 * max(2, round(distance / width)) + 1
-        local = maximum_filter1d(net, reach) - minimum_filter1d(net, reach)
-        floor = floor + (share * local) ** 2
-    return Binned(centres, medians, variance + floor, scale)
-
-
-def falls_at_the_end(energy: np.ndarray, intensity: np.ndarray, last: int) -> np.ndarray:
-    """(n,) bool channels at the end of the range that the detector or a filter let fall.
-
-    They lie below the line through the logarithms of the 40 eV before them by four standard
-    deviations and 2 %, up to the last channel; 6 eV at most, a few widths of the resolution.
-    """
-    falls = np.zeros(energy.size, bool)
-    before = (energy < energy[last] - 6.0) & (energy > energy[last] - 46.0) & (intensity > 0.0)
-    if before.sum() < 10:
-        return falls
-    line = np.polynomial.Polynomial.fit(energy[before], np.log(intensity[before]), 1)
-    scatter = float(np.std(np.log(intensity[before]) - line(energy[before])))
-    floor = np.exp(line(energy) - 4.0 * scatter) * 0.98
-    for k in range(last, -1, -1):
-        if energy[k] <= energy[last] - 6.0 or intensity[k] >= floor[k]:
-            break
-        falls[k] = True
-    return falls
-
-
-def _lower_hull(energy: np.ndarray, intensity: np.ndarray) -> np.ndarray:
-    """(n,) lower convex hull of a curve: a background that falls ever more slowly."""
-    kept: list[int] = []
-    for k in range(energy.size):
-        while len(kept) > 1:
-            i, j = kept[-2], kept[-1]
-            across = (energy[j] - energy[i]) * (intensity[k] - intensity[i])
-            if across > (energy[k] - energy[i]) * (intensity[j] - intensity[i]):
-                break
-            kept.pop()
-        kept.append(k)
-    return np.interp(energy, energy[kept], intensity[kept])
-
-
-def background_columns(spectrum: Binned) -> np.ndarray:
-    """(n, 10) one standard deviation of each way the background may go.
-
-    A (E/E0)^-3 with free amplitude, its exponent by +-1.5 and by how that changes with energy
-    (terms of its series, which matter over wide ranges), a constant, and slow drifts of 1.5 %
-    (gain, tails of edges below the window).
-    """
-    energy, intensity = spectrum.energy, spectrum.intensity
-    start = float(np.median(np.abs(intensity[: max(5, intensity.size // 20)]))) + 0.05
-    fall = (energy / energy[0]) ** -3.0
-    logarithm = np.log(energy / energy[0])
-    position = np.linspace(-1.0, 1.0, energy.size)
-    drifts = [0.015 * np.cos(np.pi * k * (position + 1.0) / 2.0) for k in (1, 2, 3)]
-    columns = [
-        3.0 * fall,
-        1.5 * start * fall * logarithm,
-        0.7 * start * fall * logarithm**2,
-        0.25 * start * fall * logarithm**3,
-        0.08 * start * fall * logarithm**4,
-        0.3 * start * np.ones_like(energy),
-        *[drift * (start + 0.2) for drift in drifts],
-        0.03 * position,
-    ]
-    return np.stack(columns, axis=-1)
 
 
 class EdgeSearch:
@@ -178,8 +65,7 @@ class EdgeSearch:
         low, high = spectrum.energy[[0, -1]]
         reach = candidates(low + OFFSETS[0], high - 4.0 + OFFSETS[-1])
         self.templates = {
-            symbol: make_template(symbol, members, spectrum.energy, OFFSETS)
-            for symbol, members in reach.items()
+            symbol: Template(members, spectrum, OFFSETS) for symbol, members in reach.items()
         }
         offset_prior = -2.0 * np.log1p(OFFSETS**2 / (3.0 * OFFSET_SCALE**2))
         if zero_loss is not None:
@@ -191,10 +77,6 @@ class EdgeSearch:
         self._span = float(np.ptp(spectrum.intensity)) + 1e-9
         columns = background_columns(spectrum)
         self._background = columns
-        self._whitened = {
-            symbol: Whitened.of(template, spectrum.variance)
-            for symbol, template in self.templates.items()
-        }
 
     def run(self) -> list[ElementSet]:
         """All hypotheses met, the most probable first; that one with its state of the fit."""
@@ -216,18 +98,23 @@ class EdgeSearch:
             self._expand(self._reduced(best, seen), seen)
             if best is max(seen.values(), key=lambda h: h.log_posterior):
                 break
+        best = max(seen.values(), key=lambda h: h.log_posterior)
+        self._expand([best if best.explained.size else self._refine(best)], seen, every=True)
         ranked = sorted(seen.values(), key=lambda h: -h.log_posterior)
         if not ranked[0].explained.size:
             ranked[0] = self._refine(ranked[0])
         return ranked
 
     def _expand(
-        self, parents: list[ElementSet], seen: dict[frozenset[str], ElementSet]
+        self,
+        parents: list[ElementSet],
+        seen: dict[frozenset[str], ElementSet],
+        every: bool = False,
     ) -> list[ElementSet]:
-        """Add every element to every parent; the new or better hypotheses, also into `seen`."""
+        """Add elements to every parent; the new or better hypotheses, also into `seen`."""
         better: dict[frozenset[str], ElementSet] = {}
         for parent in parents:
-            for child in self._children(parent):
+            for child in self._children(parent, every):
                 key = frozenset(child.members)
                 if key not in seen or child.log_posterior > seen[key].log_posterior:
                     seen[key] = better[key] = child
@@ -268,23 +155,25 @@ class EdgeSearch:
         symbol : of the element
         places : (s,) int, positions in `OFFSETS`
         """
-        mean = self.templates[symbol].mean[places]  # [s, n]
-        own = self._whitened[symbol]
+        placed = [self.templates[symbol].at(place) for place in places.tolist()]
         data = self._weighted(parent)
         count = parent.explained.shape[1]
         # One product of matrices for all places; the (n, n) covariance is never formed.
         together = np.column_stack([parent.explained, data])
-        varied = own.variation[places] @ together  # [s, m, r + 1]
-        cross, along = varied[..., :count], varied[..., count]
-        outer = mean @ together  # [s, r + 1]
-        gram = own.gram[places] - cross @ cross.swapaxes(1, 2)
-        values, vectors = np.linalg.eigh(gram)
-        values = np.maximum(values, 0.0)
-        mixed = own.mixed[places] - (cross @ outer[:, :count, None])[..., 0]
-        a = (vectors.swapaxes(1, 2) @ along[..., None])[..., 0]
-        b = (vectors.swapaxes(1, 2) @ mixed[..., None])[..., 0]
-        linear = outer[:, count]
-        square = own.square[places] - (outer[:, :count] ** 2).sum(1)
+        most = max(p.variation.shape[1] for p in placed)
+        linear, square = np.empty(len(placed)), np.empty(len(placed))
+        values, a, b = (np.zeros((len(placed), most)) for _ in range(3))
+        for i, p in enumerate(placed):
+            varied = p.variation.T @ together  # [m, r + 1]
+            outer = p.mean @ together  # [r + 1]
+            cross, m = varied[:, :count], varied.shape[0]
+            own, vectors = np.linalg.eigh(p.gram - cross @ cross.T)
+            values[i, :m] = np.maximum(own, 0.0)
+            a[i, :m] = vectors.T @ varied[:, count]
+            b[i, :m] = vectors.T @ (p.mixed - cross @ outer[:count])
+            linear[i] = outer[count]
+            square[i] = p.square - outer[:count] @ outer[:count]
+        mean = self.templates[symbol].means[places]  # [s, n]
         k = HEIGHTS[None, :, None]
         freedom = 1.0 + k**2 * values[:, None, :]
         taken = (k**2 * (a[:, None, :] - k * b[:, None, :]) ** 2 / freedom).sum(-1)
@@ -313,7 +202,9 @@ class EdgeSearch:
     def _join(self, parent: ElementSet, symbol: str) -> tuple[float, tuple[int, int]]:
         """Log posterior odds that an element joins a set, and its best place and height."""
         prior = self.place_weights(parent.members)
-        places = np.flatnonzero(prior > prior.max() - 12.0)
+        likely = self._alone(parent, symbol) + prior
+        likely[prior < prior.max() - 12.0] = -np.inf
+        places = np.sort(np.argsort(-likely)[:PLACES])
         weight = self.temperature * self.gains(parent, symbol, places)
         weight = weight + prior[places, None] + self.height_weights(parent.members, symbol)[None, :]
         probability = prior_probability(symbol)
@@ -321,14 +212,31 @@ class EdgeSearch:
         best = np.unravel_index(np.argmax(weight), weight.shape)
         return odds, (int(places[best[0]]), int(best[1]))
 
-    def _children(self, parent: ElementSet) -> list[ElementSet]:
+    def _alone(self, parent: ElementSet, symbol: str) -> np.ndarray:
+        """(n_offset,) gain, tempered, of the mean shape of one more element, nothing varied."""
+        template = self.templates[symbol]
+        outer = template.means @ parent.explained
+        left = np.maximum(template.squares - (outer**2).sum(1), 1e-9)
+        linear = np.maximum(template.means @ self._weighted(parent), 0.0)
+        return self.temperature * 0.5 * linear**2 / left
+
+    def _children(self, parent: ElementSet, every: bool = False) -> list[ElementSet]:
+        """Sets with one element more: the `HOPEFUL` whose mean shapes fit best, or every one."""
         found = []
-        for symbol in self.templates:
-            if symbol not in parent.members:
-                odds, place = self._join(parent, symbol)
-                child = ElementSet({**parent.members, symbol: place}, float("nan"))
-                child.log_posterior = parent.log_posterior + odds
-                found.append(child)
+        others = [symbol for symbol in self.templates if symbol not in parent.members]
+        if not every and len(others) > HOPEFUL:
+            prior = self.place_weights(parent.members)
+            fits = {
+                symbol: float(np.max(self._alone(parent, symbol) + prior))
+                + np.log(prior_probability(symbol))
+                for symbol in others
+            }
+            others = sorted(others, key=lambda symbol: -fits[symbol])[:HOPEFUL]
+        for symbol in others:
+            odds, place = self._join(parent, symbol)
+            child = ElementSet({**parent.members, symbol: place}, float("nan"))
+            child.log_posterior = parent.log_posterior + odds
+            found.append(child)
         return found
 
     def _refine(self, child: ElementSet) -> ElementSet:
@@ -349,8 +257,8 @@ class EdgeSearch:
         residual = self.spectrum.intensity.copy()
         for symbol, (place, height) in members.items():
             template: Template = self.templates[symbol]
-            columns.append(HEIGHTS[height] * template.variation[place])
-            residual -= HEIGHTS[height] * template.mean[place]
+            columns.append(HEIGHTS[height] * template.at(place).variation)
+            residual -= HEIGHTS[height] * template.means[place]
         joined = np.concatenate(columns, axis=1)
         variance = self.spectrum.variance
         weighted = joined / variance[:, None]
@@ -377,6 +285,6 @@ class EdgeSearch:
         model = background.copy()
         for symbol, (place, height) in members.items():
             template = self.templates[symbol]
-            varied = HEIGHTS[height] * template.variation[place]
-            model += HEIGHTS[height] * template.mean[place] + varied @ (varied.T @ weights)
+            varied = HEIGHTS[height] * template.at(place).variation
+            model += HEIGHTS[height] * template.means[place] + varied @ (varied.T @ weights)
         return model, background

@@ -9,13 +9,16 @@ of a strong one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from xtalfuse.encoders.spectrum.eels_bins import Binned
 from xtalfuse.physics.spectroscopy import Edge, EdgeShape, continuum, edges, white_lines
 
 NEAR = 0.8  # height of fine structure of K edges over the step
 FAR = 0.15  # height of plasmon replicas over the step
+FINE_EV = 0.5  # axis of the shapes: a sixth of the narrowest line
 _PRIOR_DEFAULT = 0.02
 # How often an element is met in the materials that are measured, roughly: share of compounds
 # in inorganic crystal collections that hold it, with the films and polymers of microscopy.
@@ -37,45 +40,95 @@ def prior_probability(symbol: str) -> float:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """One element's edges at one shift of the axis, with their products under the noise alone.
+
+    The products are the same for every set that the element may join.
+    """
+
+    mean: np.ndarray  # (n,) the primary edge has a continuum step of one
+    variation: np.ndarray  # (n, m) one standard deviation of each way in which it may differ
+    gram: np.ndarray  # (m, m) of the variations
+    mixed: np.ndarray  # (m,) variations with the mean
+    square: float  # mean with itself
+
+
 class Template:
-    """One element's contribution for a set of shifts of the energy axis.
+    """One element's contribution at any shift of the energy axis, averaged over bins.
+
+    Shapes are made once on a fine axis and summed up: the mean over a bin, however wide, at
+    any shift is then a difference of two sums.
 
     Parameters
     ----------
-    element : chemical symbol
-    mean : (n_shift, n) atomic shape; the primary edge has a continuum step of one
-    variation : (n_shift, n, m) one standard deviation of each way in which it may differ
-    strength : jump per atom of the primary edge, in units of an O K jump
-    edges : edges of the element within reach of the window, strongest first
+    edges : of one element, the primary first
+    spectrum : whose bins are filled
+    shifts_ev : (s,) measured minus tabulated energy
     """
 
-    element: str
-    mean: np.ndarray
-    variation: np.ndarray
-    strength: float
-    edges: tuple[Edge, ...]
+    def __init__(self, edges: tuple[Edge, ...], spectrum: Binned, shifts_ev: np.ndarray):
+        self.edges = edges
+        self.element = edges[0].element
+        self.strength = edges[0].strength  # jump per atom of the primary edge, O K jumps
+        low, high = spectrum.limits[0, 0] - shifts_ev[-1], spectrum.limits[-1, 1] - shifts_ev[0]
+        step = FINE_EV if high - low < 2000.0 else 2.0 * FINE_EV
+        self._axis = np.arange(low - step, high + 2.0 * step, step)
+        self._limits, self._variance = spectrum.limits, spectrum.variance
+        self._shifts = shifts_ev
+        self._shares = np.array([edge.strength / edges[0].strength for edge in edges])
+        reach = np.array([edge.onset_ev + edge.splitting_ev + 3.0 for edge in edges])
+        self._visible = reach + shifts_ev[:, None] > spectrum.energy[0]  # [s, edge]
+        shapes = [mean_shape(edge, self._axis) for edge in edges]
+        self._shapes = _summed(np.stack(shapes, axis=-1) * self._shares)
+        self.means = np.stack(
+            [
+                self._binned(self._shapes, place) @ self._visible[place]
+                for place in range(shifts_ev.size)
+            ]
+        )  # (s, n)
+        self.squares = (self.means**2 / spectrum.variance).sum(1)
+        self._placed: dict[int, Placed] = {}
+
+    def _binned(self, summed: np.ndarray, place: int) -> np.ndarray:
+        """(n, m) means over the bins at one shift of what is summed along the fine axis."""
+        step = self._axis[1] - self._axis[0]
+        at = (self._limits - self._shifts[place] - self._axis[0]) / step + 0.5
+        whole = np.floor(at).astype(int)
+        part = (at - whole)[..., None]
+        sums = summed[whole] * (1.0 - part) + summed[whole + 1] * part  # [n, 2, m]
+        return (sums[:, 1] - sums[:, 0]) / (at[:, 1] - at[:, 0])[:, None]
+
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Summed variations and the edge that each is of."""
+        columns, owners = [], []
+        for k, edge in enumerate(self.edges):
+            if edge.major or edge.white or edge.shell == "L1":
+                varied = edge_variations(edge, self._axis)
+                columns += [self._shares[k] * column for column in varied]
+                owners += [k] * len(varied)
+        return _summed(np.stack(columns, axis=-1)), np.array(owners)
+
+    def at(self, place: int) -> Placed:
+        """Mean, variations and their products at one of the shifts."""
+        if place not in self._placed:
+            summed, owners = self._columns
+            variation = self._binned(summed, place) * self._visible[place, owners]
+            # Tabulated ratios of strength are good to a factor of two.
+            others = 0.5 * self._binned(self._shapes, place)[:, 1:] * self._visible[place, 1:]
+            variation = np.concatenate([variation, others], axis=1)
+            variation = variation[:, np.abs(variation).max(0) > 1e-4]
+            weighted = variation.T / self._variance
+            mean = self.means[place]
+            self._placed[place] = Placed(
+                mean, variation, weighted @ variation, weighted @ mean, float(self.squares[place])
+            )
+        return self._placed[place]
 
 
-@dataclass(frozen=True)
-class Whitened:
-    """Products of one template with itself under the noise alone, at every offset.
-
-    They are the same for every set that the element may join.
-    """
-
-    variation: np.ndarray  # (n_offset, m, n), transposed for products of matrices
-    gram: np.ndarray  # (n_offset, m, m)
-    mixed: np.ndarray  # (n_offset, m) variations with the mean
-    square: np.ndarray  # (n_offset,) mean with itself
-
-    @classmethod
-    def of(cls, template: Template, variance: np.ndarray) -> Whitened:
-        """Products of a template for noise of this variance, (n,)."""
-        variation = np.ascontiguousarray(template.variation.swapaxes(1, 2))
-        weighted = variation / variance
-        gram = weighted @ template.variation
-        mixed = (weighted @ template.mean[..., None])[..., 0]
-        return cls(variation, gram, mixed, (template.mean**2 / variance).sum(1))
+def _summed(columns: np.ndarray) -> np.ndarray:
+    """Running sums (n + 1, m) of columns (n, m)."""
+    return np.concatenate([np.zeros((1, columns.shape[1])), np.cumsum(columns, axis=0)])
 
 
 def candidates(low_ev: float, high_ev: float) -> dict[str, tuple[Edge, ...]]:
@@ -91,44 +144,29 @@ def candidates(low_ev: float, high_ev: float) -> dict[str, tuple[Edge, ...]]:
     }
 
 
-def make_template(
-    symbol: str, members: tuple[Edge, ...], energy_ev: np.ndarray, shifts_ev: np.ndarray
-) -> Template:
-    """Mean and variations of one element at every shift of the axis.
-
-    Parameters
-    ----------
-    symbol : element
-    members : its edges, the primary first
-    energy_ev : (n,) energies of the spectrum
-    shifts_ev : (s,) measured minus tabulated energy
-    """
-    unshifted = energy_ev[None, :] - shifts_ev[:, None]  # [s, n]
-    primary = members[0]
-    mean = np.zeros_like(unshifted)
-    columns = []
-    for edge in members:
-        share = edge.strength / primary.strength
-        shape, varied = _edge_columns(edge, unshifted)
-        visible = (edge.onset_ev + edge.splitting_ev + 3.0 + shifts_ev > energy_ev[0])[:, None]
-        shape = np.where(visible, share * shape, 0.0)
-        mean += shape
-        if edge is not primary:
-            columns.append(0.5 * shape)  # tabulated strength ratios are good to a factor of two
-        if edge.major or edge.white or edge.shell == "L1":
-            columns += [np.where(visible, share * column, 0.0) for column in varied]
-    return Template(symbol, mean, np.stack(columns, axis=-1), primary.strength, members)
-
-
 def _bump(above: np.ndarray, centre: float, sigma: float) -> np.ndarray:
     return np.exp(-0.5 * ((above - centre) / sigma) ** 2)
 
 
-def _edge_columns(edge: Edge, energy: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Mean shape of an edge (step one) and its variations, each (s, n)."""
+def mean_shape(edge: Edge, energy: np.ndarray) -> np.ndarray:
+    """(n,) mean shape of an edge, its continuum step one."""
+    above = energy - edge.onset_ev
+    if edge.shape is EdgeShape.WHITE:
+        return continuum(edge, energy) + edge.white * white_lines(edge, energy)
+    if edge.shape is EdgeShape.STEP:
+        return continuum(edge, energy) + 0.7 * _started(above) * _bump(above, 7.0, 5.0)
+    return continuum(edge, energy)
+
+
+def _started(above: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-np.clip(above, -60.0, 60.0)))
+
+
+def edge_variations(edge: Edge, energy: np.ndarray) -> list[np.ndarray]:
+    """One standard deviation, (n,), of each way in which an edge may differ from its mean."""
     above = energy - edge.onset_ev
     base = continuum(edge, energy)
-    started = 1.0 / (1.0 + np.exp(-np.clip(above, -60.0, 60.0)))
+    started = _started(above)
     relative = np.log1p(np.maximum(above, 0.0) / edge.onset_ev)
     columns = [
         0.5 * base,  # peaks without a step, or the reverse
@@ -139,24 +177,19 @@ def _edge_columns(edge: Edge, energy: np.ndarray) -> tuple[np.ndarray, list[np.n
     replica = FAR * (1.0 + 0.5 * edge.white)
     columns += [replica * started * _bump(above, c, 6.0) for c in (16.0, 26.0, 36.0, 48.0, 62.0)]
     if edge.shape is EdgeShape.WHITE:
-        lines = edge.white * white_lines(edge, energy)
-        mean = base + lines
         partner = max(edge.ratio, 0.15)
         for centre in (-2.0, 0.0, 2.0, 4.0, 6.0, 9.0):
             spread = 0.3 if centre in (0.0, 2.0, 4.0) else 0.12
             columns.append(spread * edge.white * _bump(above, centre, 1.3))
             second = _bump(above, centre + edge.splitting_ev, 1.3)
             columns.append(spread * edge.white * partner * second)
-        columns.append(0.4 * lines)
-        return mean, columns
+        columns.append(0.4 * edge.white * white_lines(edge, energy))
+        return columns
     near = {EdgeShape.STEP: NEAR, EdgeShape.DELAYED: 0.12, EdgeShape.RESONANCE: 0.15}[edge.shape]
     if edge.shape is EdgeShape.DELAYED and edge.shell == "L23" and edge.onset_ev < 300.0:
         near = 0.6
-    mean = base
-    if edge.shape is EdgeShape.STEP:
-        mean = base + 0.7 * started * _bump(above, 7.0, 5.0)
     centres = np.arange(0.0, 26.0, 2.5)
     for centre in centres:
         spread = near * np.exp(-centre / 18.0)
         columns.append(spread * _bump(above, centre, 1.7))
-    return mean, columns
+    return columns

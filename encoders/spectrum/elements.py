@@ -18,9 +18,8 @@ from xtalfuse.encoders.spectrum.eels import (
     OFFSETS,
     EdgeSearch,
     ElementSet,
-    bin_spectrum,
-    falls_at_the_end,
 )
+from xtalfuse.encoders.spectrum.eels_bins import bin_spectrum, falls_at_the_end
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.spectroscopy import GRID_ARTEFACTS, WEAK_ARTEFACTS, xray_lines

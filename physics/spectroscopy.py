@@ -99,6 +99,8 @@ _WHITE_M45: dict[str, tuple[float, float]] = {
 _WHITE_M23 = ("Sr", "Y", "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd")
 # Onsets of edges that the run-time table lacks (Egerton 2011, appendix D), eV.
 _SUPPLEMENT: dict[str, dict[str, float]] = {
+    "S": {"K": 2472.0}, "Cl": {"K": 2822.0}, "Ar": {"K": 3203.0}, "K": {"K": 3608.0},
+    "Ru": {"L23": 2838.0}, "Rh": {"L23": 3004.0}, "Pd": {"L23": 3173.0}, "Ag": {"L23": 3351.0},
     "Se": {"M45": 57.0}, "Br": {"M45": 69.0}, "As": {"M45": 41.0},
     "Hf": {"N45": 214.0}, "Ta": {"N45": 229.0}, "W": {"N45": 245.0}, "Re": {"N45": 262.0},
     "Os": {"N45": 275.0}, "Ir": {"N45": 297.0}, "Pt": {"N45": 315.0}, "Au": {"N45": 335.0},
@@ -173,7 +175,7 @@ def _onsets(symbol: str) -> dict[str, tuple[float, float, bool]]:
         energies = [energy for energy, _ in members]
         result[shell] = (min(energies), max(energies) - min(energies), any(m for _, m in members))
     for shell, energy in _SUPPLEMENT.get(symbol, {}).items():
-        result.setdefault(shell, (energy, 0.0, shell == "M45"))
+        result.setdefault(shell, (energy, 0.0, shell in ("K", "L23", "M45")))
     return result
 
 

@@ -11,6 +11,8 @@ NEARBY = 0.2  # of the energy either way: the lines of an edge and the backgroun
 # within so many eV. Fine structure near an edge, slow oscillations further above it.
 MISFIT = ((0.04, 15.0), (0.02, 60.0))
 FINEST_EV = 0.5  # half of the resolution and lifetime width of the sharpest lines
+PART = 0.35  # of log E: three times the reach of the near-edge structure at 500 eV
+PART_SPREAD = 0.3  # of the level of the background there
 BEND = 4.0  # standard deviations of noise: a bend that bins must follow
 
 
@@ -156,11 +158,12 @@ def _lower_hull(energy: np.ndarray, intensity: np.ndarray) -> np.ndarray:
 
 
 def background_columns(spectrum: Binned) -> np.ndarray:
-    """(n, 10) one standard deviation of each way the background may go.
+    """(n, m) one standard deviation of each way the background may go.
 
     A (E/E0)^-3 with free amplitude, its exponent by +-1.5 and by how that changes with energy
     (terms of its series, which matter over wide ranges), a constant, and slow drifts of 1.5 %
-    (gain, tails of edges below the window).
+    (gain, tails of edges below the window). Over wide ranges also its level by itself in each
+    part of `PART` in log E: no power law holds over an octave (Egerton 2011, section 4.4).
     """
     energy, intensity = spectrum.energy, spectrum.intensity
     start = float(np.median(np.abs(intensity[: max(5, intensity.size // 20)]))) + 0.05
@@ -178,4 +181,9 @@ def background_columns(spectrum: Binned) -> np.ndarray:
         *[drift * (start + 0.2) for drift in drifts],
         0.03 * position,
     ]
+    if logarithm[-1] > 2.0 * PART:
+        level = np.abs(_lower_hull(energy, intensity))
+        knots = np.linspace(0.0, logarithm[-1], round(logarithm[-1] / PART) + 1)
+        hats = np.maximum(1.0 - np.abs(logarithm[:, None] - knots) / (knots[1] - knots[0]), 0.0)
+        columns += [PART_SPREAD * level * hat for hat in hats.T]
     return np.stack(columns, axis=-1)

@@ -104,6 +104,16 @@ def fractions(answer) -> dict[str, float]:
     return {p.entry: p.weight_fraction for p in answer.phases}
 
 
+def test_where_a_pattern_begins_changes_no_answer(powder):
+    # points are joined two by two, so that one point less joins others; all of the built-in library
+    whole = powder({"corundum": 0.5, "halite": 0.2, "zincite": 0.3})
+    (axis,) = whole.axes
+    cut = replace(whole, values=whole.values[1:], axes=(replace(axis, values=axis.values[1:]),))
+    answers = [identify(record(pattern), refine=False) for pattern in (whole, cut)]
+    assert [{p.name for p in a.phases} for a in answers] == [{"Corundum", "Halite", "Zincite"}] * 2
+    assert max(a.unknown.probability for a in answers) < 0.3
+
+
 def test_a_powder_pattern_alone(alone, references):
     assert fractions(alone) == pytest.approx(TRUE, abs=0.02)
     assert list(fractions(alone)) == ["corundum", "zincite", "fluorite"]  # largest first

@@ -28,7 +28,7 @@ from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.journal import recovered
 from xtalfuse.datasets.records.plan import BuildSettings
-from xtalfuse.datasets.sets.store import read_arrays
+from xtalfuse.datasets.sets.store import StoreError, read_arrays
 from xtalfuse.loaders.safe.head import sha256_of
 
 CHILD = """
@@ -116,7 +116,7 @@ def _state(out: Path) -> tuple[int, int]:
     for file in (out / "shards").glob("[!.]*.h5"):
         try:
             kept += len(read_arrays(file)[1]["entries"])
-        except Exception:
+        except StoreError:
             broken += 1
     unfinished: dict[str, set[int]] = {}
     for file in (out / "work").glob("*.journal"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -11,14 +11,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from xtalfuse.loaders.record import Axis, Measurement, Modality, Record
+from xtalfuse.loaders.record import Measurement, Modality, Record
 
 # |g| = 1/d of powder patterns, 1/angstrom: d from 20 to 0.5 angstrom covers what X-ray tubes see.
 # A step of 9e-4 in ln |g| is 0.013 degrees of two theta at 30 degrees, half a usual step.
 POWDER_G = np.exp(np.linspace(np.log(0.05), np.log(2.0), 4096)).astype(np.float32)
-_FACTORS = {  # to the unit of all records of a modality
-    "keV": (1e3, "eV"), "1/nm": (0.1, "1/angstrom"), "angstrom": (0.1, "nm"), "mm": (1e3, "um"),
-}  # fmt: skip
 
 
 def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -105,13 +102,3 @@ def on_common_axis(measurement: Measurement) -> np.ndarray | None:
     if not top > 0.0:
         return None
     return np.interp(POWDER_G, g, values / top, np.nan, np.nan).astype(np.float32)
-
-
-def in_common_units(axes: Iterable[Axis]) -> tuple[Axis, ...]:
-    """The axes in eV, nm, um, 1/angstrom and degrees, whatever the instrument wrote."""
-    changed = []
-    for axis in axes:
-        factor, unit = _FACTORS.get(axis.unit, (1.0, axis.unit))
-        same = Axis(axis.name, unit, axis.values * factor, axis.calibration, axis.navigate)
-        changed.append(axis if factor == 1.0 else same)
-    return tuple(changed)

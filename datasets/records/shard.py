@@ -12,7 +12,13 @@ from xtalfuse.datasets.records.codec import pack_record
 from xtalfuse.datasets.records.journal import Journal, count
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
 from xtalfuse.datasets.sets.store import StoreError, read_attributes
-from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record
+from xtalfuse.loaders.record import (
+    FileReport,
+    Measurement,
+    Reason,
+    Record,
+    UnreadableFileError,
+)
 
 SHARDS = "shards"
 WORK = "work"  # what is not yet stored
@@ -73,8 +79,8 @@ def read_member(member: Member, name: str) -> tuple[dict[str, Any], dict[str, An
             continue
         try:
             inside = load_specimen(folder, wavelength=member.files[folder].wavelength)
-        except Exception as error:
-            code = getattr(error, "reason", Reason.REFUSED)
+        except (UnreadableFileError, OSError) as error:
+            code = getattr(error, "reason", Reason.NOT_PERMITTED)
             reports.append(FileReport(str(folder), None, None, None, False, str(error), code))
             continue
         measurements += inside.measurements
@@ -150,7 +156,7 @@ def _is_specimen(place: Path) -> bool:
 
     try:
         return registry.folder_reader(place) is None
-    except Exception:
+    except UnreadableFileError:  # reading it will say why
         return True
 
 

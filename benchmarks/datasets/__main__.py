@@ -24,6 +24,7 @@ import psutil
 
 from benchmarks.datasets import speed
 from benchmarks.datasets.files import HOSTILE, make, spectrum
+from benchmarks.watch import Watch
 from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.journal import recovered
@@ -191,13 +192,12 @@ def hostile(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     (data / "good.msa").write_text(spectrum(np.random.default_rng(given.seed)))
     good = written(data, [{"id": "good", "path": "good.msa"}], "good.csv")
     for turn in range(3):  # the reading process and its libraries are there, as in any build
-        with speed.Watch() as watch:
+        with Watch() as watch:
             build(good, folder / f"good{turn}")
     rows.append({"file": "good.msa", "seconds": watch.seconds, "mb": watch.peak_mb})
     for name in HOSTILE:
         manifest = written(data, [{"id": name, "path": name}], f"{name}.csv")
-        watch = speed.Watch()
-        with watch:
+        with Watch() as watch:
             build(manifest, folder / f"out-{name}")
         table = Dataset(folder / f"out-{name}").refused
         rows.append({"file": name, "refused": len(table) > 0, "code": ", ".join(table["code"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -11,45 +10,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-import psutil
 
+from benchmarks.watch import Watch
 from xtalfuse.datasets.records.dataset import crop
 from xtalfuse.datasets.records.journal import Journal
 from xtalfuse.datasets.sets.store import read_arrays, write_arrays
 from xtalfuse.loaders.safe.processes import process_pool
-
-
-class Watch:
-    """Seconds, and megabytes above the start, of this process and its children."""
-
-    def __enter__(self) -> Watch:
-        self._before = self._now()
-        self.peak_mb = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        self._begun = time.perf_counter()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.seconds = time.perf_counter() - self._begun
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.wait(0.02):
-            self.peak_mb = max(self.peak_mb, self._now() - self._before)
-
-    @staticmethod
-    def _now() -> float:
-        own = psutil.Process()
-        total = 0
-        for process in (own, *own.children(recursive=True)):
-            try:
-                total += process.memory_info().rss
-            except psutil.Error:
-                continue
-        return total / 1e6
 
 
 def _records(count: int, seed: int) -> list[dict[str, np.ndarray]]:

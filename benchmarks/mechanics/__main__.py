@@ -22,7 +22,6 @@ from pathlib import Path
 # section -> what it shows
 SECTIONS = {
     "orientation": "disorientation against orix",
-    "readers.ebsd": "orientation maps: right, refused, never silently wrong",
     "segmentation": "grains of maps against another program and the truth; graphs",
     "readers.ct": "volumes: time, memory, accuracy, damaged files",
     "polycrystals": "simulated microstructures",

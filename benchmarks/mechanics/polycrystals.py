@@ -15,10 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
 from xtalfuse.datasets.simulate.polycrystal import Polycrystal, PolycrystalSpec, polycrystal
-from xtalfuse.encoders.grains.map import segment
-from xtalfuse.physics.grains.crystal_map import GridKind
 
 SEED = 2025  # no polycrystal of this series was looked at in development
 SPREADS = (None, 0.1, 0.2, 0.3, 0.5, 0.8)
@@ -121,37 +118,6 @@ def speed() -> dict[str, dict[str, float]]:
     return table
 
 
-def maps(count: int) -> dict[str, dict[str, float]]:
-    """Adjusted Rand index of segmented simulated maps, on regions of 10 points or more."""
-    from sklearn.metrics import adjusted_rand_score
-
-    cases = {
-        "square": MapSpec(),
-        "hexagonal": MapSpec(grid=GridKind.HEXAGONAL),
-        "square, 1 degree of noise": MapSpec(noise_deg=1.0),
-        "square, 10 % misindexed": MapSpec(misindexed=0.1),
-        "square, half the boundary lost": MapSpec(not_indexed_at_boundary=0.7),
-    }
-    table = {}
-    for name, spec in cases.items():
-        scores, seconds, points = [], [], 0
-        for index in range(count):
-            start = time.process_time()
-            seen = simulate_map(SEED, index, spec)
-            seconds.append(time.process_time() - start)
-            found = segment(seen.crystal_map).grain
-            counts = (np.bincount(seen.grain)[seen.grain] >= 10) & (found >= 0)
-            scores.append(adjusted_rand_score(seen.grain[counts], found[counts]))
-            points = len(seen.grain)
-        table[name] = {
-            "points": points,
-            "adjusted_rand": float(np.mean(scores)),
-            "least": float(np.min(scores)),
-            "simulation_s": float(np.median(seconds)),
-        }
-    return table
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -162,7 +128,6 @@ def main() -> None:
         "shape": shape_of_grains(options.count),
         "disorientation": {"random cubic": disorientations(4 * options.count)},
         "speed": speed(),
-        "maps": maps(options.count),
     }
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Grains of orientation maps against another program and against the truth; time; boundaries.
+"""Grains of orientation maps against another program and against the truth; time.
 
     python -m benchmarks.mechanics.segmentation [--json segmentation.json] [--volume 256] [--maps 4]
 
@@ -33,7 +33,7 @@ from xtalfuse.encoders.grains.map import segment
 from xtalfuse.encoders.grains.size import lineal_intercept
 from xtalfuse.loaders import load
 from xtalfuse.physics.grains.crystal_map import CrystalMap, GridKind, MapPhase
-from xtalfuse.physics.grains.graph import GrainGraph, from_labels
+from xtalfuse.physics.grains.graph import from_labels
 from xtalfuse.physics.orientation.quaternion import random
 
 REAL = real_folder()
@@ -42,7 +42,6 @@ SEED = 900  # no map of this series was looked at while the method was made
 LEAST = 10  # points of a grain that counts
 TURNS = 3
 PLAIN = MapPhase("cubic", "m-3m")
-NAMELESS = MapPhase("matter", None)
 
 MAPS: dict[str, tuple[MapSpec, dict[str, Any]]] = {
     "usual": (MapSpec(), {}),
@@ -159,118 +158,6 @@ def true_intercept(crystal_map: CrystalMap, grain: np.ndarray) -> float:
     return float(length.sum() / (grain[one] != grain[other]).sum())
 
 
-def graph_of(labels: np.ndarray, **options: Any) -> GrainGraph:
-    """Graph of grains without orientation."""
-    count = int(labels.max()) + 1
-    return from_labels(
-        labels, np.tile([1.0, 0, 0, 0], (count, 1)), np.zeros(count, int), (NAMELESS,), **options
-    )
-
-
-def faces_between(labels: np.ndarray) -> int:
-    """Faces between voxels of different grains: the zero model of an area."""
-    return sum(int(np.count_nonzero(np.diff(labels, axis=axis))) for axis in range(3))
-
-
-def boundary_areas() -> list[dict[str, Any]]:
-    """Areas of spheres and planes against the truth, beside counting faces."""
-    rng = np.random.default_rng(SEED)
-    grid = np.stack(np.meshgrid(*[np.arange(48) + 0.5] * 3, indexing="ij"), axis=-1)
-    rows = []
-    for radius in (3, 5, 8, 12):
-        ours, counted = [], []
-        for _ in range(10):
-            centre = 24.0 + rng.uniform(-0.5, 0.5, 3)
-            ball = (((grid - centre) ** 2).sum(axis=-1) < radius**2).astype(int)
-            truth = 4.0 * np.pi * radius**2
-            ours.append(graph_of(ball).area[0] / truth - 1.0)
-            counted.append(faces_between(ball) / truth - 1.0)
-        rows.append(_errors(f"sphere of {radius} voxels", ours, counted))
-    ours, counted, angles = [], [], []
-    for _ in range(30):
-        normal = rng.normal(size=3)
-        normal /= np.linalg.norm(normal)
-        height = grid @ normal - normal @ np.full(3, 24.0)
-        # inside a ball about a point of the plane, so that the area is that of a disc
-        inside = ((grid - 24.0) ** 2).sum(axis=-1) < 20.0**2
-        wall = np.where(inside, height > 0, -1).astype(int)
-        pair = graph_of(wall)
-        truth = np.pi * 20.0**2
-        ours.append(pair.area[0] / truth - 1.0)
-        across = sum(
-            int(((a != b) & (a >= 0) & (b >= 0)).sum())
-            for a, b in ((wall[:-1], wall[1:]), (wall[:, :-1], wall[:, 1:]),
-                         (wall[:, :, :-1], wall[:, :, 1:]))
-        )  # fmt: skip
-        counted.append(across / truth - 1.0)
-        turned = np.linalg.eigh(pair.normal[0])[1][:, -1]
-        angles.append(float(np.degrees(np.arccos(min(1.0, abs(turned @ normal))))))
-    rows.append(_errors("disc of 20 voxels, any tilt", ours, counted))
-    rows[-1]["normal_off_deg"] = max(angles)
-    return rows
-
-
-def _errors(name: str, ours: list[float], counted: list[float]) -> dict[str, Any]:
-    return {
-        "body": name,
-        "mean_error": mean(ours),
-        "largest_error": max(map(abs, ours)),
-        "counting_faces_mean_error": mean(counted),
-    }
-
-
-def polygons(seeds: np.ndarray, size: float) -> dict[tuple[int, int], tuple[float, np.ndarray]]:
-    """Area and normal of the largest wall between each two cells of a periodic Voronoi diagram."""
-    from scipy.spatial import Voronoi
-
-    count = len(seeds)
-    images = np.concatenate([seeds + size * (np.array(s) - 1) for s in np.ndindex(3, 3, 3)])
-    middle = range(13 * count, 14 * count)
-    cells = Voronoi(images)
-    found: dict[tuple[int, int], tuple[float, np.ndarray]] = {}
-    for ends, corners in zip(cells.ridge_points.tolist(), cells.ridge_vertices, strict=True):
-        inside = sum(end in middle for end in ends)
-        if not inside or -1 in corners:
-            continue
-        around = cells.vertices[corners]
-        vector = np.cross(around[1:-1] - around[0], around[2:] - around[0]).sum(axis=0)
-        area = 0.25 * inside * float(np.linalg.norm(vector))  # a wall to an image is met twice
-        i, j = sorted(end % count for end in ends)
-        before, normal = found.get((i, j), (0.0, vector / np.linalg.norm(vector)))
-        found[i, j] = before + area, normal
-    return found
-
-
-def tessellation(size: int = 32, count: int = 100, repeats: int = 5) -> dict[str, Any]:
-    """Every boundary of periodic Voronoi cells against its polygon."""
-    from scipy.spatial import cKDTree
-
-    grid = np.stack(np.meshgrid(*[np.arange(size) + 0.5] * 3, indexing="ij"), axis=-1)
-    truth, ours, angles, totals = [], [], [], []
-    for repeat in range(repeats):
-        seeds = np.random.default_rng((SEED, repeat)).uniform(0, size, (count, 3))
-        graph = graph_of(cKDTree(seeds, boxsize=size).query(grid)[1], periodic=True)
-        walls = polygons(seeds, size)
-        totals.append(graph.area.sum() / sum(area for area, _ in walls.values()) - 1.0)
-        for pair, area, tensor in zip(
-            graph.edges.T.tolist(), graph.area, graph.normal, strict=True
-        ):
-            true, normal = walls.get((pair[0], pair[1]), (0.0, np.zeros(3)))
-            truth.append(true)
-            ours.append(area)
-            if true > 15.0:
-                along = abs(np.linalg.eigh(tensor)[1][:, -1] @ normal)
-                angles.append(float(np.degrees(np.arccos(min(1.0, along)))))
-    error = np.subtract(ours, truth)
-    return {
-        "voxels": size,
-        "grains": count,
-        "total_error": mean(totals),
-        "area_r2": float(1.0 - (error**2).sum() / (np.var(truth) * len(truth))),
-        "normal_off_deg_median": median(angles),
-    }
-
-
 def volume(size: int) -> dict[str, Any]:
     """Time and memory of the graph of a labelled periodic volume."""
     from scipy.spatial import cKDTree
@@ -320,21 +207,6 @@ def report(figures: dict[str, Any]) -> None:
             f"linking alone {row['linking_alone']:.4f}  intercept / true "
             f"{row['intercept_ratio']:.3f}"
         )
-    for row in figures["areas"]:
-        angle = (
-            f"  normal off by {row['normal_off_deg']:.2f} deg" if "normal_off_deg" in row else ""
-        )
-        print(
-            f"{row['body']:28s} area {100 * row['mean_error']:+6.2f} % (largest "
-            f"{100 * row['largest_error']:.2f} %)  counting faces "
-            f"{100 * row['counting_faces_mean_error']:+6.1f} %{angle}"
-        )
-    row = figures["tessellation"]
-    print(
-        f"Voronoi cells, {row['voxels']}^3 voxels, {row['grains']} grains: total area "
-        f"{100 * row['total_error']:+.2f} %, areas of single boundaries R2 {row['area_r2']:.3f}, "
-        f"normals of those above 15 faces off by {row['normal_off_deg_median']:.1f} deg (median)"
-    )
     if (row := figures["volume"]) is not None:
         print(
             f"graph of {row['voxels']}^3 voxels, {row['grains']} grains: CPU {row['cpu_s']:.1f} s, "
@@ -355,8 +227,6 @@ def main() -> None:
         "steel_volume": steel_volume(),
         "large_map": large_map(),
         "simulated": simulated(options.maps),
-        "areas": boundary_areas(),
-        "tessellation": tessellation(),
         "volume": volume(options.volume) if options.volume else None,
     }
     report(figures)

@@ -3,8 +3,8 @@
 Run ``python -m benchmarks.readers --help``. Where facts about a file are known
 (``tests/loaders/xrd/xrd_formats.toml``, ``tem/electron_formats.toml``) the verdict is *right*,
 *refused as it should be*, or wrong; elsewhere it is what was read, for a person to judge.
-The zero models are rietx alone and RosettaSciIO alone, by suffix. Damaged copies are those of
-`benchmarks.readers.hostile`.
+The zero models are rietx alone, RosettaSciIO alone, by suffix, and orix. Damaged copies are those
+of `benchmarks.readers.hostile`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.readers.ebsd import maps, orix_alone
+from benchmarks.readers.rows import Row, attempt, row_of
 from benchmarks.real import real_folder
-from xtalfuse.loaders import Measurement, UnreadableFileError, load
+from xtalfuse.loaders import Measurement, UnreadableFileError
 from xtalfuse.loaders.safe.guard import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,32 +45,6 @@ SUFFIX_READERS = {
     ".app5": "topspin",
     **{f".{name}": name for name in ("emd", "hspy", "tvips", "msa")},
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One file: what came of it."""
-
-    section: str
-    file: str
-    verdict: str  # "right", "refused", "WRONG", "read"
-    points: int | None = None
-    first: float | None = None
-    last: float | None = None
-    wavelength: float | None = None
-    reason: str = ""  # of a refusal, or the warnings
-    seconds: float = 0.0
-
-
-def attempt(path: Path, wavelength: str | None = None) -> tuple[Measurement | None, str, float]:
-    """The measurement or the reason why not, and the time it took."""
-    began = time.perf_counter()
-    try:
-        measurement = load(path, wavelength=wavelength)
-        reason = "; ".join(measurement.provenance.warnings)
-    except UnreadableFileError as error:
-        measurement, reason = None, str(error)
-    return measurement, reason, time.perf_counter() - began
 
 
 def agrees(pattern: Measurement, fact: dict[str, Any]) -> bool:
@@ -107,19 +82,8 @@ def diffractometers(real: Path) -> list[Row]:
             verdict = "right" if right else "WRONG"
         elif known in facts["refused"]:
             verdict = "refused" if facts["refused"][known] in reason else "WRONG"
-        rows.append(_row("xrd", name, verdict, pattern, reason, seconds))
+        rows.append(row_of("xrd", name, verdict, pattern, reason, seconds))
     return rows
-
-
-def _row(
-    section: str, name: str, verdict: str, found: Measurement | None, reason: str, seconds: float
-) -> Row:
-    if found is None:
-        return Row(section, name, verdict, reason=reason, seconds=seconds)
-    axis = found.axes[-1].values
-    wavelength = found.radiation.primary_angstrom if found.radiation else None
-    first, last = float(axis[0]), float(axis[-1])
-    return Row(section, name, verdict, axis.size, first, last, wavelength, reason, seconds)
 
 
 def rietx_alone(real: Path) -> dict[str, int]:
@@ -160,7 +124,7 @@ def microscopes(real: Path) -> list[Row]:
             verdict = "refused" if facts["refused"][name] in reason else "WRONG"
         elif found is not None and fault(found.values):
             verdict = "WRONG"
-        rows.append(_row("electron", name, verdict, found, reason, seconds))
+        rows.append(row_of("electron", name, verdict, found, reason, seconds))
     return rows
 
 
@@ -211,8 +175,13 @@ def read_by_suffix(path: str) -> str:
 SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
     "xrd": diffractometers,
     "electron": microscopes,
+    "maps": maps,
 }
-ZERO_MODELS = {"xrd": ("rietx", rietx_alone), "electron": ("RosettaSciIO", rosettasciio_alone)}
+ZERO_MODELS = {
+    "xrd": ("rietx", rietx_alone),
+    "electron": ("RosettaSciIO", rosettasciio_alone),
+    "maps": ("orix", orix_alone),
+}
 
 
 def show(rows: list[Row]) -> None:
@@ -220,7 +189,8 @@ def show(rows: list[Row]) -> None:
     for row in rows:
         size = ""
         if row.points is not None:
-            size = f"{row.points:6d} points {row.first:9.4f} to {row.last:9.4f}"
+            size = f"{row.points:6d} points"
+            size += "" if row.first is None else f" {row.first:9.4f} to {row.last:9.4f}"
             size += f"  {row.wavelength:.5f} A" if row.wavelength else ""
         print(f"{row.verdict:8s} {row.file[-58:]:58s} {size}")
         if row.reason:

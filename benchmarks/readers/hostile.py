@@ -15,8 +15,6 @@ import os
 import random
 import shutil
 import tempfile
-import threading
-import time
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -24,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import psutil
 from PIL import Image
 
 from benchmarks.real import real_folder
+from benchmarks.watch import Watch
 from xtalfuse.loaders import Limits, UnreadableFileError, load, registry
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.loaders.registry import companions
@@ -38,42 +36,6 @@ MOST_BYTES = 5_000_000  # of an original, so that copies cost no time
 KINDS = ("cut", "flipped", "zeros", "gap", "giant", "bomb")
 GIANT = 100_000_000_000
 BAR_SECONDS, BAR_MB = 2.0, 512.0
-
-
-class _Watch:
-    """What all child processes cost while it watches: memory above the beginning, CPU seconds."""
-
-    def __init__(self) -> None:
-        self._spent: dict[int, tuple[float, float]] = {}  # process -> CPU seconds, first and last
-        self._own = time.process_time()
-        self.idle, self.peak, self._stop = self._now(), 0.0, threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _now(self) -> float:
-        held = 0
-        for child in psutil.Process().children(recursive=True):
-            try:
-                held += child.memory_info().rss
-                spent = sum(child.cpu_times()[:2])
-            except psutil.Error:
-                continue
-            # a child that comes later is charged with its whole life
-            begun = 0.0 if hasattr(self, "_thread") else spent
-            self._spent[child.pid] = (self._spent.get(child.pid, (begun, 0.0))[0], spent)
-        return held / 1e6
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.02):
-            self.peak = max(self.peak, self._now() - self.idle)
-
-    def end(self) -> tuple[float, float]:
-        """MB above the beginning, CPU seconds."""
-        self._stop.set()
-        self._thread.join()
-        self._now()
-        children = sum(last - first for first, last in self._spent.values())
-        return self.peak, children + time.process_time() - self._own
 
 
 def originals(real: Path, most: int) -> dict[str, list[Path]]:
@@ -166,13 +128,13 @@ class Tally:
     def attempt(self, path: Path, what: str, original: Measurement | None = None) -> None:
         """Read one file, in a process that runs already, and note what came of it."""
         guarded(check_file, path)
-        watch, begin = _Watch(), time.perf_counter()
-        try:
-            found = load(path, wavelength="CuKa", limits=Limits(seconds=20.0))
-            verdict = "read" if original is None else _compared(found, original)
-        except UnreadableFileError as error:
-            verdict, said = "refused", str(error)
-        wall, (grown, cpu) = time.perf_counter() - begin, watch.end()
+        with Watch(own=False) as watch:
+            try:
+                found = load(path, wavelength="CuKa", limits=Limits(seconds=20.0))
+                verdict = "read" if original is None else _compared(found, original)
+            except UnreadableFileError as error:
+                verdict, said = "refused", str(error)
+        wall, cpu, grown = watch.seconds, watch.cpu_seconds, watch.peak_mb
         cost = f"{what}: {cpu:.1f} s CPU, {wall:.1f} s wall, {grown:.0f} MB"
         if verdict == "refused":
             self.cpu.append(cpu)

@@ -10,18 +10,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
-from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
-from xtalfuse.loaders.ebsd.numbering import (
-    EDAX_SYMMETRY,
-    FROM_EITHER,
-    has_solution,
-    numbered,
-    numbers,
-)
+from xtalfuse.loaders.ebsd.map import RawMap, numbers_of, of_columns, phase_of
+from xtalfuse.loaders.ebsd.numbering import EDAX_SYMMETRY, FROM_EITHER, numbers
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
@@ -60,9 +52,6 @@ def sniff(head: FileHead) -> Certainty:
 def read(path: Path) -> RawMap:
     """The section in an ``.ang`` file.
 
-    Points are not indexed where `has_solution` sees none, and where their phase is none as
-    `numbered` counts.
-
     Raises
     ------
     UnreadableFileError
@@ -74,26 +63,12 @@ def read(path: Path) -> RawMap:
     table = numbers_of(path.name, lines[first:])
     names = _column_names(path.name, header, table.shape[1])
     column = {name: table[:, i] for i, name in enumerate(names)}
-    euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
-    x, y = column.pop("x"), column.pop("y")
-    phase = _whole(path.name, column.pop("phase", np.zeros(len(x))))
-    phase, indexed, notes = numbered(phase, has_solution(euler, column), header.phases)
     if "ACOM" in header.text:  # ASTAR writes nanometre
-        x, y = 1e-3 * x, 1e-3 * y
-    return RawMap(
-        name=path.name,
-        reader="xtalfuse/ang",
-        euler=euler,
-        phase=phase,
-        indexed=indexed,
-        phases=header.phases,
-        x=x,
-        y=y,
-        declared=_declared(header),
-        quality=column,
-        metadata=_metadata(header),
-        warnings=(*header.warnings, *notes),
-    )
+        column["x"], column["y"] = 1e-3 * column["x"], 1e-3 * column["y"]
+    return of_columns(
+        path.name, column, header.phases, EXPORT_AGAIN, declared=_declared(header),
+        metadata=_metadata(header), warnings=tuple(header.warnings),
+    )  # fmt: skip
 
 
 def _is_data(line: str) -> bool:
@@ -130,26 +105,17 @@ def _header(name: str, lines: list[str]) -> _Header:
 
 
 def _phase(name: str, group: dict[str, str], header: _Header) -> MapPhase:
-    symmetry = group.get("Symmetry", "")
-    cell = _cell(group.get("LatticeConstants", ""))
-    laue = ebsd_symmetry.laue(symmetry, "edax", cell)
-    if laue is None:
-        raise UnreadableFileError(
-            f"{name}: phase {group['MaterialName']!r} has the symmetry {symmetry!r}, which is "
-            f"none that is known; {EXPORT_AGAIN}"
-        )
-    if cell is None:
-        header.warnings.append(f"{group['MaterialName']}: no lattice constants")
-    return MapPhase(group["MaterialName"].strip(), laue, cell, group.get("Formula") or None)
-
-
-def _cell(text: str) -> ebsd_symmetry.Cell | None:
     try:
-        a, b, c, alpha, beta, gamma = (float(part) for part in text.split())
+        a, b, c, alpha, beta, gamma = map(float, group.get("LatticeConstants", "").split())
+        cell = (a, b, c, alpha, beta, gamma)
     except ValueError:
-        return None
-    cell = (a, b, c, alpha, beta, gamma)
-    return cell if ebsd_symmetry.possible(cell) else None
+        cell = None
+    cell = cell if cell and ebsd_symmetry.possible(cell) else None
+    symbol, label = group.get("Symmetry", ""), group["MaterialName"]
+    found = phase_of(name, label, symbol, "edax", cell, formula=group.get("Formula", ""))
+    if found.cell is None:
+        header.warnings.append(f"{label}: no lattice constants")
+    return found
 
 
 def _column_names(name: str, header: _Header, width: int) -> list[str]:
@@ -179,12 +145,6 @@ def _spelled(name: str) -> str:
     if text in ("PHI", "Phi"):
         return "Phi"
     return _SAME_NAME.get(text.lower(), text.replace(" ", "_").lower())
-
-
-def _whole(name: str, values: np.ndarray) -> np.ndarray:
-    if not (values == np.rint(values)).all() or np.abs(values).max() > 1e6:
-        raise UnreadableFileError(f"{name}: phase numbers that are not whole; {EXPORT_AGAIN}")
-    return values.astype(np.int64)
 
 
 def _declared(header: _Header) -> Declared | None:

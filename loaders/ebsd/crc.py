@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
-from xtalfuse.loaders.ebsd.map import RawMap, number_of
+from xtalfuse.loaders.ebsd.map import RawMap, number_of, phase_of
 from xtalfuse.loaders.ebsd.numbering import OXFORD_SYMMETRY, filled_in, has_solution, numbers
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
@@ -74,8 +73,6 @@ def read(path: Path) -> RawMap:
     x, y = column.pop("x", None), column.pop("y", None)
     indexed = (phase > 0) & has_solution(euler, column)
     return RawMap(
-        name=path.name,
-        reader="xtalfuse/crc",
         euler=euler,
         phase=phase,
         indexed=indexed,
@@ -162,18 +159,15 @@ def _phases(name: str, said: configparser.ConfigParser) -> dict[int, MapPhase]:
         a, b, c, alpha, beta, gamma = (
             _number(name, said, section, key) for key in ("a", "b", "c", "alpha", "beta", "gamma")
         )
-        cell = (a, b, c, alpha, beta, gamma)
-        group = int(_number(name, said, section, "LaueGroup"))
-        listed = said.get(section, "SpaceGroup", fallback="0").strip()
-        space_group = int(listed) if listed.isdigit() else 0
-        laue = ebsd_symmetry.laue(group, "oxford", cell, space_group)
-        if laue is None or not ebsd_symmetry.possible(cell):
-            raise UnreadableFileError(
-                f"{name}: phase {number} has Laue group {group} and cell "
-                f"{' '.join(f'{x:g}' for x in cell)}, which is no crystal; {_COPY_BOTH}"
-            )
-        title = said.get(section, "StructureName", fallback=f"phase {number}").strip()
-        phases[number] = MapPhase(title, laue, cell)
+        phases[number] = phase_of(
+            name,
+            said.get(section, "StructureName", fallback=f"phase {number}"),
+            int(_number(name, said, section, "LaueGroup")),
+            "oxford",
+            (a, b, c, alpha, beta, gamma),
+            space_group=said.get(section, "SpaceGroup", fallback="").strip(),
+            remedy=_COPY_BOTH,
+        )
     return phases
 
 

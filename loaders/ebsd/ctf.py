@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared
-from xtalfuse.loaders.ebsd.map import RawMap, numbers_of
+from xtalfuse.loaders.ebsd.map import RawMap, numbers_of, phase_of, whole
 from xtalfuse.loaders.ebsd.numbering import (
     FROM_EITHER,
     OXFORD_SYMMETRY,
@@ -71,15 +70,11 @@ def read(path: Path) -> RawMap:
     program = next((word for word in _OTHER_PROGRAMS if word in text), None)
     if program == "EMsoft":
         column = {_EMSOFT.get(name, name): values for name, values in column.items()}
-    if not (phase == np.rint(phase)).all():
-        raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {EXPORT_AGAIN}")
     values = _values(header)
     phases, solved = _phases(path.name, header), has_solution(np.deg2rad(degrees), column)
     sure = solved & ~(column.get("error", np.zeros(len(x))) > 0)
-    number, indexed, notes = numbered(phase.astype(np.int64), solved, phases, sure)
+    number, indexed, notes = numbered(whole(path.name, phase), solved, phases, sure)
     return RawMap(
-        name=path.name,
-        reader="xtalfuse/ctf",
         euler=np.deg2rad(degrees),
         phase=number,
         indexed=indexed,
@@ -132,23 +127,16 @@ def _phases(name: str, header: list[str]) -> dict[int, MapPhase]:
 def _phase(name: str, row: str) -> MapPhase:
     parts = [part.strip() for part in row.split("\t")]
     try:
-        lengths, angles = (
-            tuple(float(x.replace(",", ".")) for x in part.split(";") if x.strip())
-            for part in parts[:2]
-        )
-        a, b, c = lengths
-        alpha, beta, gamma = angles
-        cell = (a, b, c, alpha, beta, gamma)
-        space_group = int(parts[4]) if len(parts) > 4 and parts[4].isdigit() else 0
-        laue = ebsd_symmetry.laue(int(parts[3]), "oxford", cell, space_group)
+        numbers = [float(x.replace(",", ".")) for part in parts[:2] for x in part.split(";") if x]
+        a, b, c, alpha, beta, gamma = numbers
+        title, group = parts[2], int(parts[3])
     except (ValueError, IndexError):
         raise UnreadableFileError(f"{name}: {row!r} describes no phase; {EXPORT_AGAIN}") from None
-    if laue is None or not ebsd_symmetry.possible(cell):
-        raise UnreadableFileError(
-            f"{name}: {row!r} has no known Laue group or no possible cell; {EXPORT_AGAIN}"
-        )
-    quoted = re.search(r"'([^']+)'", parts[2])
-    return MapPhase(quoted.group(1) if quoted else parts[2], laue, cell)
+    quoted = re.search(r"'([^']+)'", title)
+    return phase_of(
+        name, quoted.group(1) if quoted else title, group, "oxford",
+        (a, b, c, alpha, beta, gamma), space_group="".join(parts[4:5]),
+    )  # fmt: skip
 
 
 def _doubts(degrees: np.ndarray) -> tuple[str, ...]:

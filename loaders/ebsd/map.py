@@ -10,7 +10,8 @@ import numpy as np
 
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
 from xtalfuse.loaders.ebsd.grid import Declared, Placed, declared_places, place
-from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
+from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
+from xtalfuse.loaders.ebsd.symmetry import Cell, CrystalFrame
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap, MapPhase
@@ -27,8 +28,6 @@ class RawMap:
 
     Parameters
     ----------
-    name : file name, for messages
-    reader : such as ``"xtalfuse/ang"``
     euler : (n, 3) Bunge's angles, rad
     phase : (n,) number of the phase, a key of `phases` where indexed
     indexed : (n,) bool
@@ -44,10 +43,9 @@ class RawMap:
     measured : (n,) bool; False where a grid without positions was not measured
     sections : number of sections; of more than one, points come section by section, all alike
     section_step : micrometre, of more than one section
+    name : of the file, for messages; `map_reader` gives it
     """
 
-    name: str
-    reader: str
     euler: np.ndarray
     phase: np.ndarray
     indexed: np.ndarray
@@ -64,6 +62,7 @@ class RawMap:
     measured: np.ndarray | None = None
     sections: int = 1
     section_step: float = 0.0
+    name: str = ""
 
 
 def number_of(what: str, text: str, remedy: str = EXPORT_AGAIN) -> float:
@@ -130,6 +129,79 @@ def _is_row(line: str, width: int) -> bool:
         return len([float(part) for part in line.split()]) == width
     except ValueError:
         return False
+
+
+def whole(name: str, values: np.ndarray, remedy: str = EXPORT_AGAIN) -> np.ndarray:
+    """(n,) int: numbers of phases, which a file may hold as floats.
+
+    Raises
+    ------
+    UnreadableFileError
+        If one is not whole.
+    """
+    if not (values == np.rint(values)).all() or np.abs(values).max() > 1e6:
+        raise UnreadableFileError(f"{name}: phase numbers that are not whole; {remedy}")
+    return values.astype(np.int64)
+
+
+def of_columns(
+    name: str, column: dict[str, np.ndarray], phases: dict[int, MapPhase], remedy: str, **said: Any
+) -> RawMap:
+    """The map of columns as EDAX has them: ``phi1``, ``Phi``, ``phi2``, ``x``, ``y``, ``phase``.
+
+    Points are not indexed where `has_solution` sees none, and where their phase is none as
+    `numbered` counts.
+
+    Parameters
+    ----------
+    column : (n,) values by name; what is none of the six is a quality
+    phases : the phases by their number in the file
+    remedy : what to do where numbers of phases are none
+    said : further fields of `RawMap`
+    """
+    euler = np.stack([column.pop(angle) for angle in ("phi1", "Phi", "phi2")], axis=1)
+    x, y = column.pop("x"), column.pop("y")
+    phase = whole(name, column.pop("phase", np.zeros(len(x))), remedy)
+    phase, indexed, notes = numbered(phase, has_solution(euler, column), phases)
+    warnings = (*said.pop("warnings", ()), *notes)
+    return RawMap(euler, phase, indexed, phases, x, y, quality=column, warnings=warnings, **said)
+
+
+def phase_of(
+    name: str,
+    label: str,
+    symbol: str | int,
+    numbering: str,
+    cell: Cell | None,
+    *,
+    space_group: str = "",
+    formula: str = "",
+    remedy: str = EXPORT_AGAIN,
+) -> MapPhase:
+    """A phase as a file describes it; a cell of 1 angstrom stands for none.
+
+    Parameters
+    ----------
+    label : what the phase is called
+    symbol, numbering : of its symmetry, see `symmetry.laue`
+    cell : as it is written; None where it may be missing and is
+    space_group : number, where there is one
+
+    Raises
+    ------
+    UnreadableFileError
+        If the symmetry is unknown, or the cell is that of no crystal.
+    """
+    known = cell if cell and cell[:3] != (1.0, 1.0, 1.0) else None
+    number = int(space_group) if space_group.isdigit() else 0
+    laue = ebsd_symmetry.laue(symbol, numbering, known, number)
+    if laue is None or (known and not ebsd_symmetry.possible(known)):
+        told = " ".join(f"{x:g}" for x in known or ()) or "of no constants"
+        raise UnreadableFileError(
+            f"{name}: phase {label!r} has the symmetry {symbol!r} and a cell {told}, which is no "
+            f"crystal; {remedy}"
+        )
+    return MapPhase(label.strip(), laue, known, formula or None)
 
 
 def crystal_map(raw: RawMap) -> tuple[CrystalMap, tuple[str, ...]]:

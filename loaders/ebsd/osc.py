@@ -14,14 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
-from xtalfuse.loaders.ebsd.map import RawMap
-from xtalfuse.loaders.ebsd.numbering import (
-    EDAX_SYMMETRY,
-    FROM_EITHER,
-    has_solution,
-    numbered,
-    numbers,
-)
+from xtalfuse.loaders.ebsd.map import RawMap, of_columns
+from xtalfuse.loaders.ebsd.numbering import EDAX_SYMMETRY, FROM_EITHER, numbers
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
@@ -62,25 +56,8 @@ def read(path: Path) -> RawMap:
     table = _table(path.name, content, second + 8, points)
     column = {name: table[:, i].astype(float) for i, name in enumerate(_COLUMNS[: table.shape[1]])}
     column |= {f"column_{i + 1}": table[:, i] for i in range(len(_COLUMNS), table.shape[1])}
-    euler = np.stack([column.pop(name) for name in ("phi1", "Phi", "phi2")], axis=1)
-    x, y, number = column.pop("x"), column.pop("y"), column.pop("phase")
-    if not ((number == np.rint(number)) & (np.abs(number) < 1000)).all():
-        raise UnreadableFileError(f"{path.name}: phase numbers that are not whole; {_REMEDY}")
-    solved = has_solution(euler, column)
-    phase, indexed, notes = numbered(number.astype(np.int64), solved, phases)
     warnings = tuple(f"{p.name}: no lattice constants" for p in phases.values() if p.cell is None)
-    return RawMap(
-        name=path.name,
-        reader="xtalfuse/osc",
-        euler=euler,
-        phase=phase,
-        indexed=indexed,
-        phases=phases,
-        x=x,
-        y=y,
-        quality=column,
-        warnings=(*warnings, *notes),
-    )
+    return of_columns(path.name, column, phases, _REMEDY, warnings=warnings)
 
 
 def _table(name: str, content: bytes, start: int, points: int) -> np.ndarray:

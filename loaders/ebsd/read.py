@@ -11,6 +11,7 @@ Characterization 117, 113).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,14 @@ def map_reader(
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
-        return measured(path, points(path))
+        raw = replace(points(path), name=path.name)
+        return measured(path, raw, f"xtalfuse/{name}")
 
     return Reader(name, about, (Modality.EBSD,), read, suffixes, sniff, companions, limits=limits,
                   numbers=numbers)  # fmt: skip
 
 
-def measured(path: Path, raw: RawMap) -> Measurement:
+def measured(path: Path, raw: RawMap, reader: str) -> Measurement:
     """The orientation map of a file: its `crystal_map` has the points, checked.
 
     The calibration of the lengths of the map stands at the axis of its points. It stands for the
@@ -84,7 +86,7 @@ def measured(path: Path, raw: RawMap) -> Measurement:
             Axis("component", "", np.arange(4, dtype=float)),
         ),
         value_unit="unit quaternion",
-        provenance=Provenance(str(path), sha256_of(path), raw.reader, metadata, warnings),
+        provenance=Provenance(str(path), sha256_of(path), reader, metadata, warnings),
         crystal_map=found,
         sampled="surface",
     )

@@ -15,7 +15,7 @@ Britton, T. B. et al. (2016). Materials Characterization 117, 113. Which way is 
 from __future__ import annotations
 
 from enum import StrEnum
-from math import cos, radians, sin, sqrt
+from math import cos, radians
 
 import numpy as np
 
@@ -117,37 +117,20 @@ def from_oxford_frame(cell: Cell) -> np.ndarray:
 
     Multiply it from the left to an orientation. It is (1, 0, 0, 0) for cells with right angles.
     """
-    own = _structure_matrix(cell)
+    from gemmi import UnitCell
+    from scipy.spatial.transform import Rotation
+
+    own = np.array(UnitCell(*cell).orth.mat.tolist())  # columns a, b, c: x along a, z along c*
     _, b, c = own.T
     z = c / np.linalg.norm(c)
     x = np.cross(b, c)
     x /= np.linalg.norm(x)
     oxford = np.stack([x, np.cross(z, x), z])  # v_oxford = oxford @ v_own
-    return _quaternion(oxford.T)
-
-
-def _structure_matrix(cell: Cell) -> np.ndarray:
-    """(3, 3) columns a, b, c with x along a and z along c*."""
-    a, b, c = cell[:3]
-    alpha, beta, gamma = (radians(angle) for angle in cell[3:])
-    cy = (cos(alpha) - cos(beta) * cos(gamma)) / sin(gamma)
-    cz = sqrt(_volume_factor(cell)) / sin(gamma)
-    return np.array(
-        [[a, b * cos(gamma), c * cos(beta)], [0.0, b * sin(gamma), c * cy], [0.0, 0.0, c * cz]]
-    )
+    turn = Rotation.from_matrix(oxford.T)
+    return np.asarray(turn.as_quat(canonical=True, scalar_first=True))
 
 
 def _volume_factor(cell: Cell) -> float:
     """(V / abc)^2."""
     ca, cb, cc = (cos(radians(angle)) for angle in cell[3:])
     return 1.0 - ca * ca - cb * cb - cc * cc + 2.0 * ca * cb * cc
-
-
-def _quaternion(matrix: np.ndarray) -> np.ndarray:
-    """(4,) unit quaternion q with ``q v conj(q) = matrix @ v``, for turns of less than 180 deg."""
-    w = sqrt(max(1.0 + float(np.trace(matrix)), 0.0)) / 2.0
-    axis = np.array(
-        [matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]]
-    )
-    q = np.array([w, *(axis / (4.0 * w))])
-    return q / np.linalg.norm(q)

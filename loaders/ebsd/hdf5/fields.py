@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.ebsd import symmetry as ebsd_symmetry
-from xtalfuse.loaders.ebsd.map import number_of
+from xtalfuse.loaders.ebsd.map import number_of, phase_of
 from xtalfuse.loaders.ebsd.symmetry import Cell, possible
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN
@@ -117,6 +116,5 @@ def phase(name: str, label: str, laue: str | None, cell: Any, formula: str = "")
         raise UnreadableFileError(f"{name}: phase {label!r} has no known symmetry; {EXPORT_AGAIN}")
     a, b, c, alpha, beta, gamma = (round(float(x), 5) for x in cell)
     found: Cell = (a, b, c, alpha, beta, gamma)
-    known = possible(found) and (a, b, c) != (1.0, 1.0, 1.0)
-    setting = ebsd_symmetry.laue(laue, cell=found if known else None)
-    return MapPhase(label, setting or laue, found if known else None, formula or None)
+    known = found if possible(found) else None
+    return phase_of(name, label, laue, "space group", known, formula=formula)

@@ -80,8 +80,6 @@ def _read_emsoft(name: str, group: Any) -> RawMap:
         "Phi2",
     )
     return RawMap(
-        name=name,
-        reader="xtalfuse/emsoft-h5",
         euler=euler,
         phase=np.ones(points, dtype=np.int64),
         indexed=np.ones(points, dtype=bool),
@@ -149,8 +147,6 @@ def _read_orix(name: str, group: Any) -> RawMap:
     used = ("x", "y", "z", "phi1", "Phi", "phi2", "phase_id", "id", "is_in_data")
     quality = {key: values[inside] for key, values in qualities(data, len(euler), used).items()}
     return RawMap(
-        name=name,
-        reader="xtalfuse/orix-h5",
         euler=euler[inside],
         phase=number_of[inside],
         indexed=number_of[inside] >= 0,
@@ -238,8 +234,6 @@ def _dream3d_volume(
         if key not in used and data[key].size == number_of.size and data[key].dtype.kind in "iufb"
     }
     return RawMap(
-        name=name,
-        reader="xtalfuse/dream3d",
         euler=euler.reshape(-1, 3),
         phase=number_of,
         indexed=number_of > 0,

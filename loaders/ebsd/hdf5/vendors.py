@@ -85,8 +85,6 @@ def _read_oxford(name: str, group: Any) -> RawMap:
         metadata["specimen_orientation_euler_rad"] = " ".join(f"{x:.6g}" for x in angles)
     outside = int((~measured).sum())
     return RawMap(
-        name=name,
-        reader="xtalfuse/h5oina",
         euler=euler,
         phase=number_of,
         indexed=(number_of > 0) & measured,
@@ -140,8 +138,6 @@ def _read_edax(name: str, group: Any) -> RawMap:
         x, y = (column(name, data, f"{axis} Position").astype(float) for axis in "XY")
     keep = ("Operator", "Sample ID", "Scan ID", "Grid Type", "Sample Tilt")
     return RawMap(
-        name=name,
-        reader="xtalfuse/edax-h5",
         euler=euler,
         phase=number_of,
         indexed=indexed,
@@ -209,8 +205,6 @@ def _read_bruker(name: str, group: Any) -> RawMap:
         label = text(entry, "Name") or f"phase {key}"
         phases[int(key)] = phase(name, label, symmetry, cell, text(entry, "Formula"))
     return RawMap(
-        name=name,
-        reader="xtalfuse/bruker-h5",
         euler=np.deg2rad(degrees.astype(float)),
         phase=number_of,
         indexed=number_of > 0,

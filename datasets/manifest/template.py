@@ -11,6 +11,7 @@ from pathlib import Path
 from xtalfuse.datasets.manifest.table import read_rows
 from xtalfuse.loaders.description import DESCRIPTIONS
 from xtalfuse.loaders.record import Reason, UnreadableFileError
+from xtalfuse.loaders.safe.head import refused
 
 
 def table_template(
@@ -35,9 +36,7 @@ def table_template(
     taken = {**columns, **{f"target:{label}": column for label, column in targets.items()}}
     for column in taken.values():
         if column not in there:
-            raise UnreadableFileError(
-                f"{path.name}: no column {column!r}; there are {', '.join(there)}"
-            )
+            raise refused(path.name, f"no column {column!r}", f"there are {', '.join(there)}")
     digits = len(str(len(rows)))
     return [
         {"id": f"{path.stem}-{number:0{digits}d}"}

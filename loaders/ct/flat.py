@@ -18,7 +18,7 @@ from xtalfuse.loaders.ct.read import volume_reader
 from xtalfuse.loaders.ct.source import MOST_EXPANSION, SHORTEST, Source, depth
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.loaders.tem.mrc import MRC_VALUES, mrc_header
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -120,9 +120,7 @@ def _header(stream: IO[bytes], file: str, name: str) -> Row:
         shape, fortran, dtype = reader(stream, max_header_size=_MOST_HEADER)
     except Exception as error:  # numpy raises anything on a damaged header
         cause = " ".join(str(error).split())[:120]
-        raise UnreadableFileError(
-            f"{file}: {name} has no valid header ({cause}); {EXPORT_AGAIN}"
-        ) from None
+        raise refused(file, f"{name} has no valid header ({cause})") from None
     if dtype.hasobject:
         raise UnreadableFileError(
             f"{file}: {name} holds pickled objects, which are never loaded; save plain numbers"
@@ -160,9 +158,7 @@ def _chosen_array(
     ]
     if wanted:
         if wanted not in arrays:
-            raise UnreadableFileError(
-                f"{file}: no array {wanted!r}; it has {', '.join(arrays) or 'none'}"
-            )
+            raise refused(file, f"no array {wanted!r}", f"it has {', '.join(arrays) or 'none'}")
         return wanted
     if not fitting:
         held = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:6])
@@ -178,9 +174,7 @@ def _chosen_array(
 
 def _position(position: str | None, count: int, file: str) -> int:
     if not position:
-        raise UnreadableFileError(
-            f"{file}: a set of {count} volumes; choose one by its position: {file}#0"
-        )
+        raise refused(file, f"a set of {count} volumes", f"choose one by its position: {file}#0")
     if not position.isdigit() or int(position) >= count:
         raise UnreadableFileError(
             f"{file}: no volume {position!r}; choose one from {file}#0 to {file}#{count - 1}"
@@ -199,9 +193,7 @@ def _one_of(array: Row, part: str | None, file: str) -> tuple[tuple[int, ...], i
     if part not in (None, "", "0"):
         raise UnreadableFileError(f"{file}: a single volume, no {part!r}; leave out #{part}")
     if len(shape) != 3:
-        raise UnreadableFileError(
-            f"{file}: an array of shape {array.shape} is no volume; save it as z, y, x"
-        )
+        raise refused(file, f"an array of shape {array.shape} is no volume", "save it as z, y, x")
     return shape, 0
 
 

@@ -20,7 +20,7 @@ from xtalfuse.loaders.ct.source import BLOCK_BYTES, MOST_EXPANSION, SHORTEST, So
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.checks import MOST_OBJECTS, address, check_hdf5
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.loaders.tem.kinds import hdf5_layout
 from xtalfuse.loaders.tem.signals import standard_unit, text
 
@@ -219,9 +219,7 @@ def _check_stored(dataset: Any, file: str) -> None:
         missing, told = declared - stored, f"{stored} of {declared} bytes are there"
     if missing > 0 or declared > MOST_EXPANSION * max(stored, 1):
         told = told if missing > 0 else f"{declared} bytes declared and {stored} stored"
-        raise UnreadableFileError(
-            f"{file}: {dataset.name} is not whole ({told}); write the volume again"
-        )
+        raise refused(file, f"{dataset.name} is not whole ({told})", "write the volume again")
 
 
 def _voxel(dataset: Any) -> tuple[tuple[float, float, float] | None, bool, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.loaders.safe.spool import Spool
 
 BLOCK_BYTES = 16_000_000
@@ -152,15 +152,11 @@ class _Seen:
             yield start, block
             start += len(block)
         if start != self.source.shape[0]:
-            raise UnreadableFileError(
-                f"{self.name}: {start} slices of {self.source.shape[0]}; {EXPORT_AGAIN}"
-            )
+            raise refused(self.name, f"{start} slices of {self.source.shape[0]}")
 
     def collected(self, values: np.ndarray | None) -> Collected:
         if self.lowest == self.highest:
-            raise UnreadableFileError(
-                f"{self.name}: all values of the signal are {self.lowest:g}; {EXPORT_AGAIN}"
-            )
+            raise refused(self.name, f"all values of the signal are {self.lowest:g}")
         warnings = list(self.source.warnings)
         label = self.source.label
         if label is None:

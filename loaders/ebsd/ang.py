@@ -17,7 +17,7 @@ from xtalfuse.loaders.ebsd.numbering import EDAX_SYMMETRY, FROM_EITHER, numbers
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _MARKS = (b"GRID:", b"LatticeConstants", b"MaterialName", b"NCOLS_ODD", b"TEM_PIXperUM")
@@ -95,9 +95,7 @@ def _header(name: str, lines: list[str]) -> _Header:
             found.values.setdefault(key.upper(), value)
     for group in groups:
         if int(group["number"]) in found.phases:
-            raise UnreadableFileError(
-                f"{name}: two phases are numbered {group['number']}; {EXPORT_AGAIN}"
-            )
+            raise refused(name, f"two phases are numbered {group['number']}")
         found.phases[int(group["number"])] = _phase(name, group, found)
     if not found.phases:
         raise UnreadableFileError(f"{name}: the header describes no phase; {EXPORT_AGAIN}")
@@ -128,9 +126,8 @@ def _column_names(name: str, header: _Header, width: int) -> list[str]:
     program = next((word for word in _COLUMNS if word in header.text), None)
     names = list(_COLUMNS.get(program or "", _TSL_COLUMNS))[:width]
     if width < 5:
-        raise UnreadableFileError(
-            f"{name}: {width} numbers for each point where three angles and two positions are "
-            f"needed; {EXPORT_AGAIN}"
+        raise refused(
+            name, f"{width} numbers for each point where three angles and two positions are needed"
         )
     return names + [f"column_{i + 1}" for i in range(len(names), width)]
 

@@ -19,7 +19,7 @@ from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _COPY_BOTH = "copy both files again from the instrument"
@@ -95,9 +95,7 @@ def _sections(path: Path) -> configparser.ConfigParser:
         parser.read_string(path.read_bytes().decode("utf-8-sig", "replace"))
     except configparser.Error as error:
         cause = " ".join(str(error).split())[:120]
-        raise UnreadableFileError(
-            f"{path.name}: no text of a .cpr ({cause}); {_COPY_BOTH}"
-        ) from None
+        raise refused(path.name, f"no text of a .cpr ({cause})", _COPY_BOTH) from None
     return parser
 
 

@@ -26,7 +26,7 @@ from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _NEEDED = ("phase", "x", "y", "euler1", "euler2", "euler3")
@@ -58,10 +58,7 @@ def read(path: Path) -> RawMap:
         raise UnreadableFileError(f"{path.name}: no line with the names of columns; {EXPORT_AGAIN}")
     header, names = lines[:start], [name.lower() for name in lines[start].split()]
     if not set(_NEEDED) <= set(names) or len(set(names)) < len(names):
-        raise UnreadableFileError(
-            f"{path.name}: columns {' '.join(names)} where {' '.join(_NEEDED)} are needed; "
-            f"{EXPORT_AGAIN}"
-        )
+        raise refused(path.name, f"columns {' '.join(names)} where {' '.join(_NEEDED)} are needed")
     table = numbers_of(path.name, lines[start + 1 :], len(names))
     column = {name: table[:, i] for i, name in enumerate(names)}
     x, y, phase = column.pop("x"), column.pop("y"), column.pop("phase")
@@ -118,9 +115,7 @@ def _phases(name: str, header: list[str]) -> dict[int, MapPhase]:
     count = int(header[first].split()[1]) if first is not None else 0
     rows = header[first + 1 : first + 1 + count] if first is not None else []
     if not rows or len(rows) != count:
-        raise UnreadableFileError(
-            f"{name}: {len(rows)} phases are described where {count} are declared; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"{len(rows)} phases are described where {count} are declared")
     return {number: _phase(name, row) for number, row in enumerate(rows, start=1)}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.physics.grains.crystal_map import GridKind
 
 _OFF_GRID = 0.2  # of a step: further away, a point belongs to no node; few digits print 0.15
@@ -80,9 +80,7 @@ def declared_places(name: str, count: int, declared: Declared) -> Placed:
     if declared.rows == 1 and step[1] == 0:  # a line
         step = (step[0], step[0])
     if not min(step) > 0:
-        raise UnreadableFileError(
-            f"{name}: neither positions nor a step of the grid; {EXPORT_AGAIN}"
-        )
+        raise refused(name, "neither positions nor a step of the grid")
     lengths = np.where(np.arange(declared.rows) % 2, declared.columns_even, declared.columns)
     row = np.repeat(np.arange(declared.rows), lengths)
     column = np.arange(count) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -114,16 +112,11 @@ def place(
     if declared and declared.step:  # of a single row or column
         step_x, step_y = step_x or declared.step[0], step_y or declared.step[1]
     if grid is GridKind.SQUARE and declared and declared.grid is GridKind.HEXAGONAL and row.max():
-        raise UnreadableFileError(
-            f"{name}: declared hexagonal, but its rows are not shifted by half a step; "
-            f"{EXPORT_AGAIN}"
-        )
+        raise refused(name, "declared hexagonal, but its rows are not shifted by half a step")
     places = row.astype(np.int64) * (int(column.max()) + 1) + column
     doubled = int((np.diff(np.sort(places)) == 0).sum())
     if doubled:
-        raise UnreadableFileError(
-            f"{name}: {doubled} points lie where another lies; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"{doubled} points lie where another lies")
     step = (_digits(step_x or step_y), _digits(step_y or step_x))
     placed = Placed(row, column, grid, step)
     notes = () if complete else _completeness(name, placed, declared)
@@ -193,9 +186,7 @@ def _columns(name: str, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, Gri
         return halves // 2, GridKind.HEXAGONAL, 2 * half
     if (shifted != odd).all():
         return (halves + 1) // 2, GridKind.HEXAGONAL, 2 * half
-    raise UnreadableFileError(
-        f"{name}: some rows are shifted by half a step, but not every second one; {EXPORT_AGAIN}"
-    )
+    raise refused(name, "some rows are shifted by half a step, but not every second one")
 
 
 def _completeness(name: str, placed: Placed, declared: Declared | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from xtalfuse.loaders.ebsd.grid import Declared, Placed, declared_places, place
 from xtalfuse.loaders.ebsd.numbering import has_solution, numbered
 from xtalfuse.loaders.ebsd.symmetry import Cell, CrystalFrame
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.physics.grains.crystal_map import NOT_INDEXED, CrystalMap, MapPhase
 from xtalfuse.physics.orientation.arrays import from_euler, multiply
 
@@ -118,9 +118,7 @@ def numbers_of(name: str, lines: list[str], width: int | None = None) -> np.ndar
         ) from None
     bad = int((~np.isfinite(table)).any(axis=1).sum())
     if bad:
-        raise UnreadableFileError(
-            f"{name}: {bad} points hold values that are not finite; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"{bad} points hold values that are not finite")
     return table
 
 
@@ -239,13 +237,9 @@ def _same_length(raw: RawMap, count: int) -> None:
     columns = {"phase": raw.phase, "indexed": raw.indexed, "x": raw.x, "y": raw.y, **raw.quality}
     for column, values in columns.items():
         if values is not None and len(values) != count:
-            raise UnreadableFileError(
-                f"{raw.name}: {len(values)} values of {column!r} for {count} points; {EXPORT_AGAIN}"
-            )
+            raise refused(raw.name, f"{len(values)} values of {column!r} for {count} points")
     if not count or count % raw.sections:
-        raise UnreadableFileError(
-            f"{raw.name}: {count} points in {raw.sections} sections; {EXPORT_AGAIN}"
-        )
+        raise refused(raw.name, f"{count} points in {raw.sections} sections")
 
 
 def _placed(raw: RawMap, count: int) -> tuple[Placed, RawMap]:
@@ -256,9 +250,7 @@ def _placed(raw: RawMap, count: int) -> tuple[Placed, RawMap]:
             return _without_position(raw, lost)
         return place(raw.name, raw.x, raw.y, raw.declared, raw.complete), raw
     if raw.declared is None:
-        raise UnreadableFileError(
-            f"{raw.name}: neither positions nor a declared grid; {EXPORT_AGAIN}"
-        )
+        raise refused(raw.name, "neither positions nor a declared grid")
     return declared_places(raw.name, count, raw.declared), raw
 
 

@@ -19,7 +19,7 @@ from xtalfuse.loaders.ebsd.numbering import EDAX_SYMMETRY, FROM_EITHER, numbers
 from xtalfuse.loaders.ebsd.read import map_reader
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.physics.grains.crystal_map import MapPhase
 
 _BLOCK = b"\xb9\x0b\xef\xff"
@@ -99,9 +99,7 @@ def _phases(name: str, block: bytes) -> dict[int, MapPhase]:
         if found is not None:
             phases[len(phases) + 1] = found
     if not phases or len(phases) != wanted:
-        raise UnreadableFileError(
-            f"{name}: {len(phases)} phases were found where {wanted} are declared; {_REMEDY}"
-        )
+        raise refused(name, f"{len(phases)} phases were found where {wanted} are declared", _REMEDY)
     return phases
 
 

@@ -199,9 +199,7 @@ def check_hdf5(
         with h5py.File(path, "r") as file:
             _check_group(file, path, most_gb * 1e9, most_expansion)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise UnreadableFileError(
-            f"{path.name}: damaged HDF5 ({' '.join(str(error).split())[:120]}); {EXPORT_AGAIN}"
-        ) from None
+        raise refused(path.name, f"damaged HDF5 ({' '.join(str(error).split())[:120]})") from None
 
 
 def _check_group(file: Any, path: Path, most_bytes: float, most_expansion: float) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import Modality, UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.loaders.tem.read import signals_reader
 from xtalfuse.loaders.tem.signals import RawAxis, RawSignal, number, standard_unit, text, tidy
 
@@ -130,9 +130,7 @@ def _read_emsa(name: str, lines: list[str]) -> RawSignal:
     declared = int(number(header.get("NPOINTS")) or 0)
     if _is_xy(header, rows, offset, step):
         if any(len(row) % 2 for row in rows):
-            raise UnreadableFileError(
-                f"{name}: a line lacks the intensity that belongs to its energy; {EXPORT_AGAIN}"
-            )
+            raise refused(name, "a line lacks the intensity that belongs to its energy")
         energy, counts = flat[0::2], flat[1::2]
     elif step is None:
         raise UnreadableFileError(f"{name}: no XPERCHAN, so no energy axis; {EXPORT_AGAIN} with it")
@@ -167,9 +165,7 @@ def _rows(name: str, lines: list[str], first: int) -> tuple[list[list[float]], b
         elif line:
             row = _numbers(line)
             if row is None:
-                raise UnreadableFileError(
-                    f"{name}: line {index + 1} is not numbers: {text(line[:40])!r}; {EXPORT_AGAIN}"
-                )
+                raise refused(name, f"line {index + 1} is not numbers: {text(line[:40])!r}")
             rows.append(row)
     if not rows:
         raise UnreadableFileError(f"{name}: a header but no spectrum after it; {EXPORT_AGAIN}")
@@ -201,9 +197,7 @@ def _read_columns(name: str, lines: list[str]) -> RawSignal:
         where = "no line" if not rows or bad == 0 else f"line {len(head) + (bad or 0) + 1} is not"
         raise UnreadableFileError(f"{name}: {where} two columns of numbers; {EXPORT_AGAIN}")
     if len({len(row) for row in rows if row}) > 1:
-        raise UnreadableFileError(
-            f"{name}: the lines differ in their number of columns; {EXPORT_AGAIN}"
-        )
+        raise refused(name, "the lines differ in their number of columns")
     table = np.array(rows, float)
     warnings = [] if head else ["no header: the first column is taken for energy"]
     if table.shape[1] > 2:

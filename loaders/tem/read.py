@@ -28,7 +28,7 @@ from xtalfuse.loaders.record import (
     calibrated,
 )
 from xtalfuse.loaders.safe.checks import check_array, check_axis
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, sha256_of
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, refused, sha256_of
 from xtalfuse.loaders.tem import recognise
 from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture, stated
 from xtalfuse.loaders.tem.signals import (
@@ -243,9 +243,7 @@ def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
         data = luminance
         warned.append("a colour picture: its luminance is used")
     if data.size < 2:
-        raise UnreadableFileError(
-            f"{name}: the signal is empty: {data.size} values, shape {data.shape}; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"the signal is empty: {data.size} values, shape {data.shape}")
     if data.dtype.kind == "c":
         raise UnreadableFileError(
             f"{name}: the values are complex (a wave or a Fourier transform), not a measured "
@@ -255,9 +253,7 @@ def _real_numbers(raw: RawSignal, name: str) -> tuple[np.ndarray, list[str]]:
         data = data.astype(np.uint8)
         warned.append("true/false values: a mask rather than a measurement")
     if data.dtype.kind not in "iuf":
-        raise UnreadableFileError(
-            f"{name}: the values are no numbers ({data.dtype}); {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"the values are no numbers ({data.dtype})")
     if data.dtype.kind == "i" and data.ndim > 1 and np.mean(data < 0) > _WRAPPED:
         data = np.ascontiguousarray(data).view(data.dtype.str.replace("i", "u"))
         warned.append("all values were negative: signed integers read as the unsigned they were")

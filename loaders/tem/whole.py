@@ -17,7 +17,7 @@ import numpy as np
 from xtalfuse.loaders.reader import MEMORY_GB
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.checks import MOST_EXPANSION_WHOLE
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.loaders.tem.mrc import mrc_header
 
 _DECODED = 15  # bytes for each pixel: four in the decoder, three channels, twice four of luminance
@@ -68,9 +68,7 @@ def check_whole(path: Path, kind: str) -> None:
 def _refuse_short(path: Path, declared: int, what: str = "the header") -> None:
     size = path.stat().st_size
     if size < declared:
-        raise UnreadableFileError(
-            f"{path.name}: {what} declares {declared} bytes and {size} are there; {EXPORT_AGAIN}"
-        )
+        raise refused(path.name, f"{what} declares {declared} bytes and {size} are there")
 
 
 def _refuse_packed(path: Path, declared: int) -> None:
@@ -105,9 +103,7 @@ def _before_tia(path: Path) -> None:
     if path.suffix.lower() == ".emi":
         found = parts(path, "tia")
         if not found:
-            raise UnreadableFileError(
-                f"{path.name}: its data file {path.stem}_1.ser is missing; put it beside"
-            )
+            raise refused(path.name, f"its data file {path.stem}_1.ser is missing", "put it beside")
         for part in found:
             _before_tia(part)
         return
@@ -134,18 +130,15 @@ def _before_tia(path: Path) -> None:
     type_, *shape = struct.unpack_from(f"<H{sides}I", described, before - 4 * sides - 2)
     declared = before + int(np.prod(shape, dtype=object)) * _TIA_BYTES.get(type_, 0)
     if total == 1 and end > begin and declared != end - begin:
-        raise UnreadableFileError(
-            f"{path.name}: declares an element of {declared} bytes in the place of "
-            f"{end - begin}; {EXPORT_AGAIN}"
+        raise refused(
+            path.name, f"declares an element of {declared} bytes in the place of {end - begin}"
         )
 
 
 def _before_ripple(path: Path) -> None:
     data = sibling(path, ".raw")
     if data is None:
-        raise UnreadableFileError(
-            f"{path.name}: its data file {path.stem}.raw is missing; put it beside"
-        )
+        raise refused(path.name, f"its data file {path.stem}.raw is missing", "put it beside")
     pairs = dict(re.findall(r"(?m)^([\w-]+)[\t ]+(\S+)", path.read_text("latin-1")))
     try:
         sizes = [int(pairs[key]) for key in ("width", "height", "depth", "data-length")]
@@ -163,9 +156,7 @@ def _before_merlin(path: Path) -> None:
     if path.suffix.lower() == ".hdr":
         if sibling(path, ".mib"):
             raise UnreadableFileError(f"{path.name}: a header; read {path.stem}.mib")
-        raise UnreadableFileError(
-            f"{path.name}: its data file {path.stem}.mib is missing; put it beside"
-        )
+        raise refused(path.name, f"its data file {path.stem}.mib is missing", "put it beside")
     with path.open("rb") as file:
         fields = file.read(64).decode("latin-1").split(",")
     bits = re.fullmatch(r"U(\d\d)", fields[6]) if len(fields) > 6 else None
@@ -190,16 +181,12 @@ def _before_tiff(path: Path) -> None:
         seen: set[int] = set()
         while at := struct.unpack(order + pointer, file.read(width).ljust(width, b"\0"))[0]:
             if at in seen or at + 8 > size:
-                raise UnreadableFileError(
-                    f"{path.name}: picture {len(seen) + 1} is cut; {EXPORT_AGAIN}"
-                )
+                raise refused(path.name, f"picture {len(seen) + 1} is cut")
             seen.add(at)
             file.seek(at)
             tags = struct.unpack(order + count, file.read(struct.calcsize(count)))[0]
             if tags == 0:
-                raise UnreadableFileError(
-                    f"{path.name}: picture {len(seen)} is cut; {EXPORT_AGAIN}"
-                )
+                raise refused(path.name, f"picture {len(seen)} is cut")
             file.seek(tags * tag, 1)
     with tifffile.TiffFile(path) as tiff:
         ends = [
@@ -214,9 +201,7 @@ def _before_tiff(path: Path) -> None:
             if isinstance(page, tifffile.TiffPage) and _IMAGEJ_MORE not in page.tags:
                 held = (size - page.dataoffsets[0]) // page.nbytes
         if held not in (1, images):
-            raise UnreadableFileError(
-                f"{path.name}: declares {images} pictures and holds {held}; {EXPORT_AGAIN}"
-            )
+            raise refused(path.name, f"declares {images} pictures and holds {held}")
         for number, page in enumerate(tiff.pages, 1):
             if _unlike(page, images if len(tiff.pages) == 1 else 1):
                 raise UnreadableFileError(

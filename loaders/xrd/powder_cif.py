@@ -14,7 +14,7 @@ import numpy as np
 
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.loaders.xrd.quantity import number_in
 from xtalfuse.loaders.xrd.ranges import check_count
 from xtalfuse.loaders.xrd.read import powder_reader
@@ -147,9 +147,7 @@ def _scan(path: Path, block: Any, tag: str) -> Scan:
     sigma = _sigma(block, tag, intensity.size)
     declared = max(_single(block, f"_pd_{kind}_number_of_points") for kind in ("meas", "proc"))
     if np.isfinite(declared) and int(declared) != intensity.size:
-        raise UnreadableFileError(
-            f"{path.name}: {intensity.size} points where {declared:g} are declared; {EXPORT_AGAIN}"
-        )
+        raise refused(path.name, f"{intensity.size} points where {declared:g} are declared")
     unit = "counts" if "counts" in tag else unit_of(intensity[np.isfinite(intensity)])
     said = list(taken_with(stated, radiation))
     ended = path.read_bytes().endswith((b"\n", b"\r")) or np.isfinite(declared)

@@ -24,7 +24,7 @@ from xtalfuse.loaders.record import (
     UnreadableFileError,
 )
 from xtalfuse.loaders.safe.checks import check_array
-from xtalfuse.loaders.safe.head import HEAD_BYTES, FileHead, sha256_of
+from xtalfuse.loaders.safe.head import HEAD_BYTES, FileHead, refused, sha256_of
 from xtalfuse.loaders.xrd.abscissa import in_two_theta, nominal_radiation
 from xtalfuse.loaders.xrd.ranges import per_second
 from xtalfuse.loaders.xrd.scan import Disputed, Scan, ordered, refuse_neutrons
@@ -208,9 +208,7 @@ def _settle(name: str, scan: Scan, by_hand: Radiation | None) -> tuple[Radiation
         )
     if by_hand is None:
         if in_file is None:
-            raise UnreadableFileError(
-                f"{name}: no wavelength in the file; pass --wavelength CuKa or 1.5406"
-            )
+            raise refused(name, "no wavelength in the file", "pass --wavelength CuKa or 1.5406")
         return in_file, ()
     if in_file is None:
         return by_hand, ()

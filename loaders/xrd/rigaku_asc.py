@@ -9,7 +9,7 @@ import numpy as np
 
 from xtalfuse.loaders.reader import Certainty, Number
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, refused
 from xtalfuse.loaders.xrd.quantity import DEGREES, number_in
 from xtalfuse.loaders.xrd.ranges import check_count, joined
 from xtalfuse.loaders.xrd.read import powder_reader
@@ -73,18 +73,15 @@ def _group(path: Path, general: dict[str, str], group: str) -> Scan | str:
     try:
         values = np.array([float(v) for v in re.split(r"[,\s]+", body.strip()) if v])
     except ValueError:
-        raise UnreadableFileError(
-            f"{path.name}: something among the intensities is not a number; {EXPORT_AGAIN}"
-        ) from None
+        raise refused(path.name, "something among the intensities is not a number") from None
     declared = int(found[1])
     start, stop, step = (number_in(keys.get(k)) for k in ("*START", "*STOP", "*STEP"))
     if start is None or step is None or not step > 0:
         raise UnreadableFileError(f"{path.name}: no usable *START and *STEP; {EXPORT_AGAIN}")
     angles = start + step * np.arange(declared)
     if values.size != declared or (stop is not None and abs(angles[-1] - stop) > 1.5 * step):
-        raise UnreadableFileError(
-            f"{path.name}: {values.size} values where {declared} up to {stop} degrees are "
-            f"declared; {EXPORT_AGAIN}"
+        raise refused(
+            path.name, f"{values.size} values where {declared} up to {stop} degrees are declared"
         )
     return _scan(path, keys, angles, values, step)
 

@@ -9,7 +9,7 @@ import numpy as np
 from xtalfuse.loaders.ebsd.map import number_of, phase_of
 from xtalfuse.loaders.ebsd.symmetry import Cell, possible
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.physics.grains.crystal_map import MapPhase
 
 _MOST_POINTS = 200_000_000
@@ -83,10 +83,7 @@ def column(name: str, group: Any, *names: str) -> np.ndarray:
         raise UnreadableFileError(f"{name}: no {names[0]} in {group.name}; {EXPORT_AGAIN}")
     dataset = group[found]
     if not 0 < dataset.size <= _MOST_POINTS or dataset.dtype.kind not in "iufb":
-        raise UnreadableFileError(
-            f"{name}: {dataset.name} of {dataset.size} values of type {dataset.dtype}; "
-            f"{EXPORT_AGAIN}"
-        )
+        raise refused(name, f"{dataset.name} of {dataset.size} values of type {dataset.dtype}")
     return np.asarray(dataset[()]).ravel()
 
 

@@ -22,7 +22,7 @@ from xtalfuse.loaders.ebsd.map import RawMap
 from xtalfuse.loaders.ebsd.numbering import numbers
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import Calibration, UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _LATTICE = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -46,16 +46,12 @@ def _read_emsoft(name: str, group: Any) -> RawMap:
     points = columns * rows
     held = {key: data[key].size for key in ("CI", "Phi1", "Phase") if key in data}
     if set(held.values()) - {points}:
-        raise UnreadableFileError(
-            f"{name}: {columns} x {rows} points are declared, and stored are {held}; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"{columns} x {rows} points are declared, and stored are {held}")
     if "RefinedEulerAngles" in data:
         euler = column(name, data, "RefinedEulerAngles").astype(float)
         origin = "refined"
         if euler.size != 3 * points:
-            raise UnreadableFileError(
-                f"{name}: {euler.size // 3} of {points} points; {EXPORT_AGAIN}"
-            )
+            raise refused(name, f"{euler.size // 3} of {points} points")
         euler = euler.reshape(-1, 3)
     else:
         euler, origin = _best_match(name, data, points), "best match of the dictionary"
@@ -94,9 +90,7 @@ def _best_match(name: str, data: Any, points: int) -> np.ndarray:
     """(n, 3) rad: angles of the first match in the dictionary, whose rows count from 1."""
     matches = data["TopMatchIndices"]
     if matches.ndim != 2 or matches.shape[0] < points:
-        raise UnreadableFileError(
-            f"{name}: matches {matches.shape} for {points} points; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"matches {matches.shape} for {points} points")
     first = np.asarray(matches[:points, 0]).astype(np.int64) - 1
     size = count(name, data, "FZcnt") if "FZcnt" in data else len(data["DictionaryEulerAngles"])
     dictionary = np.asarray(data["DictionaryEulerAngles"][:size], dtype=float)
@@ -120,9 +114,7 @@ def _read_orix(name: str, group: Any) -> RawMap:
     """A crystal map: positions, angles in radians, phase -1 where not indexed."""
     data, header = group["data"], group["header"]
     if text(header, "grid_type") not in ("square", ""):
-        raise UnreadableFileError(
-            f"{name}: a grid of type {text(header, 'grid_type')!r}; {EXPORT_AGAIN}"
-        )
+        raise refused(name, f"a grid of type {text(header, 'grid_type')!r}")
     inside = column(name, data, "is_in_data").astype(bool)
     angles = [np.atleast_1d(data[key][()]) for key in ("phi1", "Phi", "phi2")]
     euler = np.stack([values.reshape(len(values), -1)[:, 0] for values in angles], axis=1)

@@ -36,7 +36,7 @@ from xtalfuse.loaders.ebsd.numbering import (
 )
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame, laue
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN
+from xtalfuse.loaders.safe.head import EXPORT_AGAIN, refused
 from xtalfuse.physics.grains.crystal_map import GridKind, MapPhase
 
 _LATTICE = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -192,10 +192,7 @@ def _read_bruker(name: str, group: Any) -> RawMap:
     columns, rows = count(name, header, "NCOLS"), count(name, header, "NROWS")
     x, y, listed = _bruker_places(name, group, step, len(degrees))
     if "NPoints" in header and count(name, header, "NPoints") != len(degrees):
-        raise UnreadableFileError(
-            f"{name}: {len(degrees)} points where {text(header, 'NPoints')} are declared; "
-            f"{EXPORT_AGAIN}"
-        )
+        raise refused(name, f"{len(degrees)} points where {text(header, 'NPoints')} are declared")
     phases = {}
     for key in header["Phases"]:
         entry = header["Phases"][key]

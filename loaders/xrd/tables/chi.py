@@ -10,8 +10,7 @@ import re
 from pathlib import Path
 
 from xtalfuse.loaders.reader import Certainty, Number
-from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead
+from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan
 from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, Table, pattern_of
@@ -41,9 +40,7 @@ def read(path: Path) -> Scan:
     table = table_in(path, "".join(lines[4:]))
     declared, found = int(lines[3].split()[0]), len(table.values)
     if found != declared:
-        raise UnreadableFileError(
-            f"{path.name}: {found} points where {declared} are declared; {EXPORT_AGAIN}"
-        )
+        raise refused(path.name, f"{found} points where {declared} are declared")
     names = (over_x, over_y, "sigma")[: table.values.shape[1]]
     words = "\n".join((title, over_x, over_y))
     return pattern_of(path, Table(table.values, names, words, table.warnings), "chi")

@@ -11,7 +11,7 @@ import numpy as np
 
 from xtalfuse.loaders.reader import Certainty
 from xtalfuse.loaders.record import UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.loaders.xrd.read import powder_reader
 from xtalfuse.loaders.xrd.scan import Scan
 from xtalfuse.loaders.xrd.tables.pattern import NUMBERS, Table, is_axis, pattern_of
@@ -48,9 +48,7 @@ def read(path: Path) -> Scan:
     try:
         values = np.array(list(columns.values()), float).T
     except (TypeError, ValueError):
-        raise UnreadableFileError(
-            f"{path.name}: the lists hold more than numbers; export .xy"
-        ) from None
+        raise refused(path.name, "the lists hold more than numbers", "export .xy") from None
     words = json.dumps(rest, ensure_ascii=False).replace("\\", "")
     return pattern_of(path, Table(values, tuple(columns), words, ()), "json table")
 

@@ -323,9 +323,7 @@ def of_gsas(path: Path) -> list[Facts]:
     each = {"ESD": 5, "FXYE": 1}.get(record[-1].upper(), 10)  # points of a record
     more = each == 1  # files of 11-BM hold the last point beyond the count
     if declared and not declared <= len(body) <= declared + more:
-        raise UnreadableFileError(
-            f"{path.name}: {len(body)} records where {declared} are declared; {EXPORT_AGAIN}"
-        )
+        raise refused(path.name, f"{len(body)} records where {declared} are declared")
     if channels and not each * (len(body) - 1) - more < channels <= each * len(body):
         raise UnreadableFileError(
             f"{path.name}: {channels} points are declared, and {len(body)} records of {each} stand "

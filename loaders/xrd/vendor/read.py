@@ -16,7 +16,7 @@ import numpy as np
 
 from xtalfuse.loaders.reader import Certainty, Number, Reader
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
-from xtalfuse.loaders.safe.head import FileHead
+from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.loaders.xrd.quantity import number_in
 from xtalfuse.loaders.xrd.ranges import NARROW_DEG, check_count, joined
 from xtalfuse.loaders.xrd.read import powder_reader
@@ -104,9 +104,7 @@ def _scan(path: Path, form: Any, index: int, said: Facts) -> Scan:
         kind = _AnotherAxisError if ANOTHER_AXIS.search(str(error)) else UnreadableFileError
         raise kind(_as_refusal(path, str(error))) from None
     if pattern.axis != "two_theta":
-        raise UnreadableFileError(
-            f"{path.name}: a time-of-flight neutron pattern, not X-ray 2theta; {REMEDY}"
-        )
+        raise refused(path.name, "a time-of-flight neutron pattern, not X-ray 2theta", REMEDY)
     codes = {d.code for d in diagnostics}
     told = pattern.metadata
     angles, intensity = pattern.tt() * said.degrees, pattern.y()

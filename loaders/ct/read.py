@@ -9,19 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from xtalfuse.loaders.ct.source import Source, collect
-from xtalfuse.loaders.reader import (
-    STEP_UM,
-    Certainty,
-    Number,
-    Reader,
-    ReadOptions,
-    never,
-    no_files,
-)
+from xtalfuse.loaders.reader import STEP_UM, Certainty, Reader, ReadOptions, never
 from xtalfuse.loaders.record import (
     Axis,
     Calibration,
@@ -40,11 +33,7 @@ def volume_reader(
     suffixes: tuple[str, ...],
     source: Callable[[Path, str | None], Source],
     sniff: Callable[[FileHead], Certainty] = never,
-    *,
-    companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
-    folder: Callable[[Path], tuple[Path, ...]] = no_files,
-    limits: tuple[str, ...] = (),
-    numbers: tuple[Number, ...] = (),
+    **declared: Any,
 ) -> Reader:
     """The reader of a format of volumes; what all of them share is done here.
 
@@ -55,18 +44,13 @@ def volume_reader(
     suffixes : usual suffixes
     source : the volume in a file (or folder), or the part of it that is named, not yet read
     sniff : how sure it is that a file is a volume of this format
-    companions : files that are read together with one of this format
-    folder : the files of a folder that are one volume
-    limits : what is known to fail
-    numbers : whence voxel, values and order of axes come
+    declared : further fields of `Reader`
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement | Spooled:
         return measured(path, source, options)
 
-    return Reader(
-        name, about, (Modality.CT,), read, suffixes, sniff, companions, folder, limits, numbers
-    )
+    return Reader(name, about, (Modality.CT,), read, suffixes, sniff, **declared)
 
 
 def measured(

@@ -19,7 +19,7 @@ import numpy as np
 
 from xtalfuse.loaders.ebsd.map import RawMap, crystal_map
 from xtalfuse.loaders.ebsd.symmetry import CrystalFrame
-from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions, no_files
+from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance
 from xtalfuse.loaders.safe.checks import check_crystal_map
 from xtalfuse.loaders.safe.head import FileHead, sha256_of
@@ -33,10 +33,7 @@ def map_reader(
     suffixes: tuple[str, ...],
     sniff: Callable[[FileHead], Certainty],
     points: Callable[[Path], RawMap],
-    *,
-    companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
-    limits: tuple[str, ...] = (),
-    numbers: tuple[Number, ...] = (),
+    **declared: Any,
 ) -> Reader:
     """The reader of a format of orientation maps; what all of them share is done here.
 
@@ -47,17 +44,14 @@ def map_reader(
     suffixes : usual suffixes
     sniff : how sure it is that a file is of this format
     points : what a file says of each point
-    companions : files that are read together with one of this format
-    limits : what is known to fail
-    numbers : whence positions, orientations, phases and their symmetry come
+    declared : further fields of `Reader`
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
         raw = replace(points(path), name=path.name)
         return measured(path, raw, f"xtalfuse/{name}")
 
-    return Reader(name, about, (Modality.EBSD,), read, suffixes, sniff, companions, limits=limits,
-                  numbers=numbers)  # fmt: skip
+    return Reader(name, about, (Modality.EBSD,), read, suffixes, sniff, **declared)
 
 
 def measured(path: Path, raw: RawMap, reader: str) -> Measurement:

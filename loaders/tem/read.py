@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions, no_files
+from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Beam,
@@ -61,10 +61,7 @@ def signals_reader(
     suffixes: tuple[str, ...],
     sniff: Callable[[FileHead], Certainty],
     signals: Callable[[Path], tuple[str, list[RawSignal]]],
-    *,
-    companions: Callable[[FileHead], tuple[Path, ...]] = no_files,
-    limits: tuple[str, ...] = (),
-    numbers: tuple[Number, ...] = (),
+    **declared: Any,
 ) -> Reader:
     """The reader of a format of electron microscopes; what all of them share is done here.
 
@@ -76,17 +73,13 @@ def signals_reader(
     suffixes : usual suffixes
     sniff : how sure it is that a file is of this format
     signals : name for the provenance, and the signals of a file as it states them
-    companions : files that are read together with one of this format
-    limits : what is known to fail
-    numbers : whence the numbers come
+    declared : further fields of `Reader`
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
         return measured(path, signals, options)
 
-    return Reader(
-        name, about, modalities, read, suffixes, sniff, companions, limits=limits, numbers=numbers
-    )
+    return Reader(name, about, modalities, read, suffixes, sniff, **declared)
 
 
 def measured(

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty, Number, Reader, ReadOptions
+from xtalfuse.loaders.reader import Certainty, Reader, ReadOptions
 from xtalfuse.loaders.record import (
     Axis,
     Beam,
@@ -44,9 +45,7 @@ def powder_reader(
     scan: Callable[[Path], Scan] | None = None,
     *,
     scans: Callable[[Path, int | None], Scan] | None = None,
-    limits: tuple[str, ...] = (),
-    numbers: tuple[Number, ...] = (),
-    slow: bool = False,
+    **declared: Any,
 ) -> Reader:
     """The reader of a format of powder patterns; what all of them share is done here.
 
@@ -58,9 +57,7 @@ def powder_reader(
     sniff : how sure it is that a file is of this format
     scan : points, radiation and metadata as the file states them
     scans : the same for a format with several scans in a file, and the number of the one wanted
-    limits : what is known to fail
-    numbers : whence the numbers come that answers rest on
-    slow : whether `sniff` imports a large library
+    declared : further fields of `Reader`
     """
 
     def read(path: Path, options: ReadOptions) -> Measurement:
@@ -71,10 +68,7 @@ def powder_reader(
             raise UnreadableFileError(f"{path.name}: {about} holds one scan; leave --scan away")
         return measured(path, scan(path), options.wavelength)
 
-    return Reader(
-        name, about, (Modality.XRD,), read, suffixes, sniff,
-        limits=limits, numbers=numbers, slow=slow,
-    )  # fmt: skip
+    return Reader(name, about, (Modality.XRD,), read, suffixes, sniff, **declared)
 
 
 def measured(path: Path, scan: Scan, wavelength: str | float | None = None) -> Measurement:

@@ -25,9 +25,7 @@ def layout_reader(
     suffixes: tuple[str, ...],
     find: Callable[[Any], list[str]],
     layout: Callable[[str, Any], RawMap],
-    *,
-    limits: tuple[str, ...] = (),
-    numbers: tuple[Number, ...] = (),
+    **declared: Any,
 ) -> Reader:
     """The reader of one program's way of writing a map into HDF5.
 
@@ -38,8 +36,7 @@ def layout_reader(
     suffixes : usual suffixes
     find : paths of the groups of an open file that hold a map of this kind
     layout : the map of one group, given the name of the file and the group
-    limits : what is known to fail
-    numbers : whence positions, orientations, phases and their symmetry come
+    declared : further fields of `Reader`
     """
 
     def sniff(head: FileHead) -> Certainty:
@@ -61,8 +58,8 @@ def layout_reader(
         except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise damaged(path.name, error) from None
 
-    reader = map_reader(name, about, suffixes, sniff, points, limits=limits, numbers=numbers)
-    return replace(reader, largest_gb=math.inf)  # patterns may lie beside the map
+    # patterns may lie beside the map
+    return map_reader(name, about, suffixes, sniff, points, largest_gb=math.inf, **declared)
 
 
 def _with_others(raw: RawMap, found: list[str]) -> RawMap:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xtalfuse.loaders.reader import Certainty, Number, Reader
+from xtalfuse.loaders.reader import Certainty, Reader
 from xtalfuse.loaders.record import Instrument, UnreadableFileError
 from xtalfuse.loaders.safe.head import FileHead, refused
 from xtalfuse.loaders.xrd.quantity import number_in
@@ -216,20 +216,12 @@ def _doubts(axis: str, angles: np.ndarray, high_resolution: str) -> list[str]:
     ]
 
 
-def _reader(
-    form: str,
-    about: str,
-    *suffixes: str,
-    limits: tuple[str, ...] = (),
-    numbers: tuple[Number, ...] = (),
-) -> Reader:
+def _reader(form: str, about: str, *suffixes: str, **declared: Any) -> Reader:
     def sniff(head: FileHead) -> Certainty:
         return Certainty.SURE if head.once(_form) == form else Certainty.NONE
 
     name = form.replace("_", "-")
-    return powder_reader(
-        name, about, suffixes, sniff, scans=read, limits=limits, numbers=numbers, slow=True
-    )
+    return powder_reader(name, about, suffixes, sniff, scans=read, slow=True, **declared)
 
 
 _SCANS = (

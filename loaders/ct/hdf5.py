@@ -265,12 +265,9 @@ READERS = volume_reader(
     is_volume,
     limits=("raw projections (NXtomo) are refused: reconstruct them first",),
     numbers=(
-        Number(
-            "voxel",
-            "element_size_um, voxel_size, pixel_size; axes z, y, x beside",
-            "name or units of it; without one: not used",
-        ),
+        Number("voxel", "element_size_um, voxel_size, pixel_size; axes z, y, x beside",
+               "name or units of it; without one: not used"),
         Number("value", "the data set, as it is", "none", "type of the data set"),
         Number("order of axes", "z, y, x as stored", "", "lengths of 1 are left out"),
     ),
-)
+)  # fmt: skip

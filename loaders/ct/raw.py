@@ -217,13 +217,9 @@ READERS = volume_reader(
     companions=companions,
     limits=("compressed MetaImage is refused", "without a description it is refused"),
     numbers=(
-        Number(
-            "voxel",
-            "voxel_size_um; ElementSpacing of .mhd",
-            "um by the key; mm by convention, told as assumed",
-            "1 1 1: not set",
-        ),
+        Number("voxel", "voxel_size_um; ElementSpacing of .mhd",
+               "um by the key; mm by convention, told as assumed", "1 1 1: not set"),
         Number("value", "from offset or HeaderSize on", "none", "dtype, byte_order; ElementType"),
         Number("order of axes", "shape: z, y, x; DimSize: x, y, z", "", "none is turned"),
     ),
-)
+)  # fmt: skip

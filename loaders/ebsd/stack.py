@@ -193,15 +193,12 @@ READERS = Reader(
     folder=_sections,
     limits=("a folder with two series, or with a map of another name, is none",),
     numbers=(
-        Number(
-            "position",
-            "of each section; z: number in its name",
-            "distance of sections by hand or in specimen.yaml; none: that of x, told",
-            "numbers left out are empty sections",
-        ),
+        Number("position", "of each section; z: number in its name",
+               "distance of sections by hand or in specimen.yaml; none: that of x, told",
+               "numbers left out are empty sections"),
         *(
             Number(name, "of each section", "by its format")
             for name in ("orientation", "phase", "not indexed", "symmetry")
         ),
     ),
-)
+)  # fmt: skip

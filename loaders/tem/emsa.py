@@ -283,11 +283,7 @@ READERS = signals_reader(
             "XUNITS, or the head of the columns; else eV (keV for X-rays below 100), and said",
             "as written, decimal comma or point; falling axes are turned round",
         ),
-        Number(
-            "counts",
-            "what follows #SPECTRUM, NPOINTS of it; of columns the second",
-            "any: only their course is used",
-            "as written",
-        ),
+        Number("counts", "what follows #SPECTRUM, NPOINTS of it; of columns the second",
+               "any: only their course is used", "as written"),
     ),
-)
+)  # fmt: skip

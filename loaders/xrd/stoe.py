@@ -95,21 +95,12 @@ READERS = powder_reader(
     sniff,
     read,
     numbers=(
-        Number(
-            "two_theta",
-            "first, last and number of points of the range, checked by its step",
-            "degrees, fixed by the format",
-        ),
-        Number(
-            "intensity",
-            "words or long words, whose extremes its header repeats",
-            "counts, fixed by the format",
-        ),
-        Number(
-            "wavelength",
-            "two floats at 0x142; K-alpha1 alone is used",
-            "angstrom, fixed by the format",
-        ),
+        Number("two_theta", "first, last and number of points of the range, checked by its step",
+               "degrees, fixed by the format"),
+        Number("intensity", "words or long words, whose extremes its header repeats",
+               "counts, fixed by the format"),
+        Number("wavelength", "two floats at 0x142; K-alpha1 alone is used",
+               "angstrom, fixed by the format"),
     ),
     limits=("files of several ranges are refused", "K-alpha1 alone is assumed, with a warning"),
-)
+)  # fmt: skip

@@ -190,15 +190,11 @@ def _histogram(values: np.ndarray) -> str:
 
 
 KINDS = {
-    "xrd": "powder X-ray diffraction pattern",
-    "eels": "electron energy-loss spectrum",
-    "eds": "X-ray emission spectrum",
-    "diffraction": "electron diffraction pattern",
-    "image": "real-space image",
-    "ebsd": "map of crystal orientations",
-    "ct": "volume of grey values or labels",
-    "other": "something that nothing here uses yet",
-}
+    "xrd": "powder X-ray diffraction pattern", "eels": "electron energy-loss spectrum",
+    "eds": "X-ray emission spectrum", "diffraction": "electron diffraction pattern",
+    "image": "real-space image", "ebsd": "map of crystal orientations",
+    "ct": "volume of grey values or labels", "other": "something that nothing here uses yet",
+}  # fmt: skip
 
 
 def _axis_text(name: str, unit: str, values: np.ndarray) -> str:

@@ -115,13 +115,9 @@ _O_K = 532.0
 
 GRID_ARTEFACTS = ("Cu", "Ni", "Mo", "Au")  # support grids and holders (EDS)
 WEAK_ARTEFACTS = {
-    "C": "support film or contamination",
-    "Si": "detector dead layer",
-    "Fe": "pole piece",
-    "Co": "pole piece",
-    "Ga": "ion-beam preparation",
-    "Zr": "collimator of the detector",
-}
+    "C": "support film or contamination", "Si": "detector dead layer", "Fe": "pole piece",
+    "Co": "pole piece", "Ga": "ion-beam preparation", "Zr": "collimator of the detector",
+}  # fmt: skip
 
 
 @contextmanager

@@ -77,13 +77,9 @@ def doublet(name: str, ka1_angstrom: float, ka2_angstrom: float, ratio: float = 
 # Hoelzer et al. (1997) Phys. Rev. A 56, 4554 for Cr..Cu; Deslattes et al. (2003)
 # Rev. Mod. Phys. 75, 35 for Mo, Ag.
 ANODES: dict[str, tuple[float, float]] = {
-    "Cr": (2.289726, 2.293651),
-    "Fe": (1.936041, 1.939973),
-    "Co": (1.788996, 1.792835),
-    "Cu": (1.5405929, 1.5444274),
-    "Mo": (0.70931715, 0.713607),
-    "Ag": (0.5594214, 0.563813),
-}
+    "Cr": (2.289726, 2.293651), "Fe": (1.936041, 1.939973), "Co": (1.788996, 1.792835),
+    "Cu": (1.5405929, 1.5444274), "Mo": (0.70931715, 0.713607), "Ag": (0.5594214, 0.563813),
+}  # fmt: skip
 
 
 def radiation(text: str | float) -> Radiation:

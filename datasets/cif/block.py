@@ -20,13 +20,9 @@ _ANISO = ("_atom_site_aniso_label", "_atom_site_anisotrop.id")
 B_RANGE = (0.02, 20.0)  # angstrom^2: outside, a displacement parameter is a mistake
 
 _SYMBOL = (
-    "_space_group_name_H-M_alt",
-    "_symmetry_space_group_name_H-M",
-    "_space_group_name_H-M_full",
-    "_space_group.name_H-M_alt",
-    "_space_group.name_H-M_full",
-    "_symmetry.space_group_name_H-M",
-)
+    "_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full",
+    "_space_group.name_H-M_alt", "_space_group.name_H-M_full", "_symmetry.space_group_name_H-M",
+)  # fmt: skip
 _HALL = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall", "_space_group.name_Hall")
 _NUMBER = (
     "_space_group_IT_number",
@@ -41,12 +37,10 @@ _OPERATORS = (
     "_symmetry_equiv.pos_as_xyz",
 )
 _MAGNETIC = (
-    "_space_group_symop_magn_operation.xyz",
-    "_space_group_symop_magn_operation_xyz",
-    "_space_group_symop.magn_operation_xyz",
-    "_space_group_magn.number_BNS",
+    "_space_group_symop_magn_operation.xyz", "_space_group_symop_magn_operation_xyz",
+    "_space_group_symop.magn_operation_xyz", "_space_group_magn.number_BNS",
     "_space_group_magn.name_BNS",
-)
+)  # fmt: skip
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 
 

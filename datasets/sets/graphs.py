@@ -21,18 +21,11 @@ KIND, SCHEMA = "grain graph", 1
 
 # name -> kind of number and shape, n grains and m boundaries
 _ARRAYS: dict[str, tuple[str, tuple[str | int, ...]]] = {
-    "orientation": ("f", ("n", 4)),
-    "phase": ("i", ("n",)),
-    "size": ("f", ("n",)),
-    "centroid": ("f", ("n", 3)),
-    "shape": ("f", ("n", 3, 3)),
-    "on_border": ("u", ("n",)),
-    "edges": ("i", (2, "m")),
-    "area": ("f", ("m",)),
-    "normal": ("f", ("m", 3, 3)),
-    "misorientation": ("f", ("m",)),
-    "axis": ("f", ("m", 3)),
-}
+    "orientation": ("f", ("n", 4)), "phase": ("i", ("n",)), "size": ("f", ("n",)),
+    "centroid": ("f", ("n", 3)), "shape": ("f", ("n", 3, 3)), "on_border": ("u", ("n",)),
+    "edges": ("i", (2, "m")), "area": ("f", ("m",)), "normal": ("f", ("m", 3, 3)),
+    "misorientation": ("f", ("m",)), "axis": ("f", ("m", 3)),
+}  # fmt: skip
 
 
 def save_graph(path: str | Path, graph: GrainGraph) -> str:

@@ -165,12 +165,10 @@ def miller(plane: Direction, direction: Direction) -> tuple[float, float, float,
 
 # Humphreys & Hatherly (2004), Recrystallization and Related Annealing Phenomena, chapter 3
 SHEET_COMPONENTS: dict[str, tuple[Direction, Direction]] = {
-    "cube": ((0, 0, 1), (1, 0, 0)),
-    "goss": ((0, 1, 1), (1, 0, 0)),
-    "copper": ((1, 1, 2), (1, 1, -1)),
-    "s": ((1, 2, 3), (6, 3, -4)),
+    "cube": ((0, 0, 1), (1, 0, 0)), "goss": ((0, 1, 1), (1, 0, 0)),
+    "copper": ((1, 1, 2), (1, 1, -1)), "s": ((1, 2, 3), (6, 3, -4)),
     "brass": ((0, 1, 1), (2, 1, -1)),
-}
+}  # fmt: skip
 
 
 def sheet(weights: dict[str, float], half_width_deg: float = 10.0, random: float = 0.0) -> Mixture:

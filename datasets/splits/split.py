@@ -99,15 +99,10 @@ def _time(table: pd.DataFrame) -> list[str]:
 
 
 KEYS: Mapping[str, Callable[[pd.DataFrame], list[str]]] = {
-    "id": lambda table: list(table["id"]),
-    "group": lambda table: list(table["group"]),
-    "composition": _composition,
-    "system": _system,
-    "prototype": _text("prototype"),
-    "source": _text("source"),
-    "instrument": _text("instrument"),
-    "time": _time,
-}
+    "id": lambda table: list(table["id"]), "group": lambda table: list(table["group"]),
+    "composition": _composition, "system": _system, "prototype": _text("prototype"),
+    "source": _text("source"), "instrument": _text("instrument"), "time": _time,
+}  # fmt: skip
 
 
 def keys_of(table: pd.DataFrame, by: str) -> list[str]:

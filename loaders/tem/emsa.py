@@ -23,16 +23,9 @@ _SEPARATOR = re.compile(r"[,;\s]+")
 _DECIMAL_COMMA = re.compile(r"\d,\d")
 _OTHER_SEPARATOR = re.compile(r"[;\t]|\d +[-+\d]")
 _SIGNAL_TYPES = {
-    "ELS": "EELS",
-    "EDS": "EDS_TEM",
-    "EDX": "EDS_TEM",
-    "WDS": "WDS",
-    "AES": "AES",
-    "PES": "PES",
-    "XRF": "XRF",
-    "CLS": "CL",
-    "GAM": "GAMMA",
-}
+    "ELS": "EELS", "EDS": "EDS_TEM", "EDX": "EDS_TEM", "WDS": "WDS", "AES": "AES", "PES": "PES",
+    "XRF": "XRF", "CLS": "CL", "GAM": "GAMMA",
+}  # fmt: skip
 
 
 def sniff(head: FileHead) -> Certainty:

@@ -21,31 +21,16 @@ if TYPE_CHECKING:
 
 # First bytes of a file -> name of the RosettaSciIO reader.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"II\x97\x01", "tia"),
-    (b"JK\x00\x02", "tia"),
-    (b"IMGBLO", "blockfile"),
-    (b"II*\x00", "tiff"),
-    (b"MM\x00*", "tiff"),
-    (b"II+\x00", "tiff"),
-    (b"AAMVHFSS", "bruker"),
-    (b"MAPSPECTRUM_DATA", "edax"),
-    (b"MQ1,", "quantumdetector"),
-    (b"HDR,", "quantumdetector"),
-    (b"\x89PNG\r\n", "image"),
-    (b"\xff\xd8\xff", "image"),
-    (b"BM", "image"),
-)
+    (b"II\x97\x01", "tia"), (b"JK\x00\x02", "tia"), (b"IMGBLO", "blockfile"), (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"), (b"II+\x00", "tiff"), (b"AAMVHFSS", "bruker"),
+    (b"MAPSPECTRUM_DATA", "edax"), (b"MQ1,", "quantumdetector"), (b"HDR,", "quantumdetector"),
+    (b"\x89PNG\r\n", "image"), (b"\xff\xd8\xff", "image"), (b"BM", "image"),
+)  # fmt: skip
 # Formats without a mark at the beginning: known by their suffix alone.
 _SUFFIX = {
-    ".spc": "edax",
-    ".mrc": "mrc",
-    ".ali": "mrc",
-    ".prz": "pantarhei",
-    ".eds": "jeol",
-    ".pts": "jeol",
-    ".asw": "jeol",
-    ".elid": "phenom",
-}
+    ".spc": "edax", ".mrc": "mrc", ".ali": "mrc", ".prz": "pantarhei", ".eds": "jeol",
+    ".pts": "jeol", ".asw": "jeol", ".elid": "phenom",
+}  # fmt: skip
 _GENERAL = ("tiff", "image")  # containers of pictures, in which a volume may lie too
 
 

@@ -41,12 +41,9 @@ from xtalfuse.loaders.tem.signals import (
 
 # An element shows in a spectrum, a structure in a pattern; a picture comes last.
 _RANK = {
-    Modality.EELS: 3,
-    Modality.EDS: 3,
-    Modality.DIFFRACTION: 2,
-    Modality.IMAGE: 1,
+    Modality.EELS: 3, Modality.EDS: 3, Modality.DIFFRACTION: 2, Modality.IMAGE: 1,
     Modality.OTHER: 0,
-}
+}  # fmt: skip
 _ENERGY_STEP_EV = (1e-4, 1e3)
 _ENERGY_RANGE_EV = (-2e4, 1e6)
 _WRAPPED = 0.99  # share of negative values in a picture that no camera and no dark frame makes

@@ -15,24 +15,10 @@ from typing import Any
 import numpy as np
 
 _LENGTH_NM = {
-    "m": 1e9,
-    "meter": 1e9,
-    "metre": 1e9,
-    "cm": 1e7,
-    "mm": 1e6,
-    "um": 1e3,
-    "micron": 1e3,
-    "micrometer": 1e3,
-    "micrometre": 1e3,
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometre": 1.0,
-    "pm": 1e-3,
-    "a": 0.1,
-    "å": 0.1,
-    "ang": 0.1,
-    "angstrom": 0.1,
-}
+    "m": 1e9, "meter": 1e9, "metre": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3,
+    "micrometer": 1e3, "micrometre": 1e3, "nm": 1.0, "nanometer": 1.0, "nanometre": 1.0, "pm": 1e-3,
+    "a": 0.1, "å": 0.1, "ang": 0.1, "angstrom": 0.1,
+}  # fmt: skip
 _ENERGY_EV = {"ev": 1.0, "electronvolt": 1.0, "kev": 1e3}
 _ANGLE_RAD = {
     "rad": 1.0,

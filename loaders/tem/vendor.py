@@ -348,13 +348,7 @@ def _repair_tvips(entry: dict[str, Any], path: Path) -> None:
 
 
 _REPAIR: dict[str, Callable[[dict[str, Any], Path], None]] = {
-    "mrc": _repair_mrc,
-    "nexus": _repair_nexus,
-    "ripple": _repair_ripple,
-    "semper": _repair_semper,
-    "tiff": _repair_tiff,
-    "topspin": _repair_topspin,
-    "tia": _repair_tia,
-    "blockfile": _repair_blockfile,
-    "tvips": _repair_tvips,
-}
+    "mrc": _repair_mrc, "nexus": _repair_nexus, "ripple": _repair_ripple, "semper": _repair_semper,
+    "tiff": _repair_tiff, "topspin": _repair_topspin, "tia": _repair_tia,
+    "blockfile": _repair_blockfile, "tvips": _repair_tvips,
+}  # fmt: skip

@@ -276,16 +276,8 @@ def _before_empad(path: Path) -> None:
 
 
 _BEFORE: dict[str, Callable[[Path], None]] = {
-    "digitalmicrograph": _before_dm,
-    "blockfile": _before_blockfile,
-    "tia": _before_tia,
-    "ripple": _before_ripple,
-    "ripple data": _before_ripple_data,
-    "quantumdetector": _before_merlin,
-    "mrc": _before_mrc,
-    "tiff": _before_tiff,
-    "image": _before_image,
-    "pantarhei": _before_prz,
-    "tvips": _before_tvips,
-    "empad": _before_empad,
-}
+    "digitalmicrograph": _before_dm, "blockfile": _before_blockfile, "tia": _before_tia,
+    "ripple": _before_ripple, "ripple data": _before_ripple_data, "quantumdetector": _before_merlin,
+    "mrc": _before_mrc, "tiff": _before_tiff, "image": _before_image, "pantarhei": _before_prz,
+    "tvips": _before_tvips, "empad": _before_empad,
+}  # fmt: skip

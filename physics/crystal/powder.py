@@ -38,16 +38,9 @@ from xtalfuse.physics.crystal.profile import (
 from xtalfuse.physics.units import Radiation
 
 __all__ = [
-    "SHARED",
-    "InstrumentState",
-    "NoReflectionError",
-    "PhaseColumns",
-    "PhaseModel",
-    "PhaseState",
-    "beam_on_specimen",
-    "phase_model",
-    "strain_basis",
-]
+    "SHARED", "InstrumentState", "NoReflectionError", "PhaseColumns", "PhaseModel", "PhaseState",
+    "beam_on_specimen", "phase_model", "strain_basis",
+]  # fmt: skip
 
 BEAM_EDGE = 6
 TAIL = 0.003

@@ -45,28 +45,11 @@ from xtalfuse.physics.orientation.quaternion import (
 )
 
 __all__ = [
-    "A_STAR_TO_A",
-    "LAUE_GROUPS",
-    "conjugate",
-    "disorientation",
-    "disorientation_angle",
-    "from_axis_angle",
-    "from_euler",
-    "from_matrix",
-    "ipf_colour",
-    "laue_of",
-    "laue_operators",
-    "mean_orientation",
-    "multiply",
-    "normalize",
-    "random",
-    "reduce",
-    "reduce_direction",
-    "rotate",
-    "standard_laue",
-    "to_euler",
-    "to_matrix",
-]
+    "A_STAR_TO_A", "LAUE_GROUPS", "conjugate", "disorientation", "disorientation_angle",
+    "from_axis_angle", "from_euler", "from_matrix", "ipf_colour", "laue_of", "laue_operators",
+    "mean_orientation", "multiply", "normalize", "random", "reduce", "reduce_direction", "rotate",
+    "standard_laue", "to_euler", "to_matrix",
+]  # fmt: skip
 
 ROWS_AT_ONCE = 8192  # their intermediate arrays stay in the cache of a core
 NO_ROTATION = 1e-12  # of the vector part; below it the axis is rounding noise

@@ -39,39 +39,24 @@ class LaueGroup:
 
 
 _GROUPS = {
-    "-1": LaueGroup(1, False),
-    "2/m": LaueGroup(2, False, axis=1),
-    "112/m": LaueGroup(2, False),
-    "2/m11": LaueGroup(2, False, axis=0),
-    "mmm": LaueGroup(2, True),
-    "4/m": LaueGroup(4, False),
-    "4/mmm": LaueGroup(4, True),
-    "-3": LaueGroup(3, False),
-    "-3m": LaueGroup(3, True),
-    "-31m": LaueGroup(3, True, start=pi / 6),
-    "6/m": LaueGroup(6, False),
-    "6/mmm": LaueGroup(6, True),
-    "m-3": LaueGroup(2, True, cubic=True),
+    "-1": LaueGroup(1, False), "2/m": LaueGroup(2, False, axis=1), "112/m": LaueGroup(2, False),
+    "2/m11": LaueGroup(2, False, axis=0), "mmm": LaueGroup(2, True), "4/m": LaueGroup(4, False),
+    "4/mmm": LaueGroup(4, True), "-3": LaueGroup(3, False), "-3m": LaueGroup(3, True),
+    "-31m": LaueGroup(3, True, start=pi / 6), "6/m": LaueGroup(6, False),
+    "6/mmm": LaueGroup(6, True), "m-3": LaueGroup(2, True, cubic=True),
     "m-3m": LaueGroup(4, True, cubic=True),
-}
+}  # fmt: skip
 
 # point groups, without spaces, in short and full Hermann-Mauguin, Schoenflies and EDAX spelling
 _SPELLINGS = {
-    "-1": "1 -1 C1 Ci S2",
-    "2/m": "2 m 2/m 121 1m1 12/m1 C2 Cs C1h C2h 20",
-    "112/m": "112 11m 112/m",
-    "2/m11": "211 m11 2/m11 21",
-    "mmm": "222 mm2 m2m 2mm mmm 2/m2/m2/m D2 C2v D2h V Vh 22",
-    "4/m": "4 -4 4/m C4 S4 C4h",
-    "4/mmm": "422 4mm -42m -4m2 4/mmm 4/m2/m2/m D4 C4v D2d D4h 42",
-    "-3": "3 -3 C3 S6 C3i",
-    "-3m": "32 3m -3m 321 3m1 -3m1 -32/m -32/m1 D3 C3v D3d",
-    "-31m": "312 31m -31m -312/m",
-    "6/m": "6 -6 6/m C6 C3h C6h",
-    "6/mmm": "622 6mm -6m2 -62m 6/mmm 6/m2/m2/m D6 C6v D3h D6h 62",
-    "m-3": "23 m-3 m3 2/m-3 T Th",
-    "m-3m": "432 -43m m-3m m3m 4/m-32/m O Td Oh 43",
-}
+    "-1": "1 -1 C1 Ci S2", "2/m": "2 m 2/m 121 1m1 12/m1 C2 Cs C1h C2h 20",
+    "112/m": "112 11m 112/m", "2/m11": "211 m11 2/m11 21",
+    "mmm": "222 mm2 m2m 2mm mmm 2/m2/m2/m D2 C2v D2h V Vh 22", "4/m": "4 -4 4/m C4 S4 C4h",
+    "4/mmm": "422 4mm -42m -4m2 4/mmm 4/m2/m2/m D4 C4v D2d D4h 42", "-3": "3 -3 C3 S6 C3i",
+    "-3m": "32 3m -3m 321 3m1 -3m1 -32/m -32/m1 D3 C3v D3d", "-31m": "312 31m -31m -312/m",
+    "6/m": "6 -6 6/m C6 C3h C6h", "6/mmm": "622 6mm -6m2 -62m 6/mmm 6/m2/m2/m D6 C6v D3h D6h 62",
+    "m-3": "23 m-3 m3 2/m-3 T Th", "m-3m": "432 -43m m-3m m3m 4/m-32/m O Td Oh 43",
+}  # fmt: skip
 _BY_SPELLING = {text: g for g, texts in _SPELLINGS.items() for text in texts.lower().split()}
 _SHORT_TRIGONAL = {149, 151, 153, 157, 159, 162, 163}  # P312 and kin: two-fold axes along a*
 _LAST_NUMBER = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)

@@ -24,16 +24,9 @@ _ORTHOGONAL = (("{001}", (0.0, 0.0, 1.0)), ("{100}", (1.0, 0.0, 0.0)), ("{010}",
 _TETRAGONAL = (("{001}", (0.0, 0.0, 1.0)), ("{100}", (1.0, 0.0, 0.0)), ("{110}", (1.0, 1.0, 0.0)))
 _CUBIC = (("{100}", (1.0, 0.0, 0.0)), ("{110}", (1.0, 1.0, 0.0)), ("{111}", (1.0, 1.0, 1.0)))
 _FAMILIES = {
-    "mmm": _ORTHOGONAL,
-    "4/m": _TETRAGONAL,
-    "4/mmm": _TETRAGONAL,
-    "-3": _HEXAGONAL,
-    "-3m": _HEXAGONAL,
-    "6/m": _HEXAGONAL,
-    "6/mmm": _HEXAGONAL,
-    "m-3": _CUBIC,
-    "m-3m": _CUBIC,
-}
+    "mmm": _ORTHOGONAL, "4/m": _TETRAGONAL, "4/mmm": _TETRAGONAL, "-3": _HEXAGONAL,
+    "-3m": _HEXAGONAL, "6/m": _HEXAGONAL, "6/mmm": _HEXAGONAL, "m-3": _CUBIC, "m-3m": _CUBIC,
+}  # fmt: skip
 
 
 def plane_families(laue: str) -> tuple[tuple[str, np.ndarray], ...]:

@@ -49,22 +49,12 @@ def phase_colour(index: int) -> str:
 
 
 STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 9.5,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    "font.family": "sans-serif", "font.size": 9.5, "figure.facecolor": "white",
+    "axes.facecolor": "white", "axes.edgecolor": MUTED, "axes.labelcolor": INK,
+    "axes.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False, "text.color": INK,
+    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "legend.frameon": False,
-}
+}  # fmt: skip
 
 
 def pattern_figure(answer: Answer) -> Figure:

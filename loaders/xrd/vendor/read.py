@@ -26,14 +26,10 @@ from xtalfuse.loaders.xrd.vendor.facts import Facts
 
 REMEDY = "export one coupled theta-2theta scan"
 KEPT = {
-    "sample": "sample",
-    "title": "title",
-    "anode": "anode",
-    "scan_axis": "scan_axis",
-    "count_time_s": "counting_time_s",
-    "temperature_k": "temperature_k",
+    "sample": "sample", "title": "title", "anode": "anode", "scan_axis": "scan_axis",
+    "count_time_s": "counting_time_s", "temperature_k": "temperature_k",
     "goniometer_radius_mm": "goniometer_radius_mm",
-}
+}  # fmt: skip
 # Coupled scans with an offset of omega: epitaxial films and single crystals as a rule.
 OMEGA_COUPLED = re.compile(r"2theta-omega|omega-2theta|twothetaomega", re.IGNORECASE)
 FACTS = {**facts.OF, "ras": rigaku.of_ras, "rasx": rigaku.of_rasx}

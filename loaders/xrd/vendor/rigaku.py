@@ -64,17 +64,12 @@ def of_rasx(path: Path) -> list[Facts]:
 
 # Names in a .rasx -> those of a .ras, which say the same.
 NAMES = {
-    "DataCount": "MEAS_DATA_COUNT",
-    "Start": "MEAS_SCAN_START",
-    "Stop": "MEAS_SCAN_STOP",
-    "Step": "MEAS_SCAN_STEP",
-    "PositionUnit": "MEAS_SCAN_UNIT_X",
-    "WaveType": "MEAS_COND_XG_WAVE_TYPE",
-    "WavelengthKalpha1": "HW_XG_WAVE_LENGTH_ALPHA1",
-    "WavelengthKalpha2": "HW_XG_WAVE_LENGTH_ALPHA2",
-    "WavelengthKbeta": "HW_XG_WAVE_LENGTH_BETA",
+    "DataCount": "MEAS_DATA_COUNT", "Start": "MEAS_SCAN_START", "Stop": "MEAS_SCAN_STOP",
+    "Step": "MEAS_SCAN_STEP", "PositionUnit": "MEAS_SCAN_UNIT_X",
+    "WaveType": "MEAS_COND_XG_WAVE_TYPE", "WavelengthKalpha1": "HW_XG_WAVE_LENGTH_ALPHA1",
+    "WavelengthKalpha2": "HW_XG_WAVE_LENGTH_ALPHA2", "WavelengthKbeta": "HW_XG_WAVE_LENGTH_BETA",
     "WavelengthUnit": "HW_XG_WAVE_LENGTH_UNIT",
-}
+}  # fmt: skip
 
 
 def _facts(

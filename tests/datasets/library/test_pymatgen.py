@@ -26,12 +26,9 @@ MIXED = Crystal(
     ),
 )
 CRYSTALS = {
-    "cubic": TYPED["fluorite"],
-    "hexagonal, partial occupancy": MIXED,
-    "trigonal": TYPED["corundum"],
-    "monoclinic": TYPED["gypsum"],
-    "triclinic": TYPED["kyanite"],
-}
+    "cubic": TYPED["fluorite"], "hexagonal, partial occupancy": MIXED,
+    "trigonal": TYPED["corundum"], "monoclinic": TYPED["gypsum"], "triclinic": TYPED["kyanite"],
+}  # fmt: skip
 
 
 def lines(crystal: Crystal) -> tuple[np.ndarray, np.ndarray]:

@@ -11,14 +11,10 @@ from xtalfuse.datasets.sets import atomic
 from xtalfuse.fusion.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 STATE = {
-    "step": 3,
-    "rate": 0.1 + 0.2,
-    "betas": (0.9, 0.999),
-    "none": [None, True, "text"],
+    "step": 3, "rate": 0.1 + 0.2, "betas": (0.9, 0.999), "none": [None, True, "text"],
     "state": {0: {"step": torch.tensor(3.0)}, 1: {"average": torch.arange(6.0).reshape(2, 3).T}},
-    "empty": {},
-    "bytes": torch.get_rng_state(),
-}
+    "empty": {}, "bytes": torch.get_rng_state(),
+}  # fmt: skip
 
 
 def same(a: object, b: object) -> bool:

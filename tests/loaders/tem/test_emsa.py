@@ -14,20 +14,11 @@ from xtalfuse.loaders.safe.head import FileHead
 ENERGY = 500.0 + 0.5 * np.arange(100)
 COUNTS = np.round(1e4 * np.exp(-ENERGY / 300.0) + 300.0 * (ENERGY > 532.0))
 HEADER = {
-    "FORMAT": "EMSA/MAS Spectral Data File",
-    "VERSION": "1.0",
-    "TITLE": "oxygen K",
-    "NPOINTS": "100.",
-    "NCOLUMNS": "1",
-    "XUNITS": "eV",
-    "DATATYPE": "XY",
-    "XPERCHAN": "0.5",
-    "OFFSET": "500.0",
-    "SIGNALTYPE": "ELS",
-    "BEAMKV   -kV": "200.0",
-    "CONVANGLE-mR": "12.5",
+    "FORMAT": "EMSA/MAS Spectral Data File", "VERSION": "1.0", "TITLE": "oxygen K",
+    "NPOINTS": "100.", "NCOLUMNS": "1", "XUNITS": "eV", "DATATYPE": "XY", "XPERCHAN": "0.5",
+    "OFFSET": "500.0", "SIGNALTYPE": "ELS", "BEAMKV   -kV": "200.0", "CONVANGLE-mR": "12.5",
     "COLLANGLE-mR": "0.0",
-}
+}  # fmt: skip
 
 
 def emsa(path: Path, lines: list[str], end: bool = True, **changed: str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,31 +29,18 @@ def pole_figures(segmentation: Segmentation, phase: int) -> Figure:
     ValueError
         If the phase has no orientation or the map no point of it.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     from xtalfuse.physics.orientation.pole_density import from_disc, plane_families, pole_figure
 
     orientation, laue = _points_of(segmentation, phase)
     side = (np.arange(PIXELS) + 0.5) * 2.0 / PIXELS - 1.0
     xy = np.stack(np.meshgrid(side, side), axis=-1)
     inside = (xy**2).sum(axis=-1) < 1.0
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 3.5), layout="constrained")
-        panels = figure.subplots(1, 3)
-        for axes, (name, normals) in zip(panels, plane_families(laue), strict=True):
-            image = np.ma.array(np.zeros(inside.shape), mask=~inside)
-            image[inside] = pole_figure(orientation, normals)(from_disc(xy[inside]))
-            shown = axes.imshow(
-                image, extent=(-1, 1, -1, 1), origin="lower", cmap=COLOURS, vmin=0.0,
-                interpolation="bilinear",
-            )  # fmt: skip
-            _draw_rim(axes)
-            shown.set_clip_path(axes.patches[0])
-            axes.set_title(name, fontsize=10.5, pad=16)
-            figure.colorbar(shown, ax=axes, shrink=0.75, pad=0.02).outline.set_visible(False)
-        figure.suptitle(_title(segmentation, phase), fontsize=10, color=INK)
-    return figure
+    panels = []
+    for name, normals in plane_families(laue):
+        image = np.ma.array(np.zeros(inside.shape), mask=~inside)
+        image[inside] = pole_figure(orientation, normals)(from_disc(xy[inside]))
+        panels.append((name, image, None))
+    return _three(_title(segmentation, phase), panels, (-1, 1, -1, 1), _draw_rim, 3.5)
 
 
 def inverse_pole_figures(segmentation: Segmentation, phase: int) -> Figure:
@@ -62,29 +51,43 @@ def inverse_pole_figures(segmentation: Segmentation, phase: int) -> Figure:
     ValueError
         If the phase has no orientation or the map no point of it.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     from xtalfuse.physics.orientation.pole_density import inverse_pole_figure
 
     orientation, laue = _points_of(segmentation, phase)
     directions, inside, extent = triangle_grid(laue, TRIANGLE_STEP)
+    flat, panels = directions.reshape(-1, 3), []
+    for name, direction in zip("xyz", np.eye(3), strict=True):
+        density = inverse_pole_figure(orientation, direction, laue, flat).reshape(inside.shape)
+        panels.append((f"∥ {name}", density, float(density[inside].max())))
+    outline = partial(draw_outline, laue=laue)
+    return _three(_title(segmentation, phase), panels, extent, outline, 3.2)
+
+
+def _three(
+    title: str,
+    panels: list[tuple[str, np.ndarray, float | None]],
+    extent: Any,
+    outline: Callable[[Axes], None],
+    height: float,
+) -> Figure:
+    """Three densities beside each other, each in its outline: (name, image, highest value)."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 3.2), layout="constrained")
-        panels = figure.subplots(1, 3)
-        for axes, name, direction in zip(panels, "xyz", np.eye(3), strict=True):
-            density = inverse_pole_figure(
-                orientation, direction, laue, directions.reshape(-1, 3)
-            ).reshape(inside.shape)
+        figure = Figure(figsize=(9.6, height), layout="constrained")
+        for axes, (name, image, top) in zip(figure.subplots(1, 3), panels, strict=True):
             shown = axes.imshow(
-                density, extent=extent, origin="lower", cmap=COLOURS, vmin=0.0,
-                vmax=float(density[inside].max()), interpolation="bilinear",
+                image, extent=extent, origin="lower", cmap=COLOURS, vmin=0.0, vmax=top,
+                interpolation="bilinear",
             )  # fmt: skip
-            draw_outline(axes, laue)
+            outline(axes)
             shown.set_clip_path(axes.patches[0])
-            axes.set_title(f"∥ {name}", fontsize=10.5)
-            figure.colorbar(shown, ax=axes, shrink=0.75, pad=0.12).outline.set_visible(False)
-        figure.suptitle(_title(segmentation, phase), fontsize=10, color=INK)
+            rim = outline is _draw_rim  # its letters stand where the title would
+            axes.set_title(name, fontsize=10.5, pad=16 if rim else None)
+            bar = figure.colorbar(shown, ax=axes, shrink=0.75, pad=0.02 if rim else 0.12)
+            bar.outline.set_visible(False)
+        figure.suptitle(title, fontsize=10, color=INK)
     return figure
 
 

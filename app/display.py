@@ -27,6 +27,14 @@ def shown(text: object) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
 
 
+def facts() -> Table:
+    """A table to be filled with names and what is known under them."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    return table
+
+
 def _unbroken(text: str, style: str) -> Text:
     """A line that is never wrapped: a path must stay one that can be copied."""
     return Text(text, style=style, no_wrap=True, overflow="ignore")
@@ -136,9 +144,7 @@ def measurement_view(measurement: Measurement) -> RenderableType:
     import numpy as np
 
     source = measurement.provenance
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    table = facts()
 
     def row(name: str, text: str, style: str = "") -> None:
         table.add_row(name, Text(shown(text), style=style))
@@ -225,9 +231,7 @@ def _verdict(measurement: Measurement) -> Text:
 def entry_view(entry: Entry, equivalents: tuple[str, ...], lines: list[tuple]) -> RenderableType:
     """A phase of the library: structure, source and strongest lines."""
     crystal = entry.crystal
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    table = facts()
     names = ("a", "b", "c", "alpha", "beta", "gamma")
     cell = ", ".join(f"{name} {value:g}" for name, value in zip(names, crystal.cell, strict=True))
     for name, text in (

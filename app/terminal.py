@@ -108,13 +108,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def say_path(path: Path) -> None:
-    """A path alone on a line of stdout, so that a shell can take it."""
+def say(text: object) -> None:
+    """A line of stdout, whole: a path alone on it is one that a shell can take."""
     from rich.text import Text
 
     from xtalfuse.display import consoles, shown
 
-    consoles()[0].print(Text(shown(path)), soft_wrap=True)
+    consoles()[0].print(Text(shown(text)), soft_wrap=True)
 
 
 def bar(spinner: bool = False) -> Progress:

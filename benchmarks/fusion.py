@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from benchmarks.figures import told
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
 from benchmarks.synthetic_spectra import COMPOUNDS
 from benchmarks.synthetic_spectra.edges import simulate
@@ -138,10 +139,8 @@ def main() -> None:
         "other_compound_flagged": float(np.mean([r["flagged"] for r in other])),
         "other_compound_answer_kept": float(np.mean([r["found"] >= r["alone"] for r in other])),
     }
-    for name, value in figures.items():
-        print(f"{name:40s} {value:.3g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"figures": figures, "rows": rows}, indent=1))
+    told({"figures": {name: {"value": value} for name, value in figures.items()}, "rows": rows},
+         arguments.json)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 Structures are copies of the CIF files of a folder with slightly changed cells, so that none
 has the content of another.
 
-    python -m benchmarks.library_build FOLDER [--structures 10000] [--workers 2] [--json]
+    python -m benchmarks.library_build FOLDER [--structures 10000] [--workers 2] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import resource
@@ -18,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.figures import told
 from xtalfuse.datasets.library.build import Library, build
 
 LENGTH = re.compile(r"^(_cell_length_[abc]\s+)([\d.]+)(?:\(\d+\))?\s*$", re.MULTILINE)
@@ -80,15 +80,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--structures", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures = measure(options.folder, options.structures, options.workers)
     print(file=sys.stderr)
-    if options.json:
-        print(json.dumps(figures, indent=1))
-    else:
-        for name, value in figures.items():
-            print(f"{name:36s} {value}")
+    told(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,20 @@ What then differs is arithmetic. Two more comparisons say what the choice of dat
 our form factors (International Tables C, 6.1.1.4) without and with anomalous dispersion.
 Speed: both calculate each structure in turn, in one process.
 
-    python -m benchmarks.structure_factors [--json]
+    python -m benchmarks.structure_factors [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import told
+from xtalfuse.datasets.library.pymatgen import structure_of
 from xtalfuse.datasets.library.sources import aflow_path, aflow_prototypes
 from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.crystal.diffraction import Reflections, form_factor, reflections
@@ -32,24 +34,6 @@ def at_rest(crystal: Crystal) -> Crystal:
     """The crystal without thermal motion, as pymatgen has it by default."""
     sites = tuple(Site(s.species, s.position, s.occupancy, 0.0) for s in crystal.sites)
     return Crystal(crystal.cell, crystal.space_group, sites)
-
-
-def as_structure(crystal: Crystal) -> Any:
-    """All atoms of the cell as a pymatgen Structure."""
-    from pymatgen.core import Lattice, Structure
-
-    atoms = crystal.expand()
-    places: dict[tuple[float, ...], dict[int, float]] = {}
-    for z, position, occupancy in zip(
-        atoms.numbers, atoms.positions, atoms.occupancies, strict=True
-    ):
-        places.setdefault(tuple(np.round(position, 9)), {})[int(z)] = float(occupancy)
-    import gemmi
-
-    species = [
-        {gemmi.Element(z).name: x for z, x in content.items()} for content in places.values()
-    ]
-    return Structure(Lattice.from_parameters(*crystal.cell), species, list(places))
 
 
 def lorentz_polarisation(d: np.ndarray) -> np.ndarray:
@@ -116,7 +100,7 @@ def measure() -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for identifier, prototype in aflow_prototypes(place):
         crystal = at_rest(prototype.crystal)
-        structure = as_structure(crystal)
+        structure = structure_of(crystal)
         primitive = structure.get_primitive_structure() if structure.is_ordered else structure
         began = time.perf_counter()
         calculator.get_pattern(primitive, two_theta_range=(0, TWO_THETA_MAX_DEG))
@@ -182,16 +166,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    figures = measure()
-    if options.json:
-        print(json.dumps(figures, indent=1))
-        return
-    for group, values in figures.items():
-        print(group)
-        for name, value in values.items() if isinstance(values, dict) else [("", values)]:
-            print(f"  {name:32s} {value}")
+    told(measure(), options.json)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from xtalfuse.terminal import (
     print_json,
     progress_bar,
     remark,
-    say_path,
+    say,
     telling,
 )
 
@@ -74,7 +74,7 @@ def template(
         writing(out, lambda place: _write_rows(csv, place, [*rows[0]], rows))
     if data.is_dir() and not data.resolve().is_relative_to(out.absolute().parent.resolve()):
         remark(f"its paths start from {data}: build it with --root {data}")
-    say_path(out)
+    say(out)
 
 
 def _named(pairs: list[str] | None, option: str) -> dict[str, str]:
@@ -178,17 +178,13 @@ def _part(text: str | None) -> tuple[int, int]:
 
 
 def _show_build(report: BuildReport) -> None:
-    from rich.text import Text
-
-    from xtalfuse.display import consoles, shown
-
     text = f"{report.records} records, {report.refused} specimens refused"
     if not report.complete:
         text = f"{report.made} shards made; the other parts are not there yet"
     elif report.reasons:
         listed = ", ".join(f"{n} {code}" for code, n in report.reasons.items())
         text += f" ({listed}); see xtalfuse dataset info {report.out} --refused"
-    consoles()[0].print(Text(f"{shown(report.out)}: {shown(text)}"), soft_wrap=True)
+    say(f"{report.out}: {text}")
 
 
 @app.command()
@@ -213,14 +209,11 @@ def info(
     if as_json:
         print_json({**content, "refusals": rows} if refused else content)
         return
-    from rich.table import Table
     from rich.text import Text
 
-    from xtalfuse.display import consoles, shown
+    from xtalfuse.display import consoles, facts, shown
 
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    table = facts()
     for name, value in content.items():
         inside = value.items() if isinstance(value, dict) else ()
         text = "\n".join(f"{k}: {v}" for k, v in inside) if inside else str(value)
@@ -228,8 +221,7 @@ def info(
     consoles()[0].print(table)
     for row in rows:
         where = " ".join(filter(None, (row["id"], row["path"], row["target"])))
-        line = f"{where}: {row['code']}: {row['cause']}; {row['remedy']}"
-        consoles()[0].print(Text(shown(line)), soft_wrap=True)
+        say(f"{where}: {row['code']}: {row['cause']}; {row['remedy']}")
 
 
 @app.command()
@@ -253,7 +245,7 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     for fault in faults if not as_json else ():
         complain(fault)
     if not faults and not as_json:
-        say_path(Path(f"{folder}: {len(dataset)} records, every file as it was built"))
+        say(f"{folder}: {len(dataset)} records, every file as it was built")
     raise typer.Exit(4 if faults else 0)
 
 
@@ -291,7 +283,7 @@ def check(
     if as_json:
         print_json([doubt.to_dict() for doubt in doubts])
     else:
-        say_path(out)
+        say(out)
 
 
 @app.command()
@@ -320,4 +312,4 @@ def decide(
         except (OSError, ValueError, AttributeError) as error:
             raise UsageError(f"{decisions.name}: {error}") from None
         writing(out, lambda place: _write_rows(csv, place, columns, rows))
-    say_path(out)
+    say(out)

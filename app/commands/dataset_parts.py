@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from xtalfuse.commands.dataset import FolderArgument, app, writing
-from xtalfuse.terminal import JsonOption, cores, print_json, progress_bar, say_path, telling
+from xtalfuse.terminal import JsonOption, cores, print_json, progress_bar, say, telling
 
 SeedOption = Annotated[int, typer.Option(help="Of the order of the groups.")]
 
@@ -78,7 +78,7 @@ def split(
     told = ", ".join(f"{part} {count}" for part, count in made.counts.items())
     if made.left_out:
         told += f"; in no part {len(made.left_out)}, whose {by} is not known"
-    say_path(Path(f"{path}: {told}"))
+    say(f"{path}: {told}")
 
 
 def _shares(text: str) -> dict[str, float]:
@@ -135,17 +135,9 @@ def leakage(
         print_json({**asdict(report), "conclusion": report.conclusion})
         return
     _show(as_rows(report))
-    _say(SHARED_TEXT)
-    _say(f"{report.label} of {report.records} records, from {report.features}. {noise_of(report)}")
-    _say(report.conclusion)
-
-
-def _say(text: str) -> None:
-    from rich.text import Text
-
-    from xtalfuse.display import consoles, shown
-
-    consoles()[0].print(Text(shown(text)), soft_wrap=True)
+    say(SHARED_TEXT)
+    say(f"{report.label} of {report.records} records, from {report.features}. {noise_of(report)}")
+    say(report.conclusion)
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
@@ -182,7 +174,7 @@ def merge(
     if as_json:
         print_json({"out": str(dataset.folder), "records": len(dataset), "refused": refused})
     else:
-        say_path(Path(f"{out}: {len(dataset)} records, {refused} specimens refused"))
+        say(f"{out}: {len(dataset)} records, {refused} specimens refused")
 
 
 @app.command()
@@ -207,7 +199,7 @@ def diff(
     if as_json:
         print_json([asdict(change) for change in changes])
     elif not changes:
-        _say("the same records")
+        say("the same records")
     else:
         _show([asdict(change) for change in changes])
 
@@ -234,7 +226,7 @@ def export(
         table = export_table(Dataset(folder))
         write = table.to_csv if out.suffix.lower() == ".csv" else table.to_parquet
         writing(out, lambda place: write(place, index=False))
-    say_path(out)
+    say(out)
 
 
 @app.command()
@@ -260,4 +252,4 @@ def card(
 
         places = write_card(Dataset(folder), {k: v for k, v in given.items() if v})
     for place in places:
-        say_path(place)
+        say(place)

@@ -8,7 +8,7 @@ import typer
 
 from xtalfuse import log
 from xtalfuse.commands.identify import run
-from xtalfuse.terminal import OutOption, RefineOption, opened, say_path, telling
+from xtalfuse.terminal import OutOption, RefineOption, opened, say, telling
 
 
 def demo(
@@ -36,6 +36,6 @@ def demo(
         console.print(Text("\nOpen a report in a browser:"))
     for outcome in outcomes:
         if outcome.report is not None:
-            say_path(outcome.report.resolve())
+            say(outcome.report.resolve())
     code = batch.exit_code(outcome.status for outcome in outcomes)
     raise typer.Exit(stopped or code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -90,11 +90,11 @@ def examine() -> Iterator[Check]:
     yield Check("xtalfuse", State.FINE, version("xtalfuse"))
     yield from _dependencies()
     yield from _optional()
-    yield _device()
+    yield _tried("device", _device, "install torch again for this machine")
     yield _memory()
     yield from _folders()
-    yield _library()
-    yield _reading()
+    yield _tried("library", _library, "empty the cache folder and try again")
+    yield _tried("reading", _reading, "see whether this user may start processes")
 
 
 def _dependencies() -> Iterator[Check]:
@@ -154,15 +154,18 @@ def _optional() -> Iterator[Check]:
             yield Check(name, State.NOTE, f"not installed; only for {use}", f"pip install {name}")
 
 
-def _device() -> Check:
+def _tried(name: str, look: Callable[[], str], remedy: str) -> Check:
+    """What a look finds; whatever it raises is told with the remedy."""
     try:
-        from xtalfuse.fusion.training.device import choose_device
-
-        device = choose_device()
-        return Check("device", State.FINE, f"{device} (where networks run)")
+        return Check(name, State.FINE, look())
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        return Check("device", State.BROKEN, told, "install torch again for this machine")
+        return Check(name, State.BROKEN, f"{type(error).__name__}: {error}", remedy)
+
+
+def _device() -> str:
+    from xtalfuse.fusion.training.device import choose_device
+
+    return f"{choose_device()} (where networks run)"
 
 
 def _memory() -> Check:
@@ -197,27 +200,17 @@ def _writable(name: str, folder: Path, remedy: str) -> Check:
     return Check(name, State.FINE, f"{folder} can be written")
 
 
-def _library() -> Check:
-    try:
-        from xtalfuse.datasets.library.build import builtin
+def _library() -> str:
+    from xtalfuse.datasets.library.build import builtin
 
-        library = builtin()
-        return Check("library", State.FINE, f"built in, {len(library)} entries")
-    except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        return Check("library", State.BROKEN, told, "empty the cache folder and try again")
+    return f"built in, {len(builtin())} entries"
 
 
-def _reading() -> Check:
+def _reading() -> str:
     """Read a measured file that comes with the dependencies, in a child process as always."""
-    try:
-        from xtalfuse.demo import demo_jobs
-        from xtalfuse.loaders import load
+    from xtalfuse.demo import demo_jobs
+    from xtalfuse.loaders import load
 
-        job = demo_jobs(Path())[0][0]
-        measurement = load(job.path, wavelength=job.options.wavelength)
-        found = f"{job.path.name}: {len(measurement.values)} points"
-        return Check("reading", State.FINE, found)
-    except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        return Check("reading", State.BROKEN, told, "see whether this user may start processes")
+    job = demo_jobs(Path())[0][0]
+    measurement = load(job.path, wavelength=job.options.wavelength)
+    return f"{job.path.name}: {len(measurement.values)} points"

@@ -22,7 +22,7 @@ from xtalfuse.terminal import (
     cores,
     opened,
     print_json,
-    say_path,
+    say,
     telling,
 )
 
@@ -108,7 +108,7 @@ def identify(
         elif outcome.report is None:
             complain(f"{outcome.job.path}: {outcome.error}")
         else:
-            say_path(outcome.report)
+            say(outcome.report)
 
     outcomes, stopped = run(planned, jobs or min(len(planned), cores()), show)
     if as_json:

@@ -15,6 +15,7 @@ from xtalfuse.terminal import (
     print_json,
     progress_bar,
     remark,
+    say,
     telling,
 )
 
@@ -72,14 +73,10 @@ def _show_build(report: BuildReport) -> None:
     if more > 0:
         console.print(Text(f"and {more} more left out; --json lists all", style="yellow"))
     alike = sum(len(ids) for ids in report.classes)
-    console.print(
-        Text(
-            f"{shown(report.out)}: {len(report.kept)} entries, {len(report.left_out)} left out, "
-            f"{len({entry for entry, _ in report.warned})} with warnings; "
-            f"{alike} entries in {len(report.classes)} classes of look-alikes; "
-            f"{report.seconds:.1f} s"
-        ),
-        soft_wrap=True,
+    say(
+        f"{report.out}: {len(report.kept)} entries, {len(report.left_out)} left out, "
+        f"{len({entry for entry, _ in report.warned})} with warnings; {alike} entries in "
+        f"{len(report.classes)} classes of look-alikes; {report.seconds:.1f} s"
     )
 
 
@@ -108,14 +105,11 @@ def info(
     if as_json:
         print_json(content)
         return
-    from rich.table import Table
     from rich.text import Text
 
-    from xtalfuse.display import consoles, shown
+    from xtalfuse.display import consoles, facts, shown
 
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    table = facts()
     for name, value in content.items():
         text = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         table.add_row(name.replace("_", " "), Text(shown(text)))

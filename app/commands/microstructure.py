@@ -20,7 +20,7 @@ from xtalfuse.terminal import (
     complain,
     print_json,
     progress_bar,
-    say_path,
+    say,
     telling,
 )
 
@@ -247,7 +247,7 @@ def _show(outcome: Outcome, as_json: bool) -> None:
     if outcome.summary is None:
         complain(outcome.error)
     elif log.is_quiet() and not as_json:
-        say_path(outcome.job.report)
+        say(outcome.job.report)
     elif not as_json:
         consoles()[0].print(_view(outcome.summary, outcome.job.report))
 

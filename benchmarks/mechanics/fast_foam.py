@@ -9,7 +9,6 @@ relative to the FFT.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,21 +86,14 @@ def main() -> None:
             spent += (middle - start, time.process_time() - middle)
             differences.append(told * scale / known - 1.0)
         off = np.array(differences)
-        found = {
+        figures[name] = {
             "share_of_metal": float(np.mean(share)),
             "mean_difference": float(off.mean()),
             "rms_difference": float(np.sqrt(np.mean(off**2))),
             "fft_s": spent[0] / count,
             "surrogate_s": spent[1] / count,
         }
-        figures[name] = found
-        print(
-            f"{name:40s} metal {found['share_of_metal']:.2f}  {found['mean_difference']:+7.1%} "
-            f"{found['rms_difference']:7.1%}  FFT {found['fft_s']:6.2f} s, "
-            f"surrogate {1e3 * found['surrogate_s']:6.1f} ms"
-        )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    told({"foams": figures}, arguments.json)
 
 
 if __name__ == "__main__":

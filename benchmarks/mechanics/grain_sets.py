@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xtalfuse.datasets.constants.elastic import elastic_constants
-from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, SingleCrystal, Variety
-from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate
+from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
+from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate, single_crystals
 
 FIT_SEED, TEST_SEED = 501, 502  # of volumes that ridges are fitted to, and of test volumes
 
@@ -20,12 +19,7 @@ def samples_of(
 ) -> dict[str, list[MechanicsSample]]:
     """`count` samples of each metal, generated where they are not there yet."""
     place = folder / f"{name}-{variety.seed}"
-    materials = []
-    for metal in metals:
-        record = elastic_constants(metal)
-        rows = tuple(tuple(float(value) for value in row) for row in record.stiffness)
-        materials.append(SingleCrystal(metal, record.laue, rows, record.citation))
-    generate(place, materials, count, variety, shard_size=10)
+    generate(place, single_crystals(metals), count, variety, shard_size=10)
     samples = MechanicsSet(place)
     found: dict[str, list[MechanicsSample]] = {metal: [] for metal in metals}
     for number, metal in enumerate(samples.materials):

@@ -16,7 +16,6 @@ no difference.)
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
+from benchmarks.figures import by_figure, told
 from benchmarks.mechanics.grain_ridge import LEVELS, Ridge, features, fit_ridge
 from benchmarks.mechanics.grain_sets import FIT_SEED, TEST_SEED, samples_of
 from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
@@ -240,12 +240,8 @@ def main() -> None:
             relatives = [each for name in RELATIVES.get(metal, ()) for each in cases[name]]
             fit = cases[metal] if metal in BARS else []
             found = measure(fit, relatives, [case(s) for s in samples], given.retrain)
-            print(f"\n{kind}, {metal}" + (f" (bar {BARS[metal]})" if metal in BARS else ""))
-            for name, value in found.items():
-                print(f"  {name:48s} {value:7.3f}", flush=True)
             rows[f"{kind} {metal}"] = {"bar": BARS.get(metal), **found}
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    told(by_figure(rows), given.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Given the groups crosswise it calculates the right one, and so it is asked here.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1
 import numpy as np
 import torch
 
+from benchmarks.figures import told
 from xtalfuse.physics.orientation.disorientation import (
     LAUE_GROUPS,
     disorientation_angle,
@@ -98,19 +98,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=100_000)
     options = parser.parse_args()
     figures = measure(options.pairs)
-    print(f"{figures['pairs']} pairs, one thread, CPU time")
-    for row in figures["groups"]:
-        print(
-            f"{row['laue']:16s} orix {1e3 * row['orix_s']:8.1f} ms  ours {1e3 * row['ours_s']:6.1f}"
-            f" ms  ratio {row['ratio']:6.1f}  largest deviation {row['largest_deviation_rad']:.1e}"
-            " rad"
-        )
-    print(
-        f"least ratio {figures['least_ratio']:.1f}, "
-        f"largest deviation {figures['largest_deviation_rad']:.1e} rad"
-    )
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    told(figures, options.json)
 
 
 if __name__ == "__main__":

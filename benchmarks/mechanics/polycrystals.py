@@ -8,13 +8,13 @@ over seeds that keeps the nearest one for each voxel, for given seeds.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.figures import told
 from xtalfuse.datasets.simulate.polycrystal import Polycrystal, PolycrystalSpec, polycrystal
 
 SEED = 2025  # no polycrystal of this series was looked at in development
@@ -129,19 +129,11 @@ def main() -> None:
         "disorientation": {"random cubic": disorientations(4 * options.count)},
         "speed": speed(),
     }
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
     print(
         f"exact: {FACES_VORONOI} faces and {AREA_VORONOI} area of Voronoi cells, "
         f"{MACKENZIE_MEAN_DEG} degrees of random cubic pairs"
     )
-    for rows in results.values():
-        width = max(map(len, rows))
-        columns = next(iter(rows.values()))
-        print("\n" + " " * width, *columns, sep="  ")
-        for name, figures in rows.items():
-            cells = (f"{value:.4g}".rjust(len(key)) for key, value in figures.items())
-            print(name.ljust(width), *cells, sep="  ")
+    told(results, options.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Real maps are looked for in the folder ``XTALFUSE_REAL`` or beside the repositor
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import time
@@ -26,6 +25,7 @@ import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from benchmarks.figures import told
 from benchmarks.real import real_folder
 from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
 from xtalfuse.datasets.simulate.polycrystal import PolycrystalSpec
@@ -185,35 +185,6 @@ def volume(size: int) -> dict[str, Any]:
     }
 
 
-def report(figures: dict[str, Any]) -> None:
-    """Print what was measured."""
-    if (row := figures["nickel"]) is not None:
-        print(
-            f"nickel superalloy, 243 x 359: agreement {row['agreement']:.4f} "
-            f"(all grains {row['agreement_of_all_grains']:.4f}), {row['grains']} grains of "
-            f"{row['expected_grains']} expected, CPU {row['cpu_s']:.2f} s, wall "
-            f"{row['wall_s']:.2f} s [DefDAP, as read: {row['defdap_s']:.0f} s]"
-        )
-    if (row := figures["steel_volume"]) is not None:
-        print(f"steel volume: {row['grains']} grains of 20 points, CPU {row['cpu_s']:.2f} s")
-    row = figures["large_map"]
-    print(
-        f"{row['points']} points: agreement {row['agreement']:.4f}, CPU {row['cpu_s']:.2f} s, "
-        f"wall {row['wall_s']:.2f} s"
-    )
-    for row in figures["simulated"]:
-        print(
-            f"{row['map']:26s} agreement {row['agreement']:.4f} (worst {row['worst']:.4f})  "
-            f"linking alone {row['linking_alone']:.4f}  intercept / true "
-            f"{row['intercept_ratio']:.3f}"
-        )
-    if (row := figures["volume"]) is not None:
-        print(
-            f"graph of {row['voxels']}^3 voxels, {row['grains']} grains: CPU {row['cpu_s']:.1f} s, "
-            f"wall {row['wall_s']:.1f} s, peak of the process {row['peak_gb_of_process']:.2f} GB"
-        )
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -229,9 +200,7 @@ def main() -> None:
         "simulated": simulated(options.maps),
         "volume": volume(options.volume) if options.volume else None,
     }
-    report(figures)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    told(figures, options.json)
 
 
 if __name__ == "__main__":

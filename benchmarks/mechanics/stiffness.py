@@ -12,7 +12,6 @@ factors, of Hill's average and of the gap.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.figures import by_figure, told
 from benchmarks.mechanics.grain_sets import FIT_SEED, TEST_SEED, samples_of
 from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
 from xtalfuse.encoders.networks.grains import GrainNetwork
@@ -141,14 +141,9 @@ def main() -> None:
     rows: dict[str, Any] = {}
     for metal, samples in test.items():
         found = measure(samples, factors)
-        print(f"\n{metal}, {len(samples)} volumes of 20 grains; errors in percent")
-        for name, value in found.items():
-            print(f"  {name:48s} {value:9.3g}")
-        passed = found["grain network"] <= BAR * found["Hill"]
-        print(f"  at most half of Hill's error: {'pass' if passed else 'FAIL'}", flush=True)
-        rows[metal] = {**found, "passed": passed}
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        rows[metal] = {**found, "passed": found["grain network"] <= BAR * found["Hill"]}
+    print("errors in percent; passed: at most half of Hill's")
+    told(by_figure(rows), given.json)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import told
 from benchmarks.real import real_folder
 from xtalfuse.datasets.simulate.ct import ScanSpec, as_measurement, balls, foam, scan
 from xtalfuse.encoders.volume.segment import VolumeSegmentation, segment_volume
@@ -203,31 +204,6 @@ def real_files(real: Path) -> dict[str, str]:
     return told
 
 
-def table(results: dict[str, Any]) -> str:
-    """The figures as text."""
-    lines = []
-    for kind, figures in results["large"].items():
-        listed = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
-        lines.append(f"256^3 {kind}: {listed}")
-    for kind, conditions in results["accuracy"].items():
-        lines.append(f"\n{kind} {SPECIMENS[kind]}; in brackets the zero model")
-        lines.append(f"{'':26} phases   dice (zero)     fraction % (zero)   Rand (zero)    number")
-        for name, f in conditions.items():
-            row = (
-                f"{name:26} {f['right number of phases']:5.2f}   {f['dice']:.3f} "
-                f"({f['zero dice']:.3f})   {100 * f['fraction error']:+6.1f} "
-                f"({100 * f['zero fraction error']:+6.1f})  "
-            )
-            if "rand index" in f:
-                row += (
-                    f"    {f['rand index']:.3f} ({f['zero rand index']:.3f})  {f['number']:.2f} "
-                    f"({f['zero number']:.2f})"
-                )
-            lines.append(row)
-    lines += [f"{name}: {verdict}" for name, verdict in results["real"].items()]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Measure, print, and write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -245,12 +221,14 @@ def main() -> None:
         return
     results = {
         "large": {kind: in_child(kind) for kind in LARGE},
-        "accuracy": over_noise(),
-        "real": real_files(Path(options.real)) if Path(options.real).is_dir() else {},
+        **{f"{kind} {SPECIMENS[kind]}": rows for kind, rows in over_noise().items()},
+        "real": None,
     }
-    print(table(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.real.is_dir():
+        results["real"] = [
+            {"file": name, "came": verdict} for name, verdict in real_files(options.real).items()
+        ]
+    told(results, options.json)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from xtalfuse.datasets.records.plan import FORMAT, BuildSettings, Refusal, Shard
 from xtalfuse.datasets.records.shard import SHARDS, WORK, build_shard, written
 from xtalfuse.datasets.sets.atomic import replacing
 from xtalfuse.datasets.sets.store import StoreError, read_attributes
-from xtalfuse.datasets.splits.alike import near_duplicates
+from xtalfuse.datasets.splits.alike import Kept, near_duplicates
 from xtalfuse.loaders.record import Reason
 from xtalfuse.loaders.safe.head import sha256_of
 from xtalfuse.loaders.safe.processes import process_pool
@@ -176,9 +176,9 @@ def finish(out: Path, shards: list[str], name: str, manifest_sha256: str) -> Cou
     for shard in shards:
         attributes, _ = read_attributes(out / SHARDS / shard)
         hashes[shard] = sha256_of(out / SHARDS / shard)
-        entries += [(shard, n, entry) for n, entry in enumerate(attributes["entries"])]
-    refusals = [Refusal(**refusal) for _, _, entry in entries for refusal in entry["refusals"]]
-    kept = [row for row in entries if row[2]["kept"]]
+        entries += [Kept(shard, n, entry) for n, entry in enumerate(attributes["entries"])]
+    refusals = [Refusal(**refusal) for row in entries for refusal in row.entry["refusals"]]
+    kept = [row for row in entries if row.entry["kept"]]
     kept, doubled = _without_copies(kept)
     refusals += doubled
     table = _table(kept, near_duplicates(out, kept))
@@ -207,14 +207,12 @@ def finish(out: Path, shards: list[str], name: str, manifest_sha256: str) -> Cou
     )
 
 
-def _without_copies(
-    kept: list[tuple[str, int, dict[str, Any]]],
-) -> tuple[list[tuple[str, int, dict[str, Any]]], list[Refusal]]:
+def _without_copies(kept: list[Kept]) -> tuple[list[Kept], list[Refusal]]:
     """Each measurement once: of specimens with the same files, the first by id."""
     first: dict[tuple[str, ...], dict[str, Any]] = {}
     single, doubled = [], []
     for row in kept:
-        entry = row[2]
+        entry = row.entry
         key = tuple(entry["inputs"])
         if not key or key not in first:
             first.setdefault(key, entry)
@@ -230,12 +228,12 @@ def _without_copies(
     return single, doubled
 
 
-def _table(kept: list[tuple[str, int, dict[str, Any]]], near: dict[str, str]) -> pd.DataFrame:
+def _table(kept: list[Kept], near: dict[str, str]) -> pd.DataFrame:
     """One row a record; each label with its unit and whether it may be used."""
     import pandas as pd
 
     labels = sorted(
-        {(name, target["unit"]) for *_, e in kept for name, target in e["targets"].items()
+        {(name, target["unit"]) for row in kept for name, target in row.entry["targets"].items()
          if target["value"] is not None}
     )  # fmt: skip
     rows = []

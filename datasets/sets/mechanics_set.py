@@ -53,7 +53,7 @@ class Mechanics(SampleKind[MechanicsSample]):
         """One group for each metal."""
         o = options
         variety = Variety(o.grid, o.grains, o.cv, o.aspect, o.texture, o.seed)
-        return [recipe_of(material, variety) for material in _materials(o.metals)]
+        return [recipe_of(material, variety) for material in single_crystals(o.metals.split(","))]
 
     def simulate(self, recipe: Recipe, index: int) -> MechanicsSample:
         """Make and solve one polycrystal."""
@@ -140,11 +140,12 @@ def _spread(text: str) -> tuple[float, float] | None:
     return None if text == "voronoi" else _range(float)(text)
 
 
-def _materials(names: str) -> list[SingleCrystal]:
+def single_crystals(names: Iterable[str]) -> list[SingleCrystal]:
+    """Metals by name, with the constants that the library has of them."""
     from xtalfuse.datasets.constants.elastic import elastic_constants
 
     found = []
-    for name in names.split(","):
+    for name in names:
         record = elastic_constants(name)
         rows = tuple(tuple(float(value) for value in row) for row in record.stiffness)
         found.append(SingleCrystal(name, record.laue, rows, record.citation))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,16 @@ _BINS = 512
 _BLOCK = 1024
 
 
-def near_duplicates(out: Path, kept: list[tuple[str, int, dict[str, Any]]]) -> dict[str, str]:
-    """Id of each record whose pattern is nearly that of others -> the first id among them.
+class Kept(NamedTuple):
+    """A record of a dataset: its shard, its place in it, and what is known of it."""
 
-    Parameters
-    ----------
-    kept : (shard, place in it, entry) of each record
-    """
+    shard: str
+    place: int
+    entry: dict[str, Any]
+
+
+def near_duplicates(out: Path, kept: Sequence[Kept]) -> dict[str, str]:
+    """Id of each record whose pattern is nearly that of others -> the first id among them."""
     ids, prints = [], []
     arrays: dict[str, np.ndarray] = {}
     last = ""

@@ -6,14 +6,15 @@ import difflib
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from xtalfuse.datasets.library.build import Library, Progress
 
 
+T = TypeVar("T")
 BUILTIN = "builtin"  # the name of the library that comes with the program
 
 
@@ -60,6 +61,14 @@ def _meant(symbol: str, known: tuple[str, ...]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else "write symbols such as Al,O"
 
 
+def _checked(option: str, text: str | None, read: Callable[[str], T]) -> T | None:
+    """What `read` makes of a text; None stays None, and a ValueError names the option."""
+    try:
+        return None if text is None else read(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
 def parse_wavelength(text: str | None) -> str | None:
     """The text itself, once it is sure that it names a radiation.
 
@@ -68,14 +77,9 @@ def parse_wavelength(text: str | None) -> str | None:
     UsageError
         If it names neither an anode nor a wavelength in angstrom.
     """
-    if text is None:
-        return None
     from xtalfuse.physics.units import radiation
 
-    try:
-        radiation(text)
-    except ValueError as error:
-        raise UsageError(f"--wavelength: {error}") from None
+    _checked("--wavelength", text, radiation)
     return text
 
 
@@ -87,14 +91,10 @@ def parse_standard(text: str | None) -> str | None:
     UsageError
         If it is not a name and a number between 0 and 100.
     """
-    if text is None:
-        return None
-    from xtalfuse.tasks.identify.powder.quantities.asked import parse_standard as parsed
+    if text is not None:  # a heavy import otherwise
+        from xtalfuse.tasks.identify.powder.quantities.asked import parse_standard as parsed
 
-    try:
-        parsed(text)
-    except ValueError as error:
-        raise UsageError(f"--standard: {error}") from None
+        _checked("--standard", text, parsed)
     return text
 
 
@@ -111,10 +111,7 @@ def parse_modality(text: str | None, paths: Iterable[Path] = ()) -> str | None:
     from xtalfuse.loaders.reader import stated_modality
     from xtalfuse.loaders.registry import folder_reader
 
-    try:
-        kind = str(stated_modality(text))
-    except ValueError as error:
-        raise UsageError(f"--modality: {error}") from None
+    kind = str(_checked("--modality", text, stated_modality))
     for path in paths:
         if path.is_dir() and folder_reader(path) is None:
             raise UsageError(

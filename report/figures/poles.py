@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ def inverse_pole_figures(segmentation: Segmentation, phase: int) -> Figure:
 
 def _three(
     title: str,
-    panels: list[tuple[str, np.ndarray, float | None]],
+    panels: Sequence[tuple[str, Any, float | None]],
     extent: Any,
     outline: Callable[[Axes], None],
     height: float,

@@ -31,8 +31,3 @@ def level() -> int:
 def is_quiet() -> bool:
     """Whether only results and errors are wanted."""
     return level() == QUIET
-
-
-def is_verbose() -> bool:
-    """Whether each step is told."""
-    return level() == VERBOSE

@@ -5,31 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from xtalfuse.loaders.file import load
-from xtalfuse.loaders.record import (
-    Measurement,
-    Record,
-    UnreadableFileError,
-)
+from xtalfuse.loaders.record import Measurement, Record, UnreadableFileError
 from xtalfuse.loaders.safe.guard import Limits
+
+if TYPE_CHECKING:
+    from xtalfuse.loaders.specimen import load_specimen
 
 __all__ = ["Limits", "Measurement", "Record", "UnreadableFileError", "load", "load_specimen"]
 
 
-def load_specimen(
-    path: str | Path,
-    *,
-    wavelength: str | float | None = None,
-    elements: str | Iterable[str] | None = None,
-    scan: int | None = None,
-    modality: str | None = None,
-) -> Record:
-    """Everything that instruments wrote about one specimen; see `specimen.load_specimen`."""
-    from xtalfuse.loaders.specimen import load_specimen as read_specimen
+if not TYPE_CHECKING:  # pydantic, which describes specimens, takes time to import
 
-    return read_specimen(
-        path, wavelength=wavelength, elements=elements, scan=scan, modality=modality
-    )
+    def __getattr__(name: str) -> Any:
+        if name == "load_specimen":
+            from xtalfuse.loaders.specimen import load_specimen
+
+            return load_specimen
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PIXELS = 240
-OUTLINE = 40  # points along each side
 
 _AXIAL = ("[0001]", r"[2$\overline{1}\overline{1}$0]")
 _CORNERS = {

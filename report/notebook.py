@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,6 @@ from xtalfuse.tasks.structure.result import Microstructure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Row = tuple[str, ...]
 
 
 @singledispatch
@@ -71,7 +68,10 @@ def _html_of_answer(result: Answer) -> str:
     drawn = result.curves is not None or result.panels
     picture = Picture.of(plot(result), "what was measured, with the phases") if drawn else None
     cautions = (unknown_text(result), *result.warnings)
-    return _page(headline_of_phases(result), head, rows, cautions, picture)
+    return render_page(
+        "notebook.html.j2", headline=headline_of_phases(result), head=head, rows=rows,
+        cautions=cautions, picture=picture,
+    )  # fmt: skip
 
 
 @html_of.register(Microstructure)
@@ -84,21 +84,7 @@ def _html_of_microstructure(result: Microstructure) -> str:
     first = illustrations(result)[0]
     picture = Picture.of(first.draw(), first.caption)
     head = ("Property", "Value", "Found by")
-    return _page(headline_of_structure(result), head, rows, result.warnings, picture)
-
-
-def _page(
-    headline: str,
-    head: Row,
-    rows: Sequence[Row],
-    cautions: tuple[str, ...],
-    picture: Picture | None,
-) -> str:
     return render_page(
-        "notebook.html.j2",
-        headline=headline,
-        head=head,
-        rows=rows,
-        cautions=cautions,
-        picture=picture,
-    )
+        "notebook.html.j2", headline=headline_of_structure(result), head=head, rows=rows,
+        cautions=result.warnings, picture=picture,
+    )  # fmt: skip

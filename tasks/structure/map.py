@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from xtalfuse.encoders.grains.map import MINIMUM_POINTS, THRESHOLD_DEG, Segmentation, segment
+from xtalfuse.encoders.grains.map import Segmentation, segment
 from xtalfuse.encoders.grains.twins import twin_notes
 from xtalfuse.loaders.record import Measurement, Modality
 from xtalfuse.physics.estimate import Estimate
@@ -25,11 +26,7 @@ FEW_GRAINS = 50
 def analyse_map(
     measurement: Measurement,
     phases: Sequence[str] | Mapping[str, str] = (),
-    *,
-    threshold_deg: float = THRESHOLD_DEG,
-    minimum_points: int = MINIMUM_POINTS,
-    smooth: int = 0,
-    twins: bool = False,
+    **options: Any,
 ) -> Microstructure:
     """Grains and properties of an orientation map or of a stack of its sections.
 
@@ -39,8 +36,7 @@ def analyse_map(
     phases : which material each phase is, as
         :func:`xtalfuse.tasks.structure.materials.materials_of` takes it; phases that are
         not given are looked up by their name in the file
-    threshold_deg, minimum_points, smooth, twins : as for
-        :func:`xtalfuse.encoders.grains.map.segment`
+    options : as for :func:`xtalfuse.encoders.grains.map.segment`
 
     Raises
     ------
@@ -57,13 +53,7 @@ def analyse_map(
             f"{measurement.provenance.path}: no point is indexed; index its patterns again"
         )
     started = time.perf_counter()
-    segmentation = segment(
-        crystal_map,
-        threshold_deg,
-        minimum_points=minimum_points,
-        smooth=smooth,
-        twins=twins,
-    )
+    segmentation = segment(crystal_map, **options)
     segmented = time.perf_counter()
     mechanics = grain_mechanics(segmentation, materials)
     return Microstructure.of(

@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.datasets import speed
 from benchmarks.datasets.files import HOSTILE, make, spectrum
-from benchmarks.watch import Watch
+from benchmarks.readers.watch import Watch
 from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.journal import recovered

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmarks.watch import Watch
+from benchmarks.readers.watch import Watch
 from xtalfuse.datasets.records.dataset import crop
 from xtalfuse.datasets.records.journal import Journal
 from xtalfuse.datasets.sets.store import read_arrays, write_arrays

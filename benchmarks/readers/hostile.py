@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.readers.watch import Watch
 from benchmarks.real import real_folder
-from benchmarks.watch import Watch
 from xtalfuse.loaders import Limits, UnreadableFileError, load, registry
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.loaders.registry import companions

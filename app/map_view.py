@@ -43,9 +43,7 @@ def map_rows(found: CrystalMap) -> list[tuple[str, str]]:
     ]
     for phase in said["phases"]:
         cell = "" if phase["cell"] is None else f", {_cell_text(phase['cell'])}"
-        rows.append(
-            ("phase", f"{phase['name']}: {phase['fraction']:.1%}, {phase['laue']}{cell}"),
-        )
+        rows.append(("phase", f"{phase['name']}: {phase['fraction']:.1%}, {phase['laue']}{cell}"))
     rows.append(("not indexed", f"{said['not_indexed']:.1%}"))
     if said["quality"]:
         rows.append(("quality", ", ".join(said["quality"])))

@@ -26,13 +26,7 @@ from benchmarks.synthetic_spectra import COMPOUNDS
 from benchmarks.synthetic_spectra.edges import simulate
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders import load
-from xtalfuse.loaders.record import (
-    Axis,
-    Measurement,
-    Modality,
-    Provenance,
-    Record,
-)
+from xtalfuse.loaders.record import Axis, Measurement, Modality, Provenance, Record
 from xtalfuse.tasks.identify.pipeline import identify
 
 OTHERS = {

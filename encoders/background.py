@@ -39,10 +39,7 @@ def restored(level: np.ndarray, *, root: bool) -> np.ndarray:
 
 
 def clipped(
-    level: np.ndarray,
-    distances: Iterable[int],
-    ends: Ends,
-    reach: np.ndarray | None = None,
+    level: np.ndarray, distances: Iterable[int], ends: Ends, reach: np.ndarray | None = None
 ) -> np.ndarray:
     """A curve lowered to the mean of its neighbours at each distance, one after the other.
 

@@ -145,10 +145,7 @@ def read_files(
 
 
 def _options(
-    path: Path,
-    wavelength: str | float | None,
-    scan: int | None,
-    modality: Modality | str | None,
+    path: Path, wavelength: str | float | None, scan: int | None, modality: Modality | str | None
 ) -> ReadOptions:
     """What is said beside the path; a modality of one file only."""
     kind = None if modality is None else stated_modality(modality)

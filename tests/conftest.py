@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from xtalfuse.loaders.record import (
-    Axis,
-    Beam,
-    FileReport,
-    Measurement,
-    Modality,
-    Provenance,
-)
+from xtalfuse.loaders.record import Axis, Beam, FileReport, Measurement, Modality, Provenance
 from xtalfuse.tasks.identify.answer import (
     Answer,
     Cell,

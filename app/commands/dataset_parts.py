@@ -97,8 +97,7 @@ def leakage(
     folder: FolderArgument,
     label: Annotated[str, typer.Option(help="Numeric label that is predicted.")],
     by: Annotated[
-        list[str] | None,
-        typer.Option(help="As of split; by default all that have sets enough."),
+        list[str] | None, typer.Option(help="As of split; by default all that have sets enough.")
     ] = None,
     given: Annotated[
         list[str] | None,

@@ -11,10 +11,7 @@ from xtalfuse.commands.identify import run
 from xtalfuse.terminal import OutOption, RefineOption, opened, say, telling
 
 
-def demo(
-    out: OutOption = Path("xtalfuse-results"),
-    refine: RefineOption = True,
-) -> None:
+def demo(out: OutOption = Path("xtalfuse-results"), refine: RefineOption = True) -> None:
     """Identify measured data that come with the dependencies."""
     from rich.text import Text
 

@@ -13,10 +13,7 @@ import typer
 from xtalfuse.terminal import JsonOption, bar, print_json
 
 LEAST_MEMORY_GIB = 4.0  # a search in the built-in library takes about 1.5
-OPTIONAL = {
-    "xarray": "measurement.to_xarray()",
-    "ipywidgets": "progress bars in notebooks",
-}
+OPTIONAL = {"xarray": "measurement.to_xarray()", "ipywidgets": "progress bars in notebooks"}
 
 
 class State(StrEnum):

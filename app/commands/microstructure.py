@@ -54,8 +54,7 @@ ThresholdOption = Annotated[
     ),
 ]
 MinimumPointsOption = Annotated[
-    int,
-    typer.Option(min=1, help="Grains of fewer points are dissolved.", rich_help_panel=OF_MAPS),
+    int, typer.Option(min=1, help="Grains of fewer points are dissolved.", rich_help_panel=OF_MAPS)
 ]
 SmoothOption = Annotated[
     int,

@@ -39,10 +39,7 @@ from xtalfuse.tasks.mechanics.train_grains import example, stress_loss
 
 BARS = {"Cu": 0.80, "Zn": 0.90, "Ti": 0.82}
 RELATIVES = {"Zn": ("Cd",), "Pb": ("Cu", "Li")}  # metals near in anisotropy
-KINDS = {
-    "voronoi": Variety(cv=None),
-    "laguerre": Variety(cv=(0.3, 0.3)),
-}
+KINDS = {"voronoi": Variety(cv=None), "laguerre": Variety(cv=(0.3, 0.3))}
 LOADS = ("stress", "strain")
 
 

@@ -26,11 +26,7 @@ import numpy as np
 import torch
 
 from benchmarks.figures import told
-from xtalfuse.physics.orientation.disorientation import (
-    LAUE_GROUPS,
-    disorientation_angle,
-    random,
-)
+from xtalfuse.physics.orientation.disorientation import LAUE_GROUPS, disorientation_angle, random
 
 TURNS = 5
 # orix has its only group of this name with the axis along z

@@ -209,10 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
-        "--real",
-        type=Path,
-        default=real_folder(),
-        help="folder of real instrument files",
+        "--real", type=Path, default=real_folder(), help="folder of real instrument files"
     )
     parser.add_argument("--large", choices=LARGE, help=argparse.SUPPRESS)
     options = parser.parse_args()

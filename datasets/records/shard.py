@@ -12,13 +12,7 @@ from xtalfuse.datasets.records.codec import pack_record
 from xtalfuse.datasets.records.journal import Journal, count
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
 from xtalfuse.datasets.sets.store import StoreError, read_attributes
-from xtalfuse.loaders.record import (
-    FileReport,
-    Measurement,
-    Reason,
-    Record,
-    UnreadableFileError,
-)
+from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record, UnreadableFileError
 
 SHARDS = "shards"
 WORK = "work"  # what is not yet stored

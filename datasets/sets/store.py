@@ -59,9 +59,7 @@ class Disk(io.FileIO):
 
 
 def write_arrays(
-    path: str | Path,
-    arrays: Mapping[str, np.ndarray],
-    attributes: Mapping[str, Any],
+    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> str:
     """Write arrays and attributes as one HDF5 file, atomically.
 

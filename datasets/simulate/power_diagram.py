@@ -190,11 +190,7 @@ def _fit_on(
 
 
 def _newton_step(
-    labels: np.ndarray,
-    seeds: np.ndarray,
-    weights: np.ndarray,
-    wanted: np.ndarray,
-    box: np.ndarray,
+    labels: np.ndarray, seeds: np.ndarray, weights: np.ndarray, wanted: np.ndarray, box: np.ndarray
 ) -> np.ndarray:
     """(n,) change of the weights that brings the volumes to those wanted.
 

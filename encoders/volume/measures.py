@@ -119,10 +119,7 @@ def _weights(step: tuple[float, float, float]) -> tuple[float, ...]:
 
 
 def specific_surface(
-    mask: np.ndarray,
-    step: Step = 1.0,
-    periodic: Periodic = False,
-    inside: np.ndarray | None = None,
+    mask: np.ndarray, step: Step = 1.0, periodic: Periodic = False, inside: np.ndarray | None = None
 ) -> float:
     """Surface of a body per volume of the whole, without the faces of the volume, 1/um.
 

@@ -14,12 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from xtalfuse.encoders.volume.measures import Porosity, porosity, specific_surface
-from xtalfuse.encoders.volume.objects import (
-    NOTHING,
-    components,
-    particles,
-    sizes,
-)
+from xtalfuse.encoders.volume.objects import NOTHING, components, particles, sizes
 from xtalfuse.encoders.volume.phases import (
     MOST_PHASES,
     Thresholds,

@@ -147,9 +147,7 @@ def _voxel(tiff: Any) -> tuple[tuple[float, float, float] | None, bool, tuple[st
     return (float(spacing) * factor, dy * factor, dx * factor), False, ()
 
 
-def _ome_voxel(
-    text: str,
-) -> tuple[tuple[float, float, float] | None, bool, tuple[str, ...]]:
+def _ome_voxel(text: str) -> tuple[tuple[float, float, float] | None, bool, tuple[str, ...]]:
     step, units = [], []
     for axis in "ZYX":
         size = re.search(rf'\bPhysicalSize{axis}="([^"]+)"', text)

@@ -129,10 +129,7 @@ def stacked(
     return Measurement(
         modality=Modality.EBSD,
         values=whole.orientation,
-        axes=(
-            Axis("point", "", points, calibration),
-            first.axes[1],
-        ),
+        axes=(Axis("point", "", points, calibration), first.axes[1]),
         value_unit=first.value_unit,
         provenance=Provenance(
             str(folder),

@@ -31,13 +31,7 @@ from xtalfuse.loaders.safe.checks import check_array, check_axis
 from xtalfuse.loaders.safe.head import EXPORT_AGAIN, FileHead, damaged, refused, sha256_of
 from xtalfuse.loaders.tem import recognise
 from xtalfuse.loaders.tem.scale import PIXEL_NM, scaled_picture, stated
-from xtalfuse.loaders.tem.signals import (
-    RawAxis,
-    RawSignal,
-    number,
-    standard_unit,
-    tidy,
-)
+from xtalfuse.loaders.tem.signals import RawAxis, RawSignal, number, standard_unit, tidy
 
 # An element shows in a spectrum, a structure in a pattern; a picture comes last.
 _RANK = {
@@ -113,10 +107,7 @@ def measured(
 
 
 def most_informative(
-    signals: list[RawSignal],
-    provenance: Provenance,
-    name: str,
-    options: ReadOptions | None = None,
+    signals: list[RawSignal], provenance: Provenance, name: str, options: ReadOptions | None = None
 ) -> Measurement:
     """The signal that tells most; the others are listed in its metadata.
 

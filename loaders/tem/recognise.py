@@ -48,10 +48,7 @@ def spectrum_kind(raw: RawSignal, energy_ev: np.ndarray | None) -> Modality:
 
 
 def picture_kind(
-    raw: RawSignal,
-    unit: tuple[str, float] | None,
-    data: np.ndarray,
-    stated: Modality | None = None,
+    raw: RawSignal, unit: tuple[str, float] | None, data: np.ndarray, stated: Modality | None = None
 ) -> tuple[Modality, list[str]]:
     """DIFFRACTION or IMAGE, and a warning where only the picture itself tells.
 

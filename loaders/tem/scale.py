@@ -56,10 +56,7 @@ def stated(raw: RawSignal, options: ReadOptions) -> RawSignal:
 
 
 def scaled_picture(
-    raw: RawSignal,
-    described: list[RawAxis],
-    data: np.ndarray,
-    options: ReadOptions,
+    raw: RawSignal, described: list[RawAxis], data: np.ndarray, options: ReadOptions
 ) -> tuple[list[RawAxis], Modality, Calibration, list[str]]:
     """Axes in standard units, what the picture is, how its scale is known, and what to say.
 

@@ -29,11 +29,7 @@ from xtalfuse.loaders.xrd.scan import (
 )
 from xtalfuse.physics.units import ANODES, Radiation, two_theta
 
-TWO_THETA_TAGS = (
-    "_pd_proc_2theta_corrected",
-    "_pd_meas_2theta_corrected",
-    "_pd_meas_2theta_scan",
-)
+TWO_THETA_TAGS = ("_pd_proc_2theta_corrected", "_pd_meas_2theta_corrected", "_pd_meas_2theta_scan")
 INTENSITY_TAGS = (
     "_pd_meas_counts_total",
     "_pd_meas_intensity_total",
@@ -45,7 +41,7 @@ SOURCE_TAGS = ("_diffrn_radiation_probe", "_diffrn_radiation_type", "_diffrn_rad
 # "Cu K\\a~1~", "CuKalpha", "Mo K-alpha2", "Co K\\b", and K-L~3~ of the CIF dictionary
 LINE = re.compile(
     r"(?<![A-Za-z])(?P<anode>[A-Z][a-z])?[\s,]*K[\s_-]*\\?"
-    r"(?:(?P<beta>b(eta)?|β|M)|(?:a(?:lpha)?|α|L)[\s~_]*(?P<which>[1-3](?:\W?[1-3])?)?)",
+    r"(?:(?P<beta>b(eta)?|β|M)|(?:a(?:lpha)?|α|L)[\s~_]*(?P<which>[1-3](?:\W?[1-3])?)?)"
 )
 
 

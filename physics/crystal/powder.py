@@ -21,12 +21,7 @@ from xtalfuse.physics.crystal.diffraction import (
     reciprocal_metric,
     strain_basis,
 )
-from xtalfuse.physics.crystal.powder_state import (
-    MIN_WIDTH_DEG,
-    SHARED,
-    InstrumentState,
-    PhaseState,
-)
+from xtalfuse.physics.crystal.powder_state import MIN_WIDTH_DEG, SHARED, InstrumentState, PhaseState
 from xtalfuse.physics.crystal.profile import (
     Shape,
     Stamps,
@@ -203,8 +198,7 @@ class PhaseModel:
             self._quadratic @ self.strain_basis, (lines, 1)
         )
         position_columns = draw(
-            stamps.by_position,
-            np.column_stack([by_strain, area, area * cosine]),
+            stamps.by_position, np.column_stack([by_strain, area, area * cosine])
         )
         # what each reflection's broadenings do: two of the instrument, two of the phase
         gauss = np.column_stack([area * tangent, area])

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalfuse.physics.grains.boundary import (
-    Faces,
-    boundaries,
-    cell_faces,
-    point_faces,
-    voxel_faces,
-)
+from xtalfuse.physics.grains.boundary import Faces, boundaries, cell_faces, point_faces, voxel_faces
 from xtalfuse.physics.grains.crystal_map import CrystalMap, MapPhase
 from xtalfuse.physics.grains.moments import count_points, middle_of, moments, nearest, voxels
 

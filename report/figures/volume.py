@@ -20,9 +20,7 @@ _GOLDEN = 0.61803398875  # steps of hue that never come close to an earlier one
 
 
 def slices_figure(
-    segmentation: VolumeSegmentation,
-    grey: np.ndarray,
-    where: tuple[int, int, int] | None = None,
+    segmentation: VolumeSegmentation, grey: np.ndarray, where: tuple[int, int, int] | None = None
 ) -> Figure:
     """Three orthogonal slices: grey values with the outlines of the bodies, and the bodies.
 

@@ -24,9 +24,7 @@ FEW_GRAINS = 50
 
 
 def analyse_map(
-    measurement: Measurement,
-    phases: Sequence[str] | Mapping[str, str] = (),
-    **options: Any,
+    measurement: Measurement, phases: Sequence[str] | Mapping[str, str] = (), **options: Any
 ) -> Microstructure:
     """Grains and properties of an orientation map or of a stack of its sections.
 

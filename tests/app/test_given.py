@@ -19,8 +19,7 @@ EMPTY = Record("specimen", "specimen", (), ())
 
 
 @pytest.mark.parametrize(
-    "given",
-    [["Al", "O"], "Al,O", "al o", ["al", "o"], ["Al, O"], ("Al", "O", "Al")],
+    "given", [["Al", "O"], "Al,O", "al o", ["al", "o"], ["Al, O"], ("Al", "O", "Al")]
 )
 def test_elements_are_taken_however_they_are_written(given):
     assert check_elements(given) == ("Al", "O")

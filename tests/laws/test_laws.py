@@ -17,14 +17,7 @@ from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.encoders.spectrum.eels_templates import prior_probability
 from xtalfuse.encoders.spectrum.elements import ElementEvidence, element_evidence
 from xtalfuse.fusion.evidence import join_elements
-from xtalfuse.loaders.record import (
-    Axis,
-    FileReport,
-    Measurement,
-    Modality,
-    Provenance,
-    Record,
-)
+from xtalfuse.loaders.record import Axis, FileReport, Measurement, Modality, Provenance, Record
 from xtalfuse.physics.crystal.cell import Crystal, Site, laue_rotations
 from xtalfuse.physics.crystal.diffraction import reflections
 from xtalfuse.physics.crystal.electron import ring_intensities
@@ -243,10 +236,7 @@ def test_law_3_equivalent_descriptions_are_one_crystal(phase):
     whole = tuple(
         Site(gemmi.Element(int(z)).name, tuple(x), float(o), float(b)) for z, x, o, b in rows
     )
-    for other in (
-        replace(crystal, sites=tuple(sites)),
-        Crystal(crystal.cell, "P 1", whole),
-    ):
+    for other in (replace(crystal, sites=tuple(sites)), Crystal(crystal.cell, "P 1", whole)):
         other_d, other_intensity = powder_lines(other)
         # parameters of special positions are typed with four or five digits
         assert other_d == pytest.approx(d, rel=1e-5)

@@ -204,9 +204,7 @@ def test_fractions_say_what_they_are_of(answer: Answer, unknown: float, of: str)
 def test_the_page_shows_where_uncertainties_come_from(answer: Answer):
     parts = {"weight_fraction": {"fit": 0.001, "model": 0.02, "instrument": 0.0}}
     phase = replace(
-        answer.phases[0],
-        uncertainty=parts,
-        crystallites=Crystallites(52.0, 3.0, None, None),
+        answer.phases[0], uncertainty=parts, crystallites=Crystallites(52.0, 3.0, None, None)
     )
     page = render(replace(answer, phases=(phase,)), None)
     assert "Where the uncertainties come from" in page
@@ -261,10 +259,7 @@ def test_without_diffraction_nothing_is_said_about_the_library(answer: Answer):
 def test_elements_that_are_not_there_do_not_fill_the_page():
     seen = {"probability": 0.99, "sources": ["edge.msa: Fe L2,3"]}
     elements = {"Ag": {"probability": 0.01}, "C": {"probability": 0.3}, "Fe": seen}
-    assert element_rows(elements) == [
-        ("Fe", 0.99, "edge.msa: Fe L2,3"),
-        ("C", 0.3, ""),
-    ]
+    assert element_rows(elements) == [("Fe", 0.99, "edge.msa: Fe L2,3"), ("C", 0.3, "")]
     assert element_rows({"given": ["Al", "O"]}) == [("given", None, "Al, O")]
 
 

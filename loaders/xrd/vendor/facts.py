@@ -335,8 +335,4 @@ def of_gsas(path: Path) -> list[Facts]:
     return [Facts({"ka1": stated[0], "ka2": None, "only_ka1": True} if stated else {}, said=said)]
 
 
-OF: dict[str, Callable[[Path], list[Facts]]] = {
-    "xrdml": of_xrdml,
-    "brml": of_brml,
-    "gsas": of_gsas,
-}
+OF: dict[str, Callable[[Path], list[Facts]]] = {"xrdml": of_xrdml, "brml": of_brml, "gsas": of_gsas}

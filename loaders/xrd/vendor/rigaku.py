@@ -73,11 +73,7 @@ NAMES = {
 
 
 def _facts(
-    name: str,
-    keys: dict[str, str],
-    rows: list[list[str]],
-    metadata: dict[str, Any],
-    crystal: str,
+    name: str, keys: dict[str, str], rows: list[list[str]], metadata: dict[str, Any], crystal: str
 ) -> Facts:
     rows = [row for row in rows if row]
     check_widths(name, rows)

@@ -6,12 +6,7 @@ import numpy as np
 
 from xtalfuse.encoders.grains.size import phase_fractions
 from xtalfuse.physics.estimate import Estimate, known_spread
-from xtalfuse.tasks.structure.properties.base import (
-    ALL,
-    VOLUMES,
-    PropertyRule,
-    Structure,
-)
+from xtalfuse.tasks.structure.properties.base import ALL, VOLUMES, PropertyRule, Structure
 from xtalfuse.tasks.structure.volume_stiffness import SAMPLED, eighths
 
 

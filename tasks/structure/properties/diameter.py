@@ -6,12 +6,7 @@ import numpy as np
 
 from xtalfuse.encoders.grains.size import grain_size
 from xtalfuse.physics.estimate import Estimate, known_spread
-from xtalfuse.tasks.structure.properties.base import (
-    MAPS,
-    VOLUMES,
-    PropertyRule,
-    Structure,
-)
+from xtalfuse.tasks.structure.properties.base import MAPS, VOLUMES, PropertyRule, Structure
 
 
 def _grain_size(structure: Structure) -> list[Estimate]:

@@ -128,9 +128,7 @@ def test_dummy_atoms_are_no_atoms(cif_file: Callable[..., Path]) -> None:
     assert only(cif_file(columns=columns, sites=sites)).composition == {"Ti": 2.0, "O": 4.0}
 
 
-def test_setting_that_no_table_has_becomes_the_standard_one(
-    cif_file: Callable[..., Path],
-) -> None:
+def test_setting_that_no_table_has_becomes_the_standard_one(cif_file: Callable[..., Path]) -> None:
     # P -1 with the a axis doubled: a centring that no table lists
     doubled = ("x,y,z", "-x,-y,-z", "x+1/2,y,z", "-x+1/2,-y,-z")
     path = cif_file(

@@ -121,10 +121,7 @@ def test_impossible_structures(
 def test_alternatives_of_one_place_may_overlap() -> None:
     """Two half-filled sites 0.6 angstrom apart are never filled together."""
     cell = (5.6402,) * 3 + (90.0,) * 3
-    split = (
-        Site("Na", (0.05, 0, 0), 1 / 6),
-        Site("Cl", (0.5, 0.5, 0.5)),
-    )
+    split = (Site("Na", (0.05, 0, 0), 1 / 6), Site("Cl", (0.5, 0.5, 0.5)))
     verdict = validate(Crystal(cell, "F m -3 m", split))
     assert not any("distance" in error for error in verdict.errors)
 

@@ -159,11 +159,7 @@ def test_found_by_name_and_formula(query, options, expected) -> None:
     [
         ("coper", {}, "did you mean 'Copper'"),
         ("SiO2", {}, "more than one crystal .*quartz"),
-        (
-            "TiO2",
-            {"space_group": 141},
-            "'TiO2' with space group 141.*rutile",
-        ),
+        ("TiO2", {"space_group": 141}, "'TiO2' with space group 141.*rutile"),
         ("Fe", {"space_group": 225}, "space group 225.*iron_alpha"),
         ("steel", {}, "'stainless steel'"),
         ("unobtainium", {}, "xtalfuse materials"),

@@ -84,8 +84,7 @@ def worn(points: CrystalMap, how: str, rng: np.random.Generator) -> CrystalMap:
     elif how == "wrong":
         wrong = rng.random(len(row)) < 0.3
         return replace(
-            points,
-            orientation=np.where(wrong[:, None], random(len(row), rng), points.orientation),
+            points, orientation=np.where(wrong[:, None], random(len(row), rng), points.orientation)
         )
     if how == "missing":
         return only(points, ~lost)

@@ -222,11 +222,7 @@ def listen(name: str) -> None:
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
 def test_what_is_no_regular_file_never_hangs(tmp_path, kind, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the path of a socket is short
-    made = {
-        "pipe": os.mkfifo,
-        "socket": listen,
-        "folder": os.mkdir,
-    }[kind]
+    made = {"pipe": os.mkfifo, "socket": listen, "folder": os.mkdir}[kind]
     made("a.cif")
     made("specimen.yaml")
     for look in (check_file, read_cif, read_description):

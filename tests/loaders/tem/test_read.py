@@ -269,9 +269,7 @@ def test_a_block_file_is_calibrated_by_its_nominal_camera_length(tmp_path: Path)
     assert m.axis("kx")[1] == pytest.approx(per_pixel, rel=1e-4)
 
 
-def test_a_short_block_file_is_refused_where_the_reader_fills_it_with_zeros(
-    tmp_path: Path,
-) -> None:
+def test_a_short_block_file_is_refused_where_the_reader_fills_it_with_zeros(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match="declares 5148 bytes and 4624 are there"):
         registry.read(block_file(tmp_path / "scan.blo", 2))
 

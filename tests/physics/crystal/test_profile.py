@@ -52,8 +52,7 @@ def test_asymmetry_moves_intensity_to_high_angle_and_never_below_zero():
 
 
 @pytest.mark.parametrize(
-    ("name", "step"),
-    [("position", 3e-4), ("fwhm", 3e-4), ("eta", 1e-2), ("skewness", 1e-2)],
+    ("name", "step"), [("position", 3e-4), ("fwhm", 3e-4), ("eta", 1e-2), ("skewness", 1e-2)]
 )
 @pytest.mark.parametrize("start", [(30.0013, 0.2, 0.4, 0.3), (25.0, 0.08, 0.9, -0.6)])
 def test_derivatives_of_a_peak(name, step, start):

@@ -131,11 +131,7 @@ def test_mean_taylor_factor_without_texture(grains, family, expected, tolerance)
 
 def test_corners_of_the_triangle() -> None:
     """fcc tension along [001], [111] and [011]: sqrt(6), 1.5 sqrt(6) and 1.5 sqrt(6)."""
-    at = {
-        "001": [1.0, 0.0, 0.0, 0.0],
-        "111": _turn([1.0, 1.0, 1.0]),
-        "011": _turn([0.0, 1.0, 1.0]),
-    }
+    at = {"001": [1.0, 0.0, 0.0, 0.0], "111": _turn([1.0, 1.0, 1.0]), "011": _turn([0.0, 1.0, 1.0])}
     factor = {name: float(taylor_factor(np.array(q), "x", "fcc")) for name, q in at.items()}
     assert factor["001"] == pytest.approx(sqrt(6))
     assert factor["111"] == pytest.approx(1.5 * sqrt(6))

@@ -19,12 +19,7 @@ from xtalfuse.physics.grains.crystal_map import CrystalMap, MapPhase
 from xtalfuse.physics.mechanics.elasticity import youngs_modulus
 from xtalfuse.physics.mechanics.homogenization import ConvergenceError
 from xtalfuse.report.illustrate import illustrations
-from xtalfuse.report.structure import (
-    headline,
-    in_words,
-    title,
-    write_microstructure,
-)
+from xtalfuse.report.structure import headline, in_words, title, write_microstructure
 from xtalfuse.tasks.structure.analyse import analyse
 from xtalfuse.tasks.structure.result import Microstructure
 

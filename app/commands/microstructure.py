@@ -94,13 +94,11 @@ JobsOption = Annotated[
 
 @dataclass(frozen=True)
 class Settings:
-    """How every map and volume of one run is treated."""
+    """How every map and volume of one run is treated: `analyse` with options, `load` as stated."""
 
     phases: tuple[str, ...] | dict[str, str]
     options: dict[str, Any]
-    voxel_size_um: float | tuple[float, float, float] | None
-    section_step_um: float | None
-    modality: str | None = None
+    stated: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -191,9 +189,11 @@ def microstructure(
                 "fast": fast,
                 "specimen": specimen,
             },
-            parse_voxel_size(voxel_size),
-            section_step,
-            parse_modality(modality, paths),
+            {
+                "voxel_size_um": parse_voxel_size(voxel_size),
+                "section_step_um": section_step,
+                "modality": parse_modality(modality, paths),
+            },
         )
         folders = _folders(paths, out)
         make_folder(out)
@@ -285,12 +285,7 @@ def _work(job: Job, tell: Callable[[int, int, str], None] = _nothing) -> Outcome
     path, folder, settings = job.path, job.folder, job.settings
     try:
         tell(0, 3, "reading")
-        measurement = load(
-            path,
-            voxel_size_um=settings.voxel_size_um,
-            modality=settings.modality,
-            section_step_um=settings.section_step_um,
-        )
+        measurement = load(path, **settings.stated)
         tell(1, 3, "grains and properties")
         options = settings.options
         if (mask := options["specimen"]) not in ("found", "whole"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import xraylib
@@ -41,14 +42,31 @@ def _threshold(symbol: str, subshell: str) -> float:
         return 0.0
 
 
-def _cross_section(symbol: str, subshell: str, energy: np.ndarray) -> np.ndarray:
-    """Dipole limit: photoelectric cross-section over energy loss; the table is thinned out."""
+def _partial(symbol: str, subshell: str, energy: np.ndarray) -> np.ndarray:
+    """(n,) photoelectric cross-section of one subshell; ValueError where there is no table."""
     number = np.array([xraylib.SymbolToAtomicNumber(symbol)])
     shell = np.array([getattr(xraylib, f"{subshell}_SHELL")])
+    return xraylib_np.CSb_Photo_Partial(number, shell, energy / 1000.0).ravel()
+
+
+@cache
+def _late(symbol: str, subshell: str) -> float:
+    """By how many eV the calculated threshold of a cross-section lies above the measured one.
+
+    Between the two, xraylib goes on along a straight line of logarithms: 5 to 15 eV in which
+    there would be white lines without a continuum.
+    """
+    energy = _threshold(symbol, subshell) * np.exp(np.linspace(1e-6, 0.4, 3000))
+    bends = np.abs(np.diff(np.log(_partial(symbol, subshell, energy)), 2)) > 1e-9
+    return float(energy[int(np.argmax(bends)) + 1] - energy[0])
+
+
+def _cross_section(symbol: str, subshell: str, energy: np.ndarray) -> np.ndarray:
+    """Dipole limit: photoelectric cross-section over energy loss; the table is thinned out."""
     onset = _threshold(symbol, subshell)
     knots = onset + np.concatenate([[0.5], np.geomspace(2.0, max(energy[-1] - onset, 3.0), 60)])
     try:
-        table = xraylib_np.CSb_Photo_Partial(number, shell, knots / 1000.0).ravel()
+        table = _partial(symbol, subshell, knots + _late(symbol, subshell))
     except ValueError:
         return np.zeros_like(energy)
     return np.interp(energy, knots, table, left=0.0) / energy

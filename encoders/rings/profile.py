@@ -14,6 +14,7 @@ from xtalfuse.encoders.rings.geometry import (
     shadow,
 )
 from xtalfuse.encoders.rings.peaks import DETECTION_SIGMA, Curve, Peaks, radial_profile
+from xtalfuse.encoders.rings.ring_fit import LIQUID_WIDTH
 from xtalfuse.encoders.rings.sectors import SectorFit, fit_sectors, polar, refine
 from xtalfuse.encoders.rings.shape import Beam
 from xtalfuse.encoders.rings.spots import Spots, find_spots
@@ -301,7 +302,9 @@ def _rings(
     peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray, *, halos: bool
 ) -> tuple[Ring, ...]:
     area = peaks.area * peaks.center
-    width = float(np.sum(peaks.soft * peaks.height) / np.sum(peaks.height))
+    width = float(np.average(peaks.soft, weights=peaks.height))
+    relative = float(np.average(peaks.soft / peaks.center, weights=peaks.height))
+    halos |= relative > LIQUID_WIDTH and width > HALO_PX
     return tuple(
         Ring(
             radius_px=float(peaks.center[k]),

@@ -234,9 +234,11 @@ class RingFit:
             gain, fit, damping = fit.chi2 - tried.chi2, tried, 0.2 * damping
             if gain < 0.01 * fit.excess:
                 break
-        covariance = np.linalg.inv(fit._normal(shape=shape)[0])
-        su = np.sqrt(np.maximum(np.diag(covariance), 0.0) * fit.excess)
-        return replace(fit, su=np.concatenate([su[:k], su[k + SHAPE : 2 * k + SHAPE]]))
+        # a share of tails may take any area from the background: whether a ring is there at all is
+        # asked of the shape that it has
+        free, fixed = (np.diag(np.linalg.inv(fit._normal(shape=s)[0])) for s in (shape, False))
+        variance = np.concatenate([free[:k], fixed[k + SHAPE : 2 * k + SHAPE]])
+        return replace(fit, su=np.sqrt(np.maximum(variance, 0.0) * fit.excess))
 
     def _normal(self, *, shape: bool) -> tuple[np.ndarray, np.ndarray]:
         """Normal matrix and gradient in radii, the three of the beam, areas, background."""
@@ -272,24 +274,25 @@ class RingFit:
         return replace(self, centers=centers, beam=beam)._solved()
 
     def _pruned(self, *, shape: bool = True) -> RingFit:
-        """Without rings that vanished, fell together or say nothing; refined where some did."""
+        """Without rings that vanished, fell together or are not worth their price, and refined.
+
+        Where radii or shape are hardly determined every ring is unsure: so one ring is left out
+        at a time, and only where the fit is no worse without it.
+        """
         k = len(self.centers)
         sure = self.areas[:k] / np.maximum(self.su[k:], 1e-300)
-        keep = (self.centers > self.radius[0]) & (self.centers < self.radius[-1])
-        keep &= sure > 0.6 * ADDED_SIGMA
         least = self._least(self.centers)
         least[range(k), range(k)] = 0.0
+        keep = (self.centers > self.radius[0]) & (self.centers < self.radius[-1])
         keep &= self.areas[:k] > least.max(1, initial=0.0)
         for i in np.flatnonzero(np.diff(self.centers) < 0.25 * self.beam.fwhm):
             keep[i + int(sure[i + 1] < sure[i])] = False
-        if keep.all():
+        unsure = keep.all() and (sure < 0.6 * ADDED_SIGMA).any()
+        if keep.all() and not unsure:
             return self
-        if (keep | (sure <= sure[~keep].min())).all():
-            fewer = replace(self, centers=self.centers[keep])
-        else:  # one at a time: what is left may be surer without it
-            worst = int(np.argmin(np.where(keep, np.inf, sure)))
-            fewer = replace(self, centers=np.delete(self.centers, worst))
-        return fewer._solved()._refined(3, shape=shape)._pruned(shape=shape)
+        centers = np.delete(self.centers, np.argmin(sure)) if unsure else self.centers[keep]
+        fewer = replace(self, centers=centers)._solved()._refined(3, shape=shape)
+        return self if unsure and fewer.cost > self.cost else fewer._pruned(shape=shape)
 
 
 def _centers(

@@ -56,6 +56,7 @@ class Options:
     modality: str | None = None
     standard: str | None = None
     is_there: str | None = None
+    prior: str = "usual"
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ def work(job: Job) -> Outcome:
                 refine=options.refine,
                 standard=options.standard,
                 is_there=options.is_there,
+                prior=options.prior,
             )
         else:
             answer = nothing_usable(record)

@@ -83,6 +83,21 @@ def parse_wavelength(text: str | None) -> str | None:
     return text
 
 
+def parse_prior(text: str) -> str:
+    """The text itself, once it is sure that it names a prior.
+
+    Raises
+    ------
+    UsageError
+        If it does not.
+    """
+    from xtalfuse.fusion.evidence import Prior
+
+    if text not in tuple(Prior):
+        raise UsageError(f"--prior: {text!r} may be {' or '.join(Prior)}")
+    return text
+
+
 def parse_standard(text: str | None) -> str | None:
     """The text itself, once it is sure that it names an internal standard with its wt%.
 

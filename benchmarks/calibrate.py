@@ -2,9 +2,12 @@
 
     python -m benchmarks.calibrate --real ../shared/real --cache runs.jsonl
 
-Every mixture is searched with and without its elements, and again with each of its major phases
-taken out of the library. The few weights of two logistic models are fitted to that and written
-to ``fusion/confidence.json``; what is printed is cross-validated, mixture by mixture.
+Every measured mixture is searched with and without its elements, and again with each of its major
+phases taken out of the library. Beside them stand simulated mixtures of one to four entries of the
+built-in library, drawn by chance, under the conditions of `benchmarks.conditions` (other seeds and
+other combinations than its own), a third of them with a major phase taken out. The few weights of
+two logistic models are fitted to that and written to ``fusion/confidence.json``; what is printed is
+cross-validated, mixture by mixture.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -21,22 +25,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from benchmarks import conditions
 from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
-from xtalfuse.datasets.library.build import Library
+from xtalfuse.datasets.library.build import Library, builtin
 from xtalfuse.encoders.pattern import encode_pattern
 from xtalfuse.fusion.calibrate import SHIPPED, Logistic, fit_logistic
+from xtalfuse.loaders.record import Measurement
 from xtalfuse.loaders.safe.processes import process_pool
 from xtalfuse.tasks.identify.powder.phase import (
     FINAL_POINTS,
     SEARCH_POINTS,
     FoundPhase,
     finish,
-    library_models,
-    monochromator_factor,
-    unexplained_peaks,
-    unknown_features,
+    search_phases,
 )
-from xtalfuse.tasks.identify.powder.search import PhaseSearch
+from xtalfuse.tasks.identify.powder.residual import unexplained_peaks, unknown_features
 from xtalfuse.tasks.identify.powder.support import FEATURES, PhaseEvidence, phase_evidence
 
 # which way each feature may push the probability of a phase (0: either)
@@ -44,13 +47,104 @@ PHASE_SIGNS = np.array([1, 1, -1, 1, 1, -1, 1, -1, -1, -1])
 # unexplained height, count, area, misfit, height of doubtful phases, least probable phase
 UNKNOWN_SIGNS = np.array([1, 1, 1, 1, 1, -1])
 MAJOR = 0.10
+SIMULATED_FROM = 20_000  # first seed of simulated mixtures: no report uses it
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated mixture, told apart like a measured one.
+
+    Parameters
+    ----------
+    run : of `benchmarks.conditions`
+    """
+
+    run: conditions.Run
+
+    @property
+    def path(self) -> Path:
+        """A name for it."""
+        return Path(f"{self.run.seed} {self.run.condition} {self.run.name}")
+
+    @property
+    def group(self) -> str:
+        """Each is a mixture of its own."""
+        return str(self.path)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Mass fractions of its entries."""
+        return dict(self.run.parts)
+
+    @property
+    def scorable(self) -> list[str]:
+        """Entries whose lines can be seen."""
+        return self._drawn[2]
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Of all its entries."""
+        library = builtin()
+        names = [library.index(entry) for entry, _ in self.run.parts]
+        return frozenset(e for i in names for e in library.entries[i].crystal.elements)
+
+    @property
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        return conditions.simulated(self.run, conditions.CONDITIONS[self.run.condition])
+
+    def measurement(self) -> Measurement:
+        """Written and read again, as a user's file is."""
+        from xtalfuse.loaders import load
+
+        angle, intensity, _ = self._drawn
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "pattern.xy"
+            np.savetxt(path, np.column_stack([angle, intensity]), fmt="%.8g")
+            return load(path, wavelength=conditions.CONDITIONS[self.run.condition].told)
+
+
+class SimulatedJudge:
+    """Tells which entries of the built-in library are right answers for a simulated mixture."""
+
+    def classes(self, entry: str) -> frozenset[int]:
+        """Look-alike classes of an entry."""
+        library = builtin()
+        return frozenset({library.entries[library.index(entry)].class_id})
+
+    def compound(self, specimen: Simulated, entry: int) -> str | None:
+        """Which entry of the mixture an answer is, None if it is a false phase."""
+        library = builtin()
+        return next(
+            (
+                name
+                for name in specimen.weights
+                if conditions.same(library, name, library.entries[entry].id, ())
+            ),
+            None,
+        )
+
+
+def simulated_runs(count: int) -> list[Run]:
+    """Searches of simulated mixtures: phases, amounts, condition and what is removed by chance."""
+    entries, runs = [e.id for e in builtin().entries], []
+    for seed in range(SIMULATED_FROM, SIMULATED_FROM + count):
+        rng = np.random.default_rng(seed)
+        few = rng.choice(entries, rng.integers(1, 5), replace=False)
+        share = rng.dirichlet(np.full(len(few), 1.5))
+        parts = tuple((str(e), float(w)) for e, w in zip(few, share, strict=True))
+        condition = str(rng.choice(list(conditions.CONDITIONS)))
+        mixture = Simulated(conditions.Run(" + ".join(few), parts, condition, seed))
+        major = [e for e, w in parts if w > MAJOR]
+        removed = str(rng.choice(major)) if rng.random() < 1 / 3 else None
+        runs.append(Run(mixture, bool(rng.random() < 0.25), removed))
+    return runs
 
 
 @dataclass(frozen=True)
 class Run:
     """One search to make."""
 
-    specimen: Specimen
+    specimen: Specimen | Simulated
     elements_given: bool
     removed: str | None
 
@@ -68,8 +162,9 @@ def _library(path: Path) -> Library:
 
 def search(run: Run, library_path: Path) -> dict:
     """Search one pattern; the row holds the evidence of each proposed phase."""
-    library = _library(library_path)
-    judge = Judge(library)
+    made = isinstance(run.specimen, Simulated)
+    library = builtin() if made else _library(library_path)
+    judge = SimulatedJudge() if made else Judge(library)
     entries = (
         library.select(run.specimen.elements) if run.elements_given else np.arange(len(library))
     )
@@ -78,19 +173,18 @@ def search(run: Run, library_path: Path) -> dict:
         entries = entries[~np.isin(classes[entries], list(judge.classes(run.removed)))]
     measurement = run.specimen.measurement()
     signal = encode_pattern(measurement, SEARCH_POINTS)
-    models = library_models(library, entries, signal, monochromator_factor(measurement))
-    searcher = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b])
-    result = searcher.run()
+    searcher, result = search_phases(measurement, signal, library, entries)
     evidence = phase_evidence(result)
     names = [judge.compound(run.specimen, p.entry) for p in result.fit.phases]
     fine = encode_pattern(measurement, FINAL_POINTS)
+    fine = replace(fine, radiation=searcher.signal.radiation)
     # the pattern is concluded with the phases that are right, as a good gate would leave it
     rows = []
     for gate in ("right", "all"):
         kept = [i for i, n in enumerate(names) if n is not None or gate == "all"]
         phases = tuple(result.fit.phases[i] for i in kept)
         fit = searcher.polish(replace(result.fit, phases=phases), 4)
-        _, fit = finish(fine, fit)
+        _, fit = finish(fine, fit, error_scale=searcher.fitter.error.scale)
         rest = [
             FoundPhase(p.entry, 0.0, e, ())
             for i, (p, e) in enumerate(zip(result.fit.phases, evidence, strict=True))
@@ -103,8 +197,10 @@ def search(run: Run, library_path: Path) -> dict:
         "group": run.specimen.group,
         "elements_given": run.elements_given,
         "removed": run.removed,
-        "complete": run.removed is None
-        and not (set(run.specimen.weights) - set(run.specimen.scorable)),
+        # a phase of a simulated mixture that cannot be seen is not missed; one that no library
+        # has is
+        "complete": run.removed not in run.specimen.scorable
+        and (made or set(run.specimen.weights) == set(run.specimen.scorable)),
         "scorable": run.specimen.scorable,
         "names": names,
         "entries": [library.entries[p.entry].id for p in result.fit.phases],
@@ -206,35 +302,41 @@ def calibration_error(p: np.ndarray, y: np.ndarray, bins: int = 10) -> float:
     return float(error)
 
 
+def report(what: str, p: np.ndarray, y: np.ndarray, made: np.ndarray) -> None:
+    """Print how well probabilities hold, on measured and on simulated mixtures."""
+    for name, part in (("measured", ~made), ("simulated", made)):
+        if part.any():
+            q, z = p[part], y[part]
+            print(
+                f"{what}, {name}: {len(z)}, {z.mean():.2f} true; cross-validated: "
+                f"found {np.mean(q[z > 0.5] > 0.5):.3f}, false {np.mean(q[z < 0.5] > 0.5):.3f}, "
+                f"calibration error {calibration_error(q, z):.3f}"
+            )
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--real", type=Path, default=Path("../shared/real"))
     parser.add_argument("--library", type=Path, help="built from real/cif by default")
     parser.add_argument("--cache", type=Path, default=Path("calibration.jsonl"))
+    parser.add_argument("--simulated", type=int, default=1000, help="simulated mixtures")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=SHIPPED)
     arguments = parser.parse_args()
     library = arguments.library or benchmark_library(arguments.real)
-    rows = collect(plan(arguments.real), library, arguments.cache, arguments.workers)
+    runs = plan(arguments.real) + simulated_runs(arguments.simulated)
+    rows = collect(runs, library, arguments.cache, arguments.workers)
     x, y, groups = phase_samples(rows)
     phase = fit_logistic(x, y, PHASE_SIGNS)
     p = cross_validated(x, y, groups, PHASE_SIGNS)
-    print(
-        f"phases: {len(y)} proposed, {y.mean():.2f} right; cross-validated: "
-        f"accuracy {np.mean((p > 0.5) == (y > 0.5)):.3f}, "
-        f"calibration error {calibration_error(p, y):.3f}"
-    )
+    report("phases", p, y, np.char.isdigit(np.char.partition(groups, " ")[:, 0]))
     for name, weight in zip(FEATURES, phase.weights, strict=True):
         print(f"  {name:12s} {weight:+.2f}")
     u, z, unknown_groups = unknown_samples(rows, phase)
     unknown = fit_logistic(u, z, UNKNOWN_SIGNS)
     q = cross_validated(u, z, unknown_groups, UNKNOWN_SIGNS)
-    print(
-        f"unknown: {len(z)} patterns, {z.mean():.2f} lack a phase; cross-validated: "
-        f"found {np.mean(q[z > 0.5] > 0.5):.3f}, false alarm {np.mean(q[z < 0.5] > 0.5):.3f}, "
-        f"calibration error {calibration_error(q, z):.3f}"
-    )
+    report("unknown", q, z, np.char.isdigit(np.char.partition(unknown_groups, " ")[:, 0]))
     print("  weights", np.round(unknown.weights, 2))
     content = {"phase": phase.to_dict(), "unknown": unknown.to_dict(), "features": list(FEATURES)}
     arguments.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -243,7 +243,7 @@ def simulated(run: Run, c: Condition) -> tuple[np.ndarray, np.ndarray, list[str]
     return true[kept], y[kept], seen
 
 
-def _same(library: Library, true: str, answer: str, named: tuple[str, ...]) -> bool:
+def same(library: Library, true: str, answer: str, named: tuple[str, ...]) -> bool:
     """Whether an answer is the true entry, a look-alike, or of one series with it."""
     a, b = (library.entries[library.index(e)] for e in (true, answer))
     alike = {*named, *library.equivalents(library.index(answer))}
@@ -275,7 +275,7 @@ def work(run: Run) -> dict[str, object]:
     found: dict[str, int] = defaultdict(int)
     false = []
     for p in answer.phases:
-        right = [e for e, _ in run.parts if _same(library, e, p.entry, p.equivalents)]
+        right = [e for e, _ in run.parts if same(library, e, p.entry, p.equivalents)]
         if right:
             found[right[0]] += 1
         if not right or found[right[0]] > 1:

@@ -73,8 +73,8 @@ def _library(path: Path) -> tuple[Library, Judge]:
 
 def search(settings: SearchSettings, specimen: Specimen, library_path: Path) -> Found:
     """Search one mixture with given settings."""
+    from xtalfuse.tasks.identify.powder.measures import weight_fractions
     from xtalfuse.tasks.identify.powder.phase import analyse_pattern
-    from xtalfuse.tasks.identify.powder.search import weight_fractions
 
     library, judge = _library(library_path)
     entries = library.select(set(specimen.elements))

@@ -39,7 +39,12 @@ def restored(level: np.ndarray, *, root: bool) -> np.ndarray:
 
 
 def clipped(
-    level: np.ndarray, distances: Iterable[int], ends: Ends, reach: np.ndarray | None = None
+    level: np.ndarray,
+    distances: Iterable[int],
+    ends: Ends,
+    reach: np.ndarray | None = None,
+    *,
+    curved: bool = False,
 ) -> np.ndarray:
     """A curve lowered to the mean of its neighbours at each distance, one after the other.
 
@@ -49,6 +54,9 @@ def clipped(
     distances : in points, the widest first
     ends : what stands beyond the ends
     reach : (n,) widest distance that may lower each point; None for all of them
+    curved : whether the top of a broad hump stays, which clipping after clipping would take off:
+        the parabola through two neighbours on either side counts where it is higher than their
+        mean (Morhac & Matousek, 2008, Appl. Spectrosc. 62, 91); only with `Ends.KEEP`
 
     Returns
     -------
@@ -65,6 +73,9 @@ def clipped(
             mean = 0.5 * (level[left] + level[right])
         else:
             mean = 0.5 * (np.roll(level, distance) + np.roll(level, -distance))
+            if curved and (half := distance // 2):
+                near = 0.5 * (np.roll(level, half) + np.roll(level, -half))
+                mean = np.maximum(mean, (4.0 * near - mean) / 3.0)
             mean[:distance], mean[-distance:] = level[:distance], level[-distance:]
         lower = np.minimum(level, mean)
         level = lower if reach is None else np.where(distance <= reach, lower, level)

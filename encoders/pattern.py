@@ -28,8 +28,10 @@ ENCODER = Encoder[Any](
 MAX_POINTS = 12_000
 LEAST_POINTS = 2.5  # in the full width of a line, whatever the length of a scan
 FIRST_LOOK = 24_000  # channels that are enough to see how wide lines are
+DEEP = 0.3  # of its height, by which a peak stands out of its surroundings: a doublet does
 GAP = 3.0  # steps without a point that are one; rounded angles make every other step twofold
 NEW_STEP = 1.4  # ratio of two steps, means over ten, that rounding does not make
+WIDEST = 4.0  # deg, of a line: crystals of two nanometres
 D_MIN_ANGSTROM = 0.7  # where the reflections of a library end
 
 
@@ -234,15 +236,20 @@ def _width_of_peaks(angle: np.ndarray, intensity: np.ndarray, variance: np.ndarr
     least = max(tall, 5.0 * float(np.sqrt(np.median(variance))))
     for s, net in zip(sections, nets, strict=True):
         step = float(np.median(np.diff(angle[s])))
-        found, _ = find_peaks(net, height=least, distance=max(1, int(0.1 / step)))
+        found, shape = find_peaks(
+            net, height=least, distance=max(1, int(0.1 / step)), prominence=0.0
+        )
+        # on the broad back of a line noise has tops as high as the line, but of no depth
+        clear = np.minimum(DEEP * net[found], 5.0 * np.sqrt(variance[s][found]))
+        found = found[shape["prominences"] > clear]
         heights.append(net[found])
         widths.append(peak_widths(net, found, rel_height=0.5)[0] * step)
     if not sum(len(h) for h in heights):
         return 0.15
     step = float(np.median(np.diff(angle)))
     strongest = np.argsort(-np.concatenate(heights))[:20]
-    widest = np.percentile(np.concatenate(widths)[strongest], 25)
-    return float(np.clip(widest, 3.0 * step, 2.0))
+    widest = np.percentile(np.concatenate(widths)[strongest], 25, method="lower")
+    return float(np.clip(widest, 3.0 * step, WIDEST))
 
 
 def snip_background(angle: np.ndarray, intensity: np.ndarray, width_deg: float) -> np.ndarray:
@@ -266,8 +273,9 @@ def snip_background(angle: np.ndarray, intensity: np.ndarray, width_deg: float) 
         smooth = gaussian_filter1d(intensity[s], max(1.0, 0.25 * width_deg / step))
         low = min(float(smooth.min()), 0.0)  # no value below it has a logarithm
         level = flattened((smooth - low) / scale, root=False)
-        reach = max(3, min(int(min(12.0 * width_deg, 4.0) / step), len(smooth) // 2))
-        level = clipped(level, range(reach, 0, -max(1, reach // 24)), Ends.KEEP)
+        widest = min(12.0 * width_deg, max(4.0, 3.0 * width_deg))
+        reach = max(3, min(int(widest / step), len(smooth) // 2))
+        level = clipped(level, range(reach, 0, -max(1, reach // 24)), Ends.KEEP, curved=True)
         floor = restored(level, root=False) * scale + low
         parts.append(gaussian_filter1d(np.minimum(floor, smooth), max(1.0, reach / 4.0)))
     return np.concatenate(parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 
@@ -18,7 +19,14 @@ from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.spectrum.elements import ElementEvidence, prior_probability
 
 RULED_OUT = 0.03  # an element less probable than this is not looked for,
-SPEAKS_AGAINST = -0.5 * np.log(10.0)  # if the records made it so: "substantial" for Jeffreys
+SUBSTANTIAL = 0.5 * np.log(10.0)  # log likelihood ratio, if the records made it so: Jeffreys
+
+
+class Prior(StrEnum):
+    """Whether it counts how often an element is met in the materials that are measured."""
+
+    USUAL = "usual"
+    NONE = "none"
 
 
 class ElementReport(TypedDict):
@@ -59,7 +67,24 @@ class ElementBelief:
         if probability is None or probability >= RULED_OUT:
             return False
         said = _log_odds(probability) - _log_odds(prior_probability(element))
-        return bool(said < SPEAKS_AGAINST)
+        return bool(said < -SUBSTANTIAL)
+
+    def cost(self, element: str, prior: Prior = Prior.USUAL) -> float:
+        """Minus twice the log odds that an element is there, at least 0.
+
+        Parameters
+        ----------
+        element : symbol; one that no record could show has the odds it had before anybody looked
+        prior : whether that counts at all beside what the records say
+        """
+        if self.given is not None:
+            return 0.0
+        before = prior_probability(element)
+        odds = _log_odds(self.probability.get(element, before))
+        said = odds - _log_odds(before)
+        if abs(said) < SUBSTANTIAL:
+            said = 0.0  # a record that says next to nothing changes nothing
+        return max(0.0, -2.0 * (said + (0.0 if prior is Prior.NONE else _log_odds(before))))
 
     def candidates(self, library: Library) -> np.ndarray:
         """(m,) indices of the library entries that are worth looking for."""

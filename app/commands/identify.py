@@ -56,6 +56,10 @@ def identify(
     is_there: Annotated[
         str | None, typer.Option(help="A phase asked for: its fraction, or the limit of it.")
     ] = None,
+    prior: Annotated[
+        str,
+        typer.Option(help="none: how often an element is met does not count; usual: it does."),
+    ] = "usual",
     as_json: JsonOption = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Specimens worked on at once; all cores if not given.")
@@ -81,6 +85,7 @@ def identify(
         make_folder,
         parse_elements,
         parse_modality,
+        parse_prior,
         parse_standard,
         parse_wavelength,
     )
@@ -95,6 +100,7 @@ def identify(
             parse_modality(modality, paths),
             parse_standard(standard),
             is_there,
+            parse_prior(prior),
         )
         planned = batch.plan(batch.find_specimens(paths, out), out, options)
         make_folder(out)

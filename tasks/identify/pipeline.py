@@ -12,14 +12,15 @@ import numpy as np
 
 from xtalfuse.datasets.library.build import Library, builtin
 from xtalfuse.fusion.conflict import conflict
+from xtalfuse.fusion.evidence import Prior
 from xtalfuse.loaders.description import check_elements
 from xtalfuse.loaders.record import FileReport, Measurement, Modality, Record
 from xtalfuse.physics.given import check_given
 from xtalfuse.tasks.base import package_version
 from xtalfuse.tasks.identify.answer import Answer, Unknown
 from xtalfuse.tasks.identify.panels import likely_elements, panels_of
-from xtalfuse.tasks.identify.powder.answer import conclude_from_pattern, search_pattern
-from xtalfuse.tasks.identify.powder.phase import PatternAnswer
+from xtalfuse.tasks.identify.powder.answer import conclude_from_pattern
+from xtalfuse.tasks.identify.powder.phase import PatternAnswer, analyse_pattern
 from xtalfuse.tasks.identify.powder.quantities.asked import Asked, answer_asked, parse_standard
 from xtalfuse.tasks.identify.rings.answer import conclude_from_rings, read_rings
 from xtalfuse.tasks.identify.rings.settings import DEFAULT as RING_DEFAULT
@@ -39,6 +40,7 @@ def identify(
     refine: bool = True,
     standard: str | tuple[str, float] | None = None,
     is_there: str | None = None,
+    prior: Prior | str = Prior.USUAL,
 ) -> Answer:
     """Say which phases a specimen holds, from whatever records there are.
 
@@ -52,6 +54,8 @@ def identify(
     standard : internal standard with its wt% in what was measured, ``"corundum=20"``, for the
         amorphous part
     is_there : name of a phase whose fraction, or its upper limit, is asked for
+    prior : whether how often an element is met in the materials that are measured counts where a
+        powder pattern cannot tell two phases apart
 
     Returns
     -------
@@ -64,13 +68,17 @@ def identify(
     """
     begin = time.perf_counter()
     _check_given(record, library)
+    if prior not in tuple(Prior):
+        raise ValueError(f"prior is {prior!r}; it may be {' or '.join(Prior)}")
     asked = Asked(None if standard is None else parse_standard(standard), is_there)
     given = check_elements(elements) if elements is not None else record.elements
     library = builtin() if library is None else library
     spectra = read_spectra(record, given)
     rings = read_rings(record, library, spectra.belief)
     if record.of(Modality.XRD):
-        said = _from_patterns(record, library, spectra, rings, asked, refine=refine)
+        said = _from_patterns(
+            record, library, spectra, rings, asked, refine=refine, prior=Prior(prior)
+        )
     elif rings.readings:
         said = conclude_from_rings(rings, library)
     else:
@@ -114,11 +122,14 @@ def _from_patterns(
     asked: Asked,
     *,
     refine: bool,
+    prior: Prior,
 ) -> Conclusion:
     """Phases from the best powder pattern, with the records that contradict them."""
     pattern, reasons = _choose(list(record.of(Modality.XRD)))
     begin = time.perf_counter()
-    found = search_pattern(pattern, library, spectra.belief)
+    given = spectra.belief.given
+    entries = None if given is None else library.select(set(given))
+    found = analyse_pattern(pattern, library, entries, belief=spectra.belief, prior=prior)
     seconds = {"search": time.perf_counter() - begin}
     said = conclude_from_pattern(pattern, library, found, (spectra, rings), refine=refine)
     said = answer_asked(said, pattern, library, found, asked)

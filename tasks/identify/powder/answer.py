@@ -11,8 +11,7 @@ import numpy as np
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.datasets.library.shelf import Entry
 from xtalfuse.encoders.pattern import peak_d
-from xtalfuse.fusion.evidence import ElementBelief
-from xtalfuse.loaders.record import Measurement
+from xtalfuse.loaders.record import Beam, Measurement
 from xtalfuse.tasks.identify.answer import (
     CELL_NAMES,
     LIKELY_UNKNOWN,
@@ -28,44 +27,15 @@ from xtalfuse.tasks.identify.answer import (
 )
 from xtalfuse.tasks.identify.powder.beyond import one_more_element
 from xtalfuse.tasks.identify.powder.cautions import cautions
+from xtalfuse.tasks.identify.powder.measures import unexplained_share, weight_fractions
 from xtalfuse.tasks.identify.powder.phase import (
     FoundPhase,
     PatternAnswer,
-    analyse_pattern,
     line_limit,
 )
 from xtalfuse.tasks.identify.powder.quantities.amounts import Parts, amounts
 from xtalfuse.tasks.identify.powder.quantities.uncertainty import fit_uncertainty
-from xtalfuse.tasks.identify.powder.search import gain, weight_fractions
-from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
-from xtalfuse.tasks.identify.powder.support import unexplained_share
 from xtalfuse.tasks.identify.stages import Conclusion, RingsSaid, SpectraSaid
-
-
-def search_pattern(
-    measurement: Measurement,
-    library: Library,
-    belief: ElementBelief,
-    settings: SearchSettings = DEFAULT,
-) -> PatternAnswer:
-    """Search among the elements that spectra gave, then without them if the pattern asks for it.
-
-    A spectrum sees a small place, or another specimen; it must not cost the answer of the
-    powder pattern. Elements named by hand are not questioned.
-
-    Parameters
-    ----------
-    measurement : the pattern
-    library : references to look among
-    belief : about the elements
-    settings : numbers that decide the search
-    """
-    entries = belief.candidates(library)
-    found = analyse_pattern(measurement, library, entries, settings=settings)
-    if belief.given is not None or len(entries) == len(library):
-        return found
-    free = analyse_pattern(measurement, library, settings=settings)
-    return free if gain(found.fit, free.fit, settings) > settings.free_gain else found
 
 
 def conclude_from_pattern(
@@ -87,6 +57,14 @@ def conclude_from_pattern(
     """
     name = Path(measurement.provenance.path).name
     warnings = cautions(found, library)
+    if (stated := measurement.radiation) is not None and stated != found.signal.radiation:
+        seen = found.signal.radiation
+        warnings.insert(
+            0,
+            f"its lines are those of {seen.name}, not of {stated.name} as stated: all numbers are "
+            f"for {seen.name}; --wavelength {seen.name} says it beforehand",
+        )
+        measurement = replace(measurement, beam=Beam("x-ray", seen))
     if measurement.instrument.powder_doubtful:
         warnings.append(
             f"{name}: its optics or scan speak against a powder; textured films give wrong "

@@ -55,7 +55,7 @@ def one_more_element(
     models = library_models(library, list(more), signal, monochromator_factor(measurement))
     classes = [entry.class_id for entry in library.entries]
     search = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b], settings)
-    search.set_stretch(found.fit.instrument.stretch)
+    search.set_axis(found.fit.instrument.stretch)
     fit = search.polish(found.fit)
     said: dict[int, OneMoreElement] = {}
     for _ in range(MOST_PHASES):

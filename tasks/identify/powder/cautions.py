@@ -92,7 +92,7 @@ def _axis(fit: PatternFit, shifted: bool) -> list[str]:
 
 def _absorption(answer: PatternAnswer, library: Library, names: list[str]) -> list[str]:
     """Microabsorption after Brindley (1945) Philos. Mag. 36, 347."""
-    from xtalfuse.tasks.identify.powder.search import weight_fractions
+    from xtalfuse.tasks.identify.powder.measures import weight_fractions
 
     phases = answer.fit.phases
     if len(phases) < 2:

@@ -11,22 +11,25 @@ from scipy.signal import savgol_filter
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.encoders.pattern import ObservedPeaks, PatternSignal, encode_pattern, find_peaks_of
 from xtalfuse.fusion.calibrate import ConfidenceModel, default_calibration
+from xtalfuse.fusion.evidence import ElementBelief, Prior
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.physics.crystal.powder import TAIL, NoReflectionError, PhaseModel, phase_model
+from xtalfuse.physics.units import Radiation
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities, suggest_texture
+from xtalfuse.tasks.identify.powder.fitting.priors import Chemistry
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
-from xtalfuse.tasks.identify.powder.fitting.tube import image_of, tube_lines
+from xtalfuse.tasks.identify.powder.fitting.tube import other_lines
+from xtalfuse.tasks.identify.powder.residual import unexplained_peaks, unknown_features
 from xtalfuse.tasks.identify.powder.search import PhaseSearch, Rival, SearchResult
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
-from xtalfuse.tasks.identify.powder.support import PhaseEvidence, phase_evidence, unexplained_share
+from xtalfuse.tasks.identify.powder.support import PhaseEvidence, phase_evidence
 
 SEARCH_POINTS = 2.5  # points in a peak width while searching
 FINAL_POINTS = 5.0  # and in the fit that is reported
 # Scherrer: domains of 3 nm, some ten cells across, with copper radiation at low angles
 HALO_DEG = 3.0
 LEAST_TAIL = 3e-4  # of a line: thirty widths away it is no longer a tail but a background
-MOST_TUBE = 0.05  # of a line that its image by another line of the tube may have
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ def analyse_pattern(
     *,
     calibration: ConfidenceModel | None = None,
     settings: SearchSettings = DEFAULT,
+    belief: ElementBelief | None = None,
+    prior: Prior = Prior.USUAL,
 ) -> PatternAnswer:
     """Find the phases of a powder pattern among library entries.
 
@@ -106,6 +111,9 @@ def analyse_pattern(
     entries : indices of the candidates; the whole library by default
     calibration : of the confidence; the shipped one by default
     settings : numbers that decide the search
+    belief : what is known of the elements; it is a prior in the score of the one search, so that
+        a spectrum, which sees a small place or another specimen, never costs the answer
+    prior : whether how often an element is met in materials counts as well
 
     Raises
     ------
@@ -118,10 +126,8 @@ def analyse_pattern(
     fine = encode_pattern(measurement, FINAL_POINTS)
     if not lines_stand_out(signal, settings):
         return _nothing(fine, settings)
-    models = library_models(library, chosen, signal, monochromator_factor(measurement))
-    classes = [entry.class_id for entry in library.entries]
-    search = PhaseSearch(signal, models, lambda a, b: classes[a] == classes[b], settings)
-    result = search.run()
+    search, result = search_phases(measurement, signal, library, chosen, settings, belief, prior)
+    fine = replace(fine, radiation=search.signal.radiation)
     found = [
         _found(search, result, index, evidence, calibration)
         for index, evidence in enumerate(phase_evidence(result))
@@ -133,6 +139,72 @@ def analyse_pattern(
             search, result, found, fine, calibration, settings.accepted_beside_unknown
         )
     return answer
+
+
+def search_phases(
+    measurement: Measurement,
+    signal: PatternSignal,
+    library: Library,
+    entries: Sequence[int] | np.ndarray,
+    settings: SearchSettings = DEFAULT,
+    belief: ElementBelief | None = None,
+    prior: Prior = Prior.USUAL,
+) -> tuple[PhaseSearch, SearchResult]:
+    """Search with the lines of the tube that the pattern shows, which may not be those stated.
+
+    Parameters
+    ----------
+    measurement, signal : the pattern, and on the grid of the search
+    library, entries : candidates
+    settings, belief, prior : as in `analyse_pattern`
+
+    Returns
+    -------
+    The search, whose `signal` has the lines that were taken, and its result.
+    """
+    classes = [entry.class_id for entry in library.entries]
+    held = {int(i): frozenset(library.entries[i].crystal.elements) for i in entries}
+    every, known = frozenset().union(*held.values()), belief or ElementBelief()
+    chemistry = Chemistry(held, {e: known.cost(e, prior) for e in every})
+    crystal = monochromator_factor(measurement)
+
+    def first(signal: PatternSignal) -> tuple[PhaseSearch, PatternFit]:
+        models = library_models(library, entries, signal, crystal)
+        search = PhaseSearch(
+            signal, models, lambda a, b: classes[a] == classes[b], settings, chemistry
+        )
+        return search, search.first()
+
+    search, fit = first(signal)
+    if (seen := _lines_seen(search, fit, library, crystal)) is not None:
+        search, fit = first(replace(signal, radiation=seen))
+    return search, search.run(fit)
+
+
+def _lines_seen(
+    search: PhaseSearch, fit: PatternFit, library: Library, monochromator: float
+) -> Radiation | None:
+    """The tube with K-alpha2 or without, where that is not as stated and fits much better.
+
+    The highest phase alone is asked: beside it others may stand in for lines that it lacks.
+    """
+    other = other_lines(search.signal.radiation)
+    if other is None or not fit.phases:
+        return None
+    phase = max(
+        fit.phases,
+        key=lambda p: p.scale * search.fitter.columns(p, fit.instrument).profile.max(initial=0.0),
+    )
+    signal = replace(search.signal, radiation=other)
+    models = library_models(library, [phase.entry], signal, monochromator)
+    fitter = PatternFitter(signal, search.fitter.instrument, search.settings)
+    # the other tube may reach another number of reflections
+    phase = replace(phase, state=replace(phase.state, adjust=None))
+    trials = [
+        free_intensities(f, f.fit((replace(phase, model=m),), fit.instrument))
+        for f, m in ((search.fitter, phase.model), (fitter, models.get(phase.entry, phase.model)))
+    ]
+    return other if search.gain(*trials) > search.settings.min_gain else None
 
 
 def lines_stand_out(signal: PatternSignal, settings: SearchSettings = DEFAULT) -> bool:
@@ -203,8 +275,15 @@ def _found(
     phase, rivals = result.fit.phases[index], result.rivals[index]
     own = calibration.phase(evidence.features())
     any_of = calibration.phase(replace(evidence, margin=evidence.gain).features())
-    near = search.settings.min_gain
-    tied = [r.entry for r in rivals if r.entry is not None and r.loss < near]
+    tied = [
+        r.entry
+        for r in rivals
+        if r.entry is not None
+        and (
+            r.loss < search.settings.min_gain
+            or calibration.phase(replace(evidence, margin=r.loss).features()) < 0.5 <= any_of
+        )
+    ]
     if min(evidence.lines, _clear_lines(search.signal)) <= 1:
         evidence = replace(evidence, lines=min(evidence.lines, 1))
         tied = search.alike(result.fit, index)
@@ -305,77 +384,3 @@ def finish(
     best = tied_fit if tied_fit.score(misfit) < freed.score(misfit) else freed
     best = fitter.fit(best.phases, best.instrument, iterations=4)
     return fitter, free_intensities(fitter, best)
-
-
-def unexplained_peaks(
-    signal: PatternSignal, fit: PatternFit, settings: SearchSettings = DEFAULT
-) -> ObservedPeaks:
-    """Peaks of what the fit leaves over, strongest first.
-
-    Lines that the tube's K-beta or tungsten contamination makes of explained strong peaks are
-    not among them.
-
-    Parameters
-    ----------
-    signal : the pattern
-    fit : of its phases
-    settings : of the search
-    """
-    explained = fit.calculated - fit.background
-    variance = signal.variance + (settings.error_at_peaks * explained) ** 2
-    residual = signal.intensity - fit.calculated
-    peaks = find_peaks_of(signal.two_theta_deg, residual, variance, signal.fwhm_deg)
-    tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
-    real = peaks.significance > settings.unexplained_sigma
-    real &= peaks.height > settings.unexplained_height * tallest
-    real &= ~_tube_lines(signal, explained, peaks)
-    chosen = np.flatnonzero(real)
-    chosen = chosen[np.argsort(-peaks.height[chosen])]
-    return ObservedPeaks(
-        peaks.two_theta_deg[chosen],
-        peaks.height[chosen],
-        peaks.significance[chosen],
-        peaks.fwhm_deg[chosen],
-    )
-
-
-def _tube_lines(signal: PatternSignal, explained: np.ndarray, peaks: ObservedPeaks) -> np.ndarray:
-    """Which peaks are where another line of the tube would put an image of an explained peak."""
-    found = np.zeros(len(peaks.two_theta_deg), bool)
-    for wavelength, _ in tube_lines(signal.radiation):
-        source = image_of(peaks.two_theta_deg, signal.radiation, wavelength)
-        strength = np.interp(source, signal.two_theta_deg, explained, left=0.0, right=0.0)
-        found |= peaks.height < MOST_TUBE * strength
-    return found
-
-
-def unknown_features(
-    signal: PatternSignal,
-    fit: PatternFit,
-    unexplained: ObservedPeaks,
-    accepted: Sequence[FoundPhase],
-    doubtful: Sequence[FoundPhase],
-    *,
-    settings: SearchSettings = DEFAULT,
-) -> np.ndarray:
-    """(6,) numbers that tell whether the library lacks a phase of this pattern.
-
-    Parameters
-    ----------
-    signal : the pattern
-    fit : of the accepted phases
-    unexplained : peaks that it leaves over
-    accepted, doubtful : phases that the search proposed
-    settings : of the search
-    """
-    tallest = max(float(signal.net.max(initial=0.0)), 1e-12)
-    return np.array(
-        [
-            np.log10(max(float(unexplained.height.max(initial=0.0)) / tallest, 1e-3)),
-            np.log1p(len(unexplained.height)),
-            np.log10(max(unexplained_share(signal, fit), 1e-4)),
-            np.log(min(fit.misfit, settings.telling_misfit)),
-            np.log10(max((f.evidence.height for f in doubtful), default=1e-3)),
-            min((f.probability for f in accepted), default=0.0),
-        ]
-    )

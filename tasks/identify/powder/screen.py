@@ -29,6 +29,8 @@ class Ranking:
     strain: np.ndarray  # (m,)
     width: np.ndarray  # (m,) in typical peak widths
     scale: np.ndarray  # (m,) unit-scale factor of the phase
+    explained: np.ndarray  # (m,) most intensity explained, less what lacks, with hardly a strain
+    explained_strain: np.ndarray  # (m,) where that is
 
 
 Drawn = dict[float, tuple[np.ndarray, np.ndarray]]
@@ -58,17 +60,33 @@ class Screen:
         m = len(models)
         self.inverse_d = np.full((m, settings.lines), np.nan, np.float32)
         self.area = np.zeros((m, settings.lines), np.float32)
+        self.share = np.zeros((m, settings.lines), np.float32)
         for row, model in enumerate(models):
-            inverse_d, area = _resolved_lines(model, signal, settings.lines)
+            inverse_d, area, share = _resolved_lines(model, signal, settings.lines)
             self.inverse_d[row, : len(area)] = inverse_d
             self.area[row, : len(area)] = area
+            self.share[row, : len(area)] = share
         self.unit = max(float(signal.net.max(initial=0.0)), 1e-300)
         self.step = _strain_step(signal)
         limit = settings.strain_limit
         count = int(limit / self.step)
         self.strains = self.step * np.arange(-count, count + 1)
+        self.near_strains = self.strains[np.abs(self.strains) <= 2.0 * settings.prior_strain]
         self.point = _point_at(signal)
+        self.shift = 0.0
         self._places: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def set_shift(self, shift_deg: float) -> None:
+        """Look for all lines farther up by this much, to half a peak width.
+
+        Parameters
+        ----------
+        shift_deg : of 2-theta: zero and displacement
+        """
+        step = 0.5 * self.signal.fwhm_deg
+        if (shift := step * round(shift_deg / step)) != self.shift:
+            self.shift = shift
+            self._places.clear()
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
         """Rank all candidates against a residual.
@@ -82,9 +100,13 @@ class Screen:
 
     def rank_drawn(self, drawn: Drawn) -> Ranking:
         """Rank all candidates against a residual that `drawn` has filtered."""
-        best = Ranking(*(np.zeros(len(self.area)) for _ in range(4)))
+        best = Ranking(*(np.zeros(len(self.area)) for _ in range(6)))
         best.score[:] = -np.inf
         rows = np.arange(len(self.area))
+        near = self.near_strains
+        amount = np.array([self._score(*drawn[min(drawn)], e, rows)[2] for e in near])
+        best.explained[:] = amount.max(axis=0)
+        best.explained_strain[:] = near[np.argmax(amount, axis=0)]
         # the widest filter first: it needs the fewest strains, and sees at least as much as a
         # narrower one of what a candidate explains
         for factor in sorted(drawn, reverse=True):
@@ -123,16 +145,15 @@ class Screen:
         """Area of a line at every point, and its variance, for each width of the ranking."""
         return {f: self._matched(residual, variance, f) for f in self.settings.widths}
 
-    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
-        """Strain at which several phases fit best at once, and how much better than at zero.
+    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> float:
+        """Strain at which several phases fit best at once; 0 where that is as good.
 
         Phases of one specimen have strains of their own of some tenths of a percent. If the
         best ones fit together only with a common strain beyond that, the axis is off.
 
-        Returns
-        -------
-        stretch : 0 unless it is beyond `settings.stretch_noticed`
-        ratio : of the sum of the best scores there to that at zero
+        Parameters
+        ----------
+        residual, variance : (n,) pattern less what is explained
         """
         limit = self.settings.stretch_limit
         strains = np.arange(-limit, limit + 1e-9, 2.0 * self.step)
@@ -145,10 +166,35 @@ class Screen:
         best = int(np.argmax(together))
         middle = np.flatnonzero(together >= 0.98 * together[best])
         stretch = float(strains[middle].mean())
-        at_zero = float(np.interp(0.0, strains, together))
-        if abs(stretch) <= self.settings.stretch_noticed:
-            return 0.0, 1.0
-        return stretch, float(together[best]) / max(at_zero, 1e-12)
+        noticed = abs(stretch) > self.settings.stretch_noticed
+        return (
+            stretch
+            if noticed and NEARLY * together[best] > np.interp(0.0, strains, together)
+            else 0.0
+        )
+
+    def common_shift(self, residual: np.ndarray, variance: np.ndarray) -> float:
+        """Shift of 2-theta, deg, at which several phases fit best at once: the zero and the
+        displacement of the specimen; 0 where that is as good.
+
+        Parameters
+        ----------
+        residual, variance : (n,) pattern less what is explained
+        """
+        drawn = self._matched(residual, variance, self.settings.widths[0])
+        rows = np.arange(len(self.area))
+        step, limit = 0.5 * self.signal.fwhm_deg, self.settings.shift_limit
+        tried = step * np.arange(-int(limit / step), int(limit / step) + 1)
+        together = np.zeros(len(tried))
+        for i, shift in enumerate(tried):
+            self.set_shift(float(shift))
+            scores = np.max(
+                [self._score(*drawn, float(e), rows)[0] for e in self.near_strains], axis=0
+            )
+            together[i] = np.sort(scores)[-self.settings.together :].sum()
+        self.set_shift(0.0)
+        best = int(np.argmax(together))
+        return float(tried[best]) if NEARLY * together[best] > together[len(tried) // 2] else 0.0
 
     def _matched(
         self, residual: np.ndarray, variance: np.ndarray, factor: float
@@ -185,7 +231,7 @@ class Screen:
         with np.errstate(invalid="ignore"):
             sine = np.float32(0.5 * self.signal.radiation.primary_angstrom) * seen
             position = np.degrees(2.0 * np.arcsin(sine))
-            index = (position - self.signal.two_theta_deg[0]) / self.signal.step_deg
+            index = (position + self.shift - self.signal.two_theta_deg[0]) / self.signal.step_deg
             inside = (index >= 0) & (index < len(self.point) - 1)
         at = np.where(inside, self.point[np.where(inside, index, 0).astype(np.int32)], -1)
         area = np.where(at >= 0, self.area[rows], np.float32(0.0))  # the rest was not measured
@@ -204,7 +250,7 @@ class Screen:
         """Best score of each candidate over its scale, at one strain; that scale; and the most
         intensity that it explains, less what it lacks."""
         at, area, root = self._placed(strain, rows)
-        seen, noise = amplitude[at], error2[at]
+        seen, noise, own = amplitude[at], error2[at], self.share[rows]
         ratio = seen / np.maximum(area, np.float32(1e-12))  # of no area: zero, and no share
         order = np.argsort(ratio, axis=1)
         ratio = np.take_along_axis(ratio, order, axis=1)
@@ -220,7 +266,7 @@ class Screen:
             expected = scale[:, None] * area
             # what is missing counts against, what is in excess does not:
             # common^2 - (expected - common)^2 = expected (2 common - expected)
-            told = 2.0 * np.minimum(expected, seen) - expected
+            told = own * (2.0 * np.minimum(expected, seen) - expected)
             score = np.sum(expected * told / (noise + error * expected * expected), axis=1)
             better = score > best
             best[better], best_scale[better] = score[better], scale[better]
@@ -230,8 +276,9 @@ class Screen:
 
 def _resolved_lines(
     model: PhaseModel, signal: PatternSignal, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """1/d and area of the strongest lines; lines nearer than half a peak width are one."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """1/d of the strongest lines, the area that a filter as wide as a peak sees at each, and the
+    share of it that is the line's own; lines nearer than half a peak width are one."""
     inverse_d = np.sqrt(np.maximum(model._quadratic @ model.metric, 1e-8))
     sine = np.minimum(0.5 * model.radiation.primary_angstrom * inverse_d, 0.9999)
     angle = np.degrees(2.0 * np.arcsin(sine))
@@ -240,14 +287,18 @@ def _resolved_lines(
     inside = np.any([signal.measured(angle + off) for off in margin], axis=0)
     inverse_d, angle, area = inverse_d[inside], angle[inside], area[inside]
     if not len(area):
-        return inverse_d, area
+        return inverse_d, area, area
     order = np.argsort(angle)
     inverse_d, angle, area = inverse_d[order], angle[order], area[order]
     label = np.cumsum(np.diff(angle, prepend=-1e9) > 0.5 * signal.fwhm_deg) - 1
     total = np.bincount(label, area)
-    centre = np.bincount(label, area * inverse_d) / np.maximum(total, 1e-300)
+    per_area = np.maximum(total, 1e-300)
+    centre, place = (np.bincount(label, area * v) / per_area for v in (inverse_d, angle))
     strongest = np.argsort(-total)[:count]
-    return centre[strongest], total[strongest]
+    distance = (place[strongest, None] - place[strongest]) / signal.fwhm_deg
+    # a Gaussian line under a filter of its own shape
+    seen = np.exp(-2.0 * np.log(2.0) * distance**2) @ total[strongest]
+    return centre[strongest], seen, total[strongest] / np.maximum(seen, 1e-300)
 
 
 def _point_at(signal: PatternSignal) -> np.ndarray:

@@ -15,13 +15,21 @@ from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.physics.crystal.powder import PhaseModel
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities
+from xtalfuse.tasks.identify.powder.fitting.priors import Chemistry
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit, start_instrument
+from xtalfuse.tasks.identify.powder.measures import (
+    common_strain,
+    gain,
+    repeats,
+    unexplained_share,
+)
 from xtalfuse.tasks.identify.powder.screen import NEARLY, Screen
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 # of what a phase explains: a rival that lacks less is refined as fully before it is judged
 ALMOST_ALL = 0.05
 MOST_NAMES = 3  # of a class that are tried; time
+AXIS_HOLDS = 0.01  # unexplained share below which no other axis is asked for; time
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class PhaseSearch:
     models : candidates by library index
     same_class : tells whether two library entries are look-alikes
     settings : numbers that decide
+    chemistry : prior of the elements that the phases bring
     """
 
     def __init__(
@@ -59,55 +68,86 @@ class PhaseSearch:
         models: dict[int, PhaseModel],
         same_class: Callable[[int, int], bool] = lambda a, b: a == b,
         settings: SearchSettings = DEFAULT,
+        chemistry: Chemistry | None = None,
     ) -> None:
         self.signal = signal
+        self.chemistry = chemistry or Chemistry()
         self.settings = settings
         self.models = models
         self.entries = np.array(list(models), int)
         self.same_class = same_class
         self._stretch: float | None = None
-        self.set_stretch(0.0)
+        self.set_axis()
 
-    def set_stretch(self, stretch: float) -> None:
-        """Take every d of this pattern for longer than it is by this fraction."""
+    def set_axis(self, stretch: float = 0.0, shift: float = 0.0) -> None:
+        """Take every d of this pattern for longer than it is by a fraction, and all lines for
+        farther up by a displacement of the specimen, deg, from which a fit starts."""
+        self.shift = shift
         if self._stretch == stretch:
             return
         self._stretch = stretch
         self.screen = Screen(self.signal, list(self.models.values()), stretch, self.settings)
         start = replace(start_instrument(self.signal), stretch=stretch)
-        self.fitter = PatternFitter(self.signal, start, self.settings)
+        self.fitter = PatternFitter(self.signal, start, self.settings, chemistry=self.chemistry)
 
-    def run(self) -> SearchResult:
-        """Search, prune, challenge; with a stretched axis where several phases ask for it."""
-        stretch, ratio = self.screen.common_stretch(self.signal.net, self.signal.variance)
-        best = self.grown(stretch if ratio > self.settings.sure_stretch else 0.0)
-        applied = self.fitter.instrument.stretch
-        if applied and len(best.phases) < 2:
-            again = 0.0  # one phase alone may be a solid solution: the axis is taken as it is
-        elif stretch and not applied:
-            again = stretch
-        else:
-            again = applied + common_strain(best, self.settings)
-        if abs(again - applied) > self.settings.stretch_noticed:
-            other = self.grown(again)
-            supported = len(other.phases) >= 2 and self.gain(best, other) > self.settings.min_gain
-            if supported or not again:
-                best = other
-            else:
-                self.set_stretch(applied)
-        if self.fitter.instrument.stretch:
-            best = self.absorb(best, common_strain(best, self.settings))
-        best, rivals = self.challenge(self.prune(self.weighed(best)))
-        best = self.named(best)
-        return SearchResult(best, rivals, self.fitter, len(self.models))
+    def first(self) -> PatternFit:
+        """Phases that are found one after the other.
+
+        The axis is taken as it is, then shifted or stretched where several phases ask for it.
+        """
+        return self.on_an_axis(self.grown())
+
+    def run(self, best: PatternFit | None = None) -> SearchResult:
+        """Search, prune, challenge, and search again where that changed a phase.
+
+        Parameters
+        ----------
+        best : of `first`, where that was asked
+        """
+        best = best or self.first()
+        for _ in range(self.settings.swaps):
+            found, rivals = self.challenge(self.prune(self.weighed(best)))
+            if {p.entry for p in found.phases} == {p.entry for p in best.phases}:
+                break
+            # what is left over beside the right phases was not asked for beside the wrong ones
+            best = self.grow(found)
+            if len(best.phases) == len(found.phases):
+                break
+        return SearchResult(self.named(found), rivals, self.fitter, len(self.models))
+
+    def on_an_axis(self, best: PatternFit) -> PatternFit:
+        """The phases that are found on the axis which explains them best; that of the search is it.
+
+        Where phases need no strain and leave nothing over, the axis is as it is said to be.
+        """
+        strain = [abs(p.state.strain[0]) / np.sqrt(3.0) for p in best.phases]
+        strained = max(strain, default=np.inf) > 2.0 * self.settings.prior_strain
+        if not strained and unexplained_share(self.signal, best) < AXIS_HOLDS:
+            return best
+        net, variance, shift = self.signal.net, self.signal.variance, 0.0
+        stretch, off = (
+            f(net, variance) for f in (self.screen.common_stretch, self.screen.common_shift)
+        )
+        if off:
+            shifted = self.grown(shift=off)
+            if self.gain(best, shifted) > self.settings.min_gain:
+                best, shift = shifted, off
+        stretch = stretch or common_strain(best, self.settings)
+        if abs(stretch) > self.settings.stretch_noticed:
+            other = self.grown(stretch)
+            # one phase alone may be a solid solution: the axis is taken as it is
+            if len(other.phases) >= 2 and self.gain(best, other) > self.settings.min_gain:
+                return self.absorb(other, common_strain(other, self.settings))
+        self.set_axis(0.0, shift)
+        return best
 
     def weighed(self, fit: PatternFit) -> PatternFit:
         """The fit with weights that hold the error of the model which it shows."""
         return self.polish(fit) if self.fitter.learn_error(fit) else fit
 
-    def grown(self, stretch: float) -> PatternFit:
-        """The phases that are found if every d is longer than it is by this fraction."""
-        self.set_stretch(stretch)
+    def grown(self, stretch: float = 0.0, shift: float = 0.0) -> PatternFit:
+        """The phases that are found with such an axis."""
+        self.set_axis(stretch, shift)
         return self.prune(self.grow())
 
     def absorb(self, fit: PatternFit, strain: float) -> PatternFit:
@@ -116,7 +156,7 @@ class PhaseSearch:
         The screen finds a stretch to some tenths of a percent only; the rest would be in all cells.
         """
         stretch = fit.instrument.stretch + strain
-        self.set_stretch(stretch)
+        self.set_axis(stretch)
         phases = []
         for phase in fit.phases:
             moved = phase.state.strain.copy()
@@ -125,11 +165,12 @@ class PhaseSearch:
         instrument = replace(fit.instrument, stretch=stretch)
         return self.polish(replace(fit, phases=tuple(phases), instrument=instrument))
 
-    def grow(self) -> PatternFit:
-        """Add phases to a beam of hypotheses until none brings enough."""
-        beam = [self.fitter.fit((), iterations=0)]
-        best = beam[0]
-        for _ in range(self.settings.max_phases):
+    def grow(self, start: PatternFit | None = None) -> PatternFit:
+        """Add phases to a beam of hypotheses, to none at first, until none brings enough."""
+        instrument = replace(self.fitter.instrument, displacement=self.shift)
+        best = start or self.fitter.fit((), instrument, iterations=0)
+        beam = [best]
+        for _ in range(self.settings.max_phases - len(best.phases)):
             grown: dict[frozenset[int], PatternFit] = {}
             for hypothesis in beam:
                 for trial in self.extensions(hypothesis)[: self.settings.beam]:
@@ -167,24 +208,40 @@ class PhaseSearch:
         residual = self.signal.intensity - fit.calculated
         taken = [p.entry for p in fit.phases]
         found: dict[int, tuple[int, float, float]] = {}
+        bring = np.array([self.chemistry.of([*taken, int(e)]) for e in self.entries])
+        bring -= self.chemistry.of(taken)
+        self.screen.set_shift(fit.instrument.zero + fit.instrument.displacement)
         # where nothing is explained yet there is no error of it
         for error in self.settings.residual_errors if fit.phases else (0.0,):
             drawn = self.screen.drawn(residual, self.signal.variance + (error * peaks) ** 2)
             ranking = self.screen.rank_drawn(drawn)
-            listed = 0
-            # of those that explain as much, the ones whose cells are as they should be
+            # of those that explain as much, the ones whose cells are as they should be and whose
+            # elements are likely
             odds = ranking.score - 0.5 * (ranking.strain / self.settings.prior_strain) ** 2
-            for row in np.argsort(-odds):
+            odds -= 0.5 * bring
+            strains = {
+                int(row): self.screen.strain_of(
+                    int(row), ranking.strain[row], float(ranking.width[row]), drawn
+                )
+                for row in self._first(odds, count, taken)
+            }
+            # lines that are few, but hold most of the intensity, need no strain
+            for row in self._first(ranking.explained, count // 2, taken):
+                strains.setdefault(int(row), float(ranking.explained_strain[row]))
+            for row, strain in strains.items():
                 entry = int(self.entries[row])
-                if ranking.score[row] <= 0 or listed >= count:
-                    break
-                if any(self.same_class(entry, other) for other in taken):
-                    continue
-                listed += 1
-                width = float(ranking.width[row])
-                strain = self.screen.strain_of(int(row), ranking.strain[row], width, drawn)
-                found.setdefault(entry, (entry, strain, width))
+                found.setdefault(entry, (entry, strain, float(ranking.width[row])))
         return list(found.values())
+
+    def _first(self, value: np.ndarray, count: int, taken: list[int]) -> list[int]:
+        """Rows of the candidates of highest value that do not look like an entry that is taken."""
+        chosen: list[int] = []
+        for row in np.argsort(-value):
+            if value[row] <= 0 or len(chosen) >= count:
+                break
+            if not any(self.same_class(int(self.entries[row]), other) for other in taken):
+                chosen.append(int(row))
+        return chosen
 
     def named(self, fit: PatternFit) -> PatternFit:
         """The fit with each phase as that member of its class which the pattern is nearest to.
@@ -210,6 +267,7 @@ class PhaseSearch:
         bare = self.without(fit, index)
         peaks = bare.calculated - bare.background
         error = self.settings.residual_errors[0] * peaks
+        self.screen.set_shift(bare.instrument.zero + bare.instrument.displacement)
         ranking = self.screen.rank(
             self.signal.intensity - bare.calculated, self.signal.variance + error**2
         )
@@ -309,79 +367,3 @@ class PhaseSearch:
             rivals.append(tuple(sorted(own, key=lambda r: r.loss)))
             index += 1
         return fit, tuple(rivals)
-
-
-def gain(poor: PatternFit, rich: PatternFit, settings: SearchSettings = DEFAULT) -> float:
-    """Fall of minus twice the log posterior from one fit to another, per unit misfit.
-
-    Parameters
-    ----------
-    poor, rich : fits of one pattern
-    settings : of the search
-    """
-    misfit = min(rich.misfit, settings.most_misfit)
-    return (poor.score(misfit) - rich.score(misfit)) / misfit
-
-
-def repeats(fit: PatternFit, signal: PatternSignal, settings: SearchSettings = DEFAULT) -> bool:
-    """Whether the last phase has hardly a line of its own beside those of the earlier ones.
-
-    So it is with an isotype of nearly the same cell, and with a lattice whose lines are all
-    among those of a larger one. A line of another phase covers those within a third of a peak
-    width that are at most twice as strong, and those within a whole width that are weaker than
-    the error of its own calculated profile.
-
-    Parameters
-    ----------
-    fit : of the pattern
-    signal : the pattern
-    settings : of the search
-    """
-    lines = [
-        (
-            p.model.positions(p.state, fit.instrument),
-            p.scale * p.model.seen_strength(p.state, fit.instrument),
-        )
-        for p in fit.phases
-    ]
-    position, strength = lines[-1]
-    inside = signal.measured(position)
-    inside &= strength > 0.01 * strength.max(initial=0.0)
-    position, strength = position[inside], strength[inside]
-    own = np.ones(len(position), bool)
-    for other, height in lines[:-1]:
-        distance = np.abs(position[:, None] - other) / signal.fwhm_deg
-        covered = (distance < 0.33) & (height >= 0.5 * strength[:, None])
-        covered |= (distance < 1.0) & (settings.error_at_peaks * height >= strength[:, None])
-        own &= ~covered.any(axis=1)
-    weight = np.sqrt(strength)
-    return float(weight[own].sum()) < settings.own_lines * max(float(weight.sum()), 1e-300)
-
-
-def common_strain(fit: PatternFit, settings: SearchSettings = DEFAULT) -> float:
-    """Isotropic strain that all major phases share, 0 if they do not agree.
-
-    One phase may be a solid solution; that unrelated phases all differ from their references
-    by the same strain points to the angle axis, the wavelength or the temperature.
-    """
-    height = np.array([p.scale for p in fit.phases])
-    strain = np.array([p.state.strain[0] / np.sqrt(3.0) for p in fit.phases])
-    major = height > settings.major_height * height.max(initial=0.0)
-    if major.sum() < 2:
-        return 0.0
-    strain, weight = strain[major], np.sqrt(height[major])
-    near = np.abs(strain[:, None] - strain) < settings.strain_agreement
-    together = near & (near.sum(axis=1) >= 2)[:, None]
-    best = int(np.argmax(together @ weight))
-    agree = together[best]
-    if weight[agree].sum() < settings.agreeing_share * weight.sum():
-        return 0.0
-    return float(np.average(strain[agree], weights=weight[agree]))
-
-
-def weight_fractions(fit: PatternFit) -> np.ndarray:
-    """(p,) mass fractions: scale times mass and volume of the cell (Hill & Howard, 1987,
-    J. Appl. Cryst. 20, 467)."""
-    mass = np.array([p.scale * p.model.weight for p in fit.phases])
-    total = mass.sum()
-    return mass / total if total > 0 else mass

@@ -44,7 +44,8 @@ class SearchSettings:
     quantiles : of the observed over expected intensities that are tried as the scale
     strain_limit : of a candidate in the ranking
     stretch_limit, stretch_noticed : of the axis that is looked for, and that is told
-    together : best phases that must agree on a stretch
+    shift_limit : of 2-theta in the ranking, deg
+    together : best phases that must agree on a stretch or a shift
     residual_errors : of explained peaks, for the two rankings
     beam : hypotheses kept alive
     trials, settled : candidates placed for each hypothesis and ranking, and of them refined
@@ -55,11 +56,9 @@ class SearchSettings:
     own_lines : least share of a phase's lines, by root intensity, that are its own
     most_misfit : that a complete set of phases may leave; beyond, phases are missing
     close : loss from which a rival is worth a full refinement
-    sure_stretch : score with a stretched axis over that without, that needs no trial
     major_height : of the tallest scale, from which a phase counts for a common strain
     strain_agreement : strains nearer than this agree
     agreeing_share : of the root scales, that must agree
-    free_gain : from here on the pattern overrules the elements that spectra gave
     accepted, accepted_beside_unknown : probability from which a phase is reported
     unexplained_sigma, unexplained_height : significance, and share of the strongest peak, from
         which a peak of the residual is called unexplained
@@ -97,6 +96,7 @@ class SearchSettings:
     strain_limit: float = _number(0.015, "solid solutions; beyond, it is another compound")
     stretch_limit: float = _number(0.025, CHOSEN)
     stretch_noticed: float = _number(0.006, "thermal expansion to 600 K stays below")
+    shift_limit: float = _number(0.3, "a millimetre of displacement on 200 mm is 0.6, rare")
     together: int = _number(4, CHOSEN)
     residual_errors: tuple[float, ...] = _number((0.15, 0.04), CHOSEN)
     beam: int = _number(2, "time")
@@ -109,11 +109,9 @@ class SearchSettings:
     own_lines: float = _number(0.12, CHOSEN)
     most_misfit: float = _number(10.0, CHOSEN)
     close: float = _number(200.0, "time")
-    sure_stretch: float = _number(1.25, CHOSEN)
     major_height: float = _number(0.02, CHOSEN)
     strain_agreement: float = _number(0.003, CHOSEN)
     agreeing_share: float = _number(0.3, CHOSEN)
-    free_gain: float = _number(10.0, CHOSEN)
     accepted: float = _number(0.5, "more probable than not")
     accepted_beside_unknown: float = _number(0.75, CHOSEN)
     unexplained_sigma: float = _number(6.0, CHOSEN)

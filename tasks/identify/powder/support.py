@@ -13,6 +13,7 @@ import numpy as np
 from xtalfuse.encoders.pattern import PatternSignal
 from xtalfuse.tasks.identify.answer import PowderReport
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
+from xtalfuse.tasks.identify.powder.measures import unexplained_share
 from xtalfuse.tasks.identify.powder.search import SearchResult
 from xtalfuse.tasks.identify.powder.settings import SearchSettings
 
@@ -120,14 +121,6 @@ def phase_evidence(result: SearchResult) -> list[PhaseEvidence]:
             )
         )
     return found
-
-
-def unexplained_share(signal: PatternSignal, fit: PatternFit) -> float:
-    """Intensity more than two standard deviations above the fit, over all above background."""
-    residual = signal.intensity - fit.calculated
-    beyond = np.maximum(residual - 2.0 * np.sqrt(fit.variance), 0.0)
-    net = np.maximum(signal.intensity - fit.background, 0.0)
-    return float(beyond.sum() / max(float(net.sum()), 1e-12))
 
 
 def _profile(result: SearchResult, index: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
+from scipy.signal import oaconvolve
 
 from xtalfuse.encoders.noise import trimmed_variance
 from xtalfuse.encoders.pattern import PatternSignal
@@ -12,7 +13,9 @@ from xtalfuse.tasks.identify.powder.fitting.tube import tube_images
 # A calculated line is no better than its shape. Within a width, the pseudo-Voigt of Thompson,
 # Cox & Hastings (1987) differs from a Voigt by up to 1.3 % of the height; beside it tails are cut
 # where they fall below 0.3 % (`physics.crystal.powder`).
-SHAPE_ERRORS = ((1.0, 0.013), (3.0, 0.003))  # full widths from a line, share of its height
+SHAPE_ERROR = 0.013  # of its height
+TAIL_ERROR = 0.1  # of a Lorentzian tail
+TAIL_REACH = 30.0  # widths
 MOST_ERROR = 5.0  # of what is usual: beyond, it is no error but a phase that is missing
 LEAST_TOLD = 30  # points that tell the error of the model
 NOTICED = 0.05  # relative change that is worth new weights
@@ -33,13 +36,18 @@ class ModelError:
         self.share = share
         self.scale = scale
         self._images = tube_images(signal)
+        width = signal.fwhm_deg / signal.step_deg
+        distance = np.arange(-round(TAIL_REACH * width), round(TAIL_REACH * width) + 1) / width
+        tail = np.where(np.abs(distance) < 1.0, 0.0, 1.0 / (1.0 + 4.0 * distance**2))
+        # the area of a line is some 1.2 times its height and width
+        self._tail = TAIL_ERROR * tail / (1.2 * width)
 
     def variance(self, peaks: np.ndarray) -> np.ndarray:
         """(n,) usual squared error of calculated peaks, times the square of `scale`."""
         error = (self.share * peaks) ** 2
-        for widths, share in SHAPE_ERRORS:
-            reach = 2 * round(widths * self.signal.fwhm_deg / self.signal.step_deg) + 1
-            error = error + (share * maximum_filter1d(peaks, reach)) ** 2
+        reach = 2 * round(self.signal.fwhm_deg / self.signal.step_deg) + 1
+        error = error + (SHAPE_ERROR * maximum_filter1d(peaks, reach)) ** 2
+        error = error + oaconvolve(peaks, self._tail, "same") ** 2
         grid = self.signal.two_theta_deg
         for source, share in self._images:
             error = error + (share * np.interp(source, grid, peaks, 0.0, 0.0)) ** 2

@@ -27,6 +27,7 @@ from xtalfuse.physics.crystal.powder_state import SHARED_BOUNDS
 from xtalfuse.tasks.identify.powder.fitting.error import ModelError
 from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal, within
 from xtalfuse.tasks.identify.powder.fitting.priors import (
+    Chemistry,
     instrument_sigma,
     instrument_values,
     penalty,
@@ -41,8 +42,7 @@ from xtalfuse.tasks.identify.powder.fitting.state import (
 )
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
-KEPT_COLUMNS = 48
-KEPT_WEIGHTS = 3  # the first one, and those of the fit that goes on
+KEPT_COLUMNS, KEPT_WEIGHTS = 48, 3  # weights: the first one, and those of the fit that goes on
 REWEIGHTED = 2  # times that the weights follow the peaks
 
 
@@ -55,6 +55,7 @@ class PatternFitter:
     instrument : starting instrument state, centre of the priors on widths
     settings : priors and model error
     error_scale : error of the model over what is usual; `learn_error` measures it
+    chemistry : prior of the elements that the phases bring
     """
 
     def __init__(
@@ -63,8 +64,10 @@ class PatternFitter:
         instrument: InstrumentState | None = None,
         settings: SearchSettings = DEFAULT,
         error_scale: float = 1.0,
+        chemistry: Chemistry | None = None,
     ) -> None:
         self.signal = signal
+        self.chemistry = chemistry or Chemistry()
         self.instrument = instrument or start_instrument(signal)
         self.settings = settings
         self.background_columns = background_basis(signal)
@@ -112,6 +115,11 @@ class PatternFitter:
         """Counting noise and model error, with neighbouring residuals correlated."""
         return self.settings.correlation * (self.signal.variance + self.error.variance(peaks))
 
+    def penalty(self, phases: Sequence[PhaseFit], instrument: InstrumentState) -> float:
+        """Minus twice the log prior of what phases are there, and of their parameters."""
+        own = penalty([p.state for p in phases], instrument, self.instrument, self.settings)
+        return own + self.chemistry.of(p.entry for p in phases)
+
     def learn_error(self, fit: PatternFit) -> bool:
         """Measure the error of the model on a fit; whether the weights changed by it."""
         changed = self.error.learn(fit.calculated, fit.background)
@@ -148,8 +156,8 @@ class PatternFitter:
 class _Point:
     """One point of a descent.
 
-    Its linear parameters are the best ones for its non-linear ones: the model is
-    ``calculated = basis @ coefficients + sum_i scales[i] * columns[i].profile``.
+    Its linear parameters are the best ones for its non-linear ones; what is calculated is
+    ``basis @ coefficients + sum_i scales[i] * columns[i].profile``.
 
     Parameters
     ----------
@@ -198,8 +206,7 @@ class _Descent:
         columns = tuple(fitter.columns(p, instrument) for p in phases)
         weight = fitter.first_weight
         here = self.at(phases, instrument, columns, weight)
-        damping, settled = 1e-3, False
-        reweighted = 0
+        damping, settled, reweighted = 1e-3, False, 0
         for iteration in range(iterations):
             if reweighted < REWEIGHTED and (settled or iteration >= 2 * (reweighted + 1)):
                 reweighted, settled = reweighted + 1, False
@@ -208,13 +215,12 @@ class _Descent:
             if settled:
                 break
             trial = self.moved(here, self.step(here, weight, damping)[0], weight)
-            gain = here.chi2 + here.penalty - trial.chi2 - trial.penalty
+            gain = here.objective - trial.objective
             settled = abs(gain) < 1e-4 * here.objective
             if gain <= 0:
                 damping = max(damping * 30.0, 1e-2)
-                continue
-            here = trial
-            damping = max(damping * 0.2, 1e-6)
+            else:
+                here, damping = trial, max(damping * 0.2, 1e-6)
         return self.finished(here)
 
     def at(
@@ -225,8 +231,7 @@ class _Descent:
         weight: np.ndarray,
     ) -> _Point:
         """The point of these non-linear parameters, with its linear ones solved."""
-        fitter = self.fitter
-        coefficients, scales = self.linear(columns, weight)
+        fitter, (coefficients, scales) = self.fitter, self.linear(columns, weight)
         background = fitter.background_columns @ coefficients
         peaks = np.zeros_like(background)
         for column, scale in zip(columns, scales, strict=True):
@@ -242,9 +247,7 @@ class _Descent:
             peaks,
             residual,
             chi2=float(np.sum(weight * residual**2)),
-            penalty=penalty(
-                [p.state for p in phases], instrument, fitter.instrument, fitter.settings
-            ),
+            penalty=fitter.penalty(phases, instrument),
         )
 
     def linear(
@@ -336,9 +339,8 @@ class _Descent:
             count = len(phase_values(state))
             phases[i] = replace(phases[i], state=state.moved(change[at : at + count]))
             at += count
-        instrument = here.instrument
-        if self.shared:
-            instrument = instrument.moved(change[at : at + len(SHARED)])
+        moved = change[at : at + len(SHARED)]
+        instrument = here.instrument.moved(moved) if self.shared else here.instrument
         columns = tuple(
             self.fitter.columns(p, instrument)
             if self.shared or i in self.active
@@ -349,11 +351,9 @@ class _Descent:
 
     def finished(self, here: _Point) -> PatternFit:
         """The fit with the model error of its own peaks."""
-        fitter = self.fitter
-        variance = fitter.variance(here.peaks)
-        residual = here.residual
-        correlation = fitter.settings.correlation
-        noise = correlation * fitter.signal.variance
+        variance, residual = self.fitter.variance(here.peaks), here.residual
+        correlation = self.fitter.settings.correlation
+        noise = correlation * self.fitter.signal.variance
         return PatternFit(
             phases=tuple(
                 replace(p, scale=float(s)) for p, s in zip(here.phases, here.scales, strict=True)

@@ -78,7 +78,11 @@ def free_intensities(
 
 
 def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: bool) -> _Groups:
-    """Groups of reflections, nearer than a peak width, that rise above noise and neighbours."""
+    """Groups of reflections, nearer than a peak width, that rise above noise and neighbours.
+
+    However weak they are calculated: as differences of nearly equal amplitudes weak ones are known
+    the least, and held fast they would hold the scale that the strong ones ask for.
+    """
     model, state = phase.model, phase.state
     if not freed:
         return _Groups(np.full(len(model.hkl), -1), np.empty((len(fitter.signal.intensity), 0)))
@@ -86,7 +90,7 @@ def _observable(fitter: PatternFitter, phase: PhaseFit, fit: PatternFit, freed: 
     grid = fitter.signal.two_theta_deg
     strength = model.seen_strength(state, fit.instrument)
     inside = fitter.signal.measured(position)
-    order = np.flatnonzero(inside & (strength > 0.01 * strength[inside].max(initial=0.0)))
+    order = np.flatnonzero(inside)
     order = order[np.argsort(position[order])]
     width = 0.7 * max(fitter.signal.fwhm_deg, fit.instrument.gauss)
     breaks = np.diff(position[order], prepend=-1e9) > width

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from xtalfuse.physics.crystal.powder import SHARED, InstrumentState, PhaseState
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
+
+
+@dataclass(frozen=True)
+class Chemistry:
+    """What it costs that a specimen holds the elements of some phases.
+
+    Parameters
+    ----------
+    elements : of each library entry
+    cost : of each element, minus twice the log odds that it is there; 0 where it is likely
+    """
+
+    elements: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, entries: Iterable[int]) -> float:
+        """Of all elements of these entries together: one that two phases share counts once."""
+        held = frozenset().union(*(self.elements.get(e, frozenset()) for e in entries))
+        return sum(self.cost.get(e, 0.0) for e in sorted(held))
+
 
 USUAL_WIDTHS = (0.03, 0.05)  # size and microstrain of a well crystallised phase, deg
 

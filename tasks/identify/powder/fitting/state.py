@@ -70,12 +70,14 @@ class PatternFit:
 
 
 def background_basis(signal: PatternSignal) -> np.ndarray:
-    """(n, k) Chebyshev polynomials and 1/2theta, which air scatter follows at low angle."""
+    """(n, k) Chebyshev polynomials, 1/2theta, which air scatter follows at low angle, and what was
+    seen under the peaks: halos of a holder or of amorphous matter that no polynomial follows."""
     low, high = signal.range_deg
     x = 2.0 * (signal.two_theta_deg - low) / (high - low) - 1.0
     degree = int(np.clip(5 + (high - low) / 12.0, 5, 16))
     inverse = low / signal.two_theta_deg
-    return np.column_stack([np.polynomial.chebyshev.chebvander(x, degree), inverse])
+    seen = signal.background / max(float(np.abs(signal.background).max()), 1e-300)
+    return np.column_stack([np.polynomial.chebyshev.chebvander(x, degree), inverse, seen])
 
 
 def start_instrument(signal: PatternSignal) -> InstrumentState:

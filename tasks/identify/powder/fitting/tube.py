@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from xtalfuse.encoders.pattern import PatternSignal
-from xtalfuse.physics.units import Radiation
+from xtalfuse.loaders.xrd.scan import anode_of
+from xtalfuse.physics.units import ANODES, Radiation, doublet, monochromatic
 
 # angstrom, Deslattes et al. (2003), as in units
 K_BETA = {
@@ -40,6 +41,26 @@ def tube_lines(radiation: Radiation) -> list[tuple[float, float]]:
     if radiation.name.startswith("CuKa"):
         lines.append((TUNGSTEN_LA, TUNGSTEN_SHARE))
     return lines
+
+
+def other_lines(radiation: Radiation) -> Radiation | None:
+    """The same tube without K-alpha2 where it is said to be there, and with it where it is not.
+
+    Parameters
+    ----------
+    radiation : of the pattern, as it is stated
+
+    Returns
+    -------
+    None where it is of no tube
+    """
+    tube = anode_of(radiation.primary_angstrom)
+    if tube is None or radiation.nominal or tube[1] == "ka2":
+        return None
+    first, second = ANODES[tube[0]]
+    if len(radiation.wavelengths_angstrom) > 1:
+        return monochromatic(first, f"{tube[0]}Ka1")
+    return doublet(f"{tube[0]}Ka", first, second)
 
 
 def image_of(angle_deg: np.ndarray, radiation: Radiation, wavelength: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders.record import Measurement
 from xtalfuse.tasks.identify.answer import Amorphous, AskedPhase, PhaseAnswer
 from xtalfuse.tasks.identify.powder.fitting.state import PhaseFit
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 from xtalfuse.tasks.identify.powder.phase import (
     PatternAnswer,
     library_models,
@@ -19,7 +20,6 @@ from xtalfuse.tasks.identify.powder.phase import (
 )
 from xtalfuse.tasks.identify.powder.quantities.amounts import STRUCTURE
 from xtalfuse.tasks.identify.powder.quantities.uncertainty import fit_uncertainty
-from xtalfuse.tasks.identify.powder.search import weight_fractions
 from xtalfuse.tasks.identify.stages import Conclusion
 
 LIMIT = 3.0  # standard uncertainties above which a phase is detected (Currie, 1968)

@@ -19,6 +19,7 @@ from xtalfuse.physics.crystal.cell import Crystal
 from xtalfuse.tasks.identify.answer import Crystallites
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 from xtalfuse.tasks.identify.powder.quantities.amounts import Parts
 from xtalfuse.tasks.identify.powder.quantities.lines import crystallites, shift_doubt
 from xtalfuse.tasks.identify.powder.quantities.model import (
@@ -28,7 +29,6 @@ from xtalfuse.tasks.identify.powder.quantities.model import (
     Problem,
 )
 from xtalfuse.tasks.identify.powder.quantities.rietveld import Run, run
-from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import numpy as np
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter, normal_matrix
 from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
-from xtalfuse.tasks.identify.powder.search import weight_fractions
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 
 
 @dataclass(frozen=True)

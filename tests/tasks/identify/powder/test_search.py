@@ -12,6 +12,7 @@ from xtalfuse.loaders.record import Instrument
 from xtalfuse.physics.units import two_theta
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.tube import K_BETA
+from xtalfuse.tasks.identify.powder.measures import common_strain, weight_fractions
 from xtalfuse.tasks.identify.powder.phase import (
     SEARCH_POINTS,
     analyse_pattern,
@@ -19,7 +20,6 @@ from xtalfuse.tasks.identify.powder.phase import (
     monochromator_factor,
 )
 from xtalfuse.tasks.identify.powder.screen import Screen
-from xtalfuse.tasks.identify.powder.search import common_strain, weight_fractions
 from xtalfuse.tasks.identify.powder.settings import DEFAULT
 
 THREE = {"corundum": 0.5, "fluorite": 0.2, "zincite": 0.3}

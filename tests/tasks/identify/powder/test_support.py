@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 
 from xtalfuse.encoders.pattern import encode_pattern
+from xtalfuse.tasks.identify.powder.measures import unexplained_share
 from xtalfuse.tasks.identify.powder.phase import SEARCH_POINTS, library_models
 from xtalfuse.tasks.identify.powder.search import PhaseSearch
-from xtalfuse.tasks.identify.powder.support import (
-    FEATURES,
-    PhaseEvidence,
-    phase_evidence,
-    unexplained_share,
-)
+from xtalfuse.tasks.identify.powder.support import FEATURES, PhaseEvidence, phase_evidence
 
 PAIR = {"corundum": 0.6, "halite": 0.4}
 

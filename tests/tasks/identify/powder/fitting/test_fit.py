@@ -10,7 +10,7 @@ import pytest
 
 from xtalfuse.physics.crystal.powder import InstrumentState
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter, normal_matrix
-from xtalfuse.tasks.identify.powder.search import weight_fractions
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 from xtalfuse.tasks.identify.powder.settings import DEFAULT
 
 TRUE = {"corundum": 0.5, "fluorite": 0.2, "zincite": 0.3}
@@ -51,7 +51,9 @@ def test_the_misfit_of_a_perfect_model_is_one(fitted):
 
 def test_the_instrument_comes_back(fitted):
     _, fit = fitted
-    assert fit.instrument.zero + fit.instrument.displacement == pytest.approx(0.0, abs=0.02)
+    assert fit.instrument.zero + fit.instrument.displacement == pytest.approx(
+        0.0, abs=0.03
+    )  # its prior
     # a smaller specimen than the beam, sin(theta) < 0.05, lies outside of this range
     assert fit.instrument.gauss == pytest.approx(0.09, abs=0.03)
 

@@ -9,7 +9,7 @@ import pytest
 
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities, suggest_texture
 from xtalfuse.tasks.identify.powder.fitting.priors import graininess_penalty
-from xtalfuse.tasks.identify.powder.search import weight_fractions
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 
 TRUE = {"corundum": 0.6, "halite": 0.4}
 

@@ -12,10 +12,10 @@ from xtalfuse.physics.crystal.absorption import contrasts, microabsorption
 from xtalfuse.tasks.identify.answer import Cell, PhaseAnswer
 from xtalfuse.tasks.identify.pipeline import identify
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 from xtalfuse.tasks.identify.powder.phase import finish
 from xtalfuse.tasks.identify.powder.quantities.amounts import STRUCTURE, Parts, amounts
 from xtalfuse.tasks.identify.powder.quantities.asked import amorphous, parse_standard
-from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 NONE = Cell(None, None, None, None, None, None)
 

@@ -14,6 +14,7 @@ from xtalfuse.physics.crystal.powder import InstrumentState, phase_model
 from xtalfuse.physics.units import monochromatic, radiation
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.state import PatternFit, PhaseFit
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 from xtalfuse.tasks.identify.powder.phase import finish
 from xtalfuse.tasks.identify.powder.quantities.model import (
     Freedom,
@@ -22,7 +23,6 @@ from xtalfuse.tasks.identify.powder.quantities.model import (
     upper_limit,
 )
 from xtalfuse.tasks.identify.powder.quantities.refine import GRAINY_SHARE, grainy_share, refine
-from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 CORUNDUM = Crystal(
     (4.7593, 4.7593, 12.9923, 90.0, 90.0, 120.0),

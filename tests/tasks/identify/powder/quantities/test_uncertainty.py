@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xtalfuse.tasks.identify.powder.measures import weight_fractions
 from xtalfuse.tasks.identify.powder.quantities.uncertainty import fit_uncertainty
-from xtalfuse.tasks.identify.powder.search import weight_fractions
 
 TRUE = {"corundum": 0.5, "fluorite": 0.2, "zincite": 0.3}
 REPEATS = 16

@@ -186,25 +186,28 @@ def _lines_seen(
 ) -> Radiation | None:
     """The tube with K-alpha2 or without, where that is not as stated and fits much better.
 
-    The highest phase alone is asked: beside it others may stand in for lines that it lacks.
+    All phases together are asked, and the highest alone: beside it others may stand in for lines
+    that it lacks.
     """
     other = other_lines(search.signal.radiation)
     if other is None or not fit.phases:
         return None
-    phase = max(
-        fit.phases,
-        key=lambda p: p.scale * search.fitter.columns(p, fit.instrument).profile.max(initial=0.0),
-    )
     signal = replace(search.signal, radiation=other)
-    models = library_models(library, [phase.entry], signal, monochromator)
+    models = library_models(library, [p.entry for p in fit.phases], signal, monochromator)
     fitter = PatternFitter(signal, search.fitter.instrument, search.settings)
     # the other tube may reach another number of reflections
-    phase = replace(phase, state=replace(phase.state, adjust=None))
-    trials = [
-        free_intensities(f, f.fit((replace(phase, model=m),), fit.instrument))
-        for f, m in ((search.fitter, phase.model), (fitter, models.get(phase.entry, phase.model)))
-    ]
-    return other if search.gain(*trials) > search.settings.min_gain else None
+    stated = tuple(replace(p, state=replace(p.state, adjust=None)) for p in fit.phases)
+    seen = tuple(replace(p, model=models.get(p.entry, p.model)) for p in stated)
+    height = [p.scale * search.fitter.columns(p, fit.instrument).profile.max() for p in stated]
+    top = int(np.argmax(height))
+    for part in (slice(None), slice(top, top + 1)):
+        trials = [
+            free_intensities(f, f.fit(phases[part], fit.instrument))
+            for f, phases in ((search.fitter, stated), (fitter, seen))
+        ]
+        if search.gain(*trials) > search.settings.min_gain:
+            return other
+    return None
 
 
 def lines_stand_out(signal: PatternSignal, settings: SearchSettings = DEFAULT) -> bool:

@@ -48,6 +48,9 @@ CASES = {
     "hump": lambda powder: on_a_hump(powder(TWO)),
     "broad": lambda powder: powder(TWO, width=0.8, two_theta=(15.0, 90.0, 0.03)),
     "one line, two said": lambda powder: stated(powder(TWO, lines="CuKa1"), "CuKa"),
+    "the same, low": lambda powder: stated(
+        powder(TWO, lines="CuKa1", two_theta=(20.0, 75.0, 0.03)), "CuKa"
+    ),
     "two lines, one said": lambda powder: stated(powder(TWO), "CuKa1"),
 }
 

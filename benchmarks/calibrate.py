@@ -336,6 +336,7 @@ def main() -> None:
     u, z, unknown_groups = unknown_samples(rows, phase)
     unknown = fit_logistic(u, z, UNKNOWN_SIGNS)
     q = cross_validated(u, z, unknown_groups, UNKNOWN_SIGNS)
+    q = np.maximum(q, 10.0 ** u[:, 2])  # as it is reported: at least the unexplained share
     report("unknown", q, z, np.char.isdigit(np.char.partition(unknown_groups, " ")[:, 0]))
     print("  weights", np.round(unknown.weights, 2))
     content = {"phase": phase.to_dict(), "unknown": unknown.to_dict(), "features": list(FEATURES)}

@@ -181,6 +181,7 @@ def test_exit_codes(pipeline, here: Path, paths, code):
         (["absent.xy"], "no such file"),
         (["good.xy", "--elements", "al"], "did you mean Al?"),
         (["good.xy", "--wavelength", "Xx"], "CuKa"),
+        (["good.xy", "--prior", "some"], "may be usual or none"),
         (["good.xy", "--nonsense"], "No such option"),
         (["good.xy", "--jobs", "0"], "jobs"),
         (["good.xy", "--out", "good.xy/results"], "cannot be made"),

@@ -145,8 +145,9 @@ class Screen:
         """Area of a line at every point, and its variance, for each width of the ranking."""
         return {f: self._matched(residual, variance, f) for f in self.settings.widths}
 
-    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> float:
-        """Strain at which several phases fit best at once; 0 where that is as good.
+    def common_stretch(self, residual: np.ndarray, variance: np.ndarray) -> tuple[float, bool]:
+        """Strain at which several phases fit best at once; 0 where that is as good; and whether it
+        is so much better that it comes first.
 
         Phases of one specimen have strains of their own of some tenths of a percent. If the
         best ones fit together only with a common strain beyond that, the axis is off.
@@ -166,12 +167,10 @@ class Screen:
         best = int(np.argmax(together))
         middle = np.flatnonzero(together >= 0.98 * together[best])
         stretch = float(strains[middle].mean())
-        noticed = abs(stretch) > self.settings.stretch_noticed
-        return (
-            stretch
-            if noticed and NEARLY * together[best] > np.interp(0.0, strains, together)
-            else 0.0
-        )
+        better = float(together[best]) / max(float(np.interp(0.0, strains, together)), 1e-12)
+        if abs(stretch) <= self.settings.stretch_noticed or NEARLY * better <= 1.0:
+            return 0.0, False
+        return stretch, better > self.settings.sure_stretch
 
     def common_shift(self, residual: np.ndarray, variance: np.ndarray) -> float:
         """Shift of 2-theta, deg, at which several phases fit best at once: the zero and the

@@ -91,11 +91,46 @@ class PhaseSearch:
         self.fitter = PatternFitter(self.signal, start, self.settings, chemistry=self.chemistry)
 
     def first(self) -> PatternFit:
-        """Phases that are found one after the other.
+        """Phases that are found one after the other, on the axis that explains them best.
 
-        The axis is taken as it is, then shifted or stretched where several phases ask for it.
+        The axis is taken as it is, or stretched where the ranking is sure of that. As long as
+        phases are strained or leave something over, it is tried the other way, and shifted.
         """
-        return self.on_an_axis(self.grown())
+        net, variance = self.signal.net, self.signal.variance
+        stretch, sure = self.screen.common_stretch(net, variance)
+        best = self.grown(stretch if sure else 0.0)
+        for axis in () if self.settled(best) else self.other_axes(best, stretch):
+            other = self.grown(*axis)
+            # one phase alone may be a solid solution: the axis is taken as it is
+            alone = [len(f.phases) < 2 and f.instrument.stretch != 0.0 for f in (best, other)]
+            gains = self.gain(best, other) > self.settings.min_gain
+            if alone[0] or (gains and not alone[1]):
+                best = other
+        self.set_axis(best.instrument.stretch)
+        if best.instrument.stretch:
+            best = self.absorb(best, common_strain(best, self.settings))
+        return best
+
+    def settled(self, fit: PatternFit) -> bool:
+        """Whether phases need no strain and leave nothing over, so that the axis holds."""
+        # the ranking finds a stretch roughly; what its phases share of it is no strain of theirs
+        shared = common_strain(fit, self.settings) if fit.instrument.stretch else 0.0
+        strain = [abs(p.state.strain[0] / np.sqrt(3.0) - shared) for p in fit.phases]
+        strained = max(strain, default=np.inf) > 2.0 * self.settings.prior_strain
+        alone = len(fit.phases) < 2 and fit.instrument.stretch != 0.0
+        return not (strained or alone) and unexplained_share(self.signal, fit) < AXIS_HOLDS
+
+    def other_axes(self, fit: PatternFit, stretch: float) -> list[tuple[float, float]]:
+        """Stretch and shift, deg, of the axes that may be right if that of a fit is not."""
+        own = fit.instrument.stretch
+        axes = [(0.0, 0.0)] if own else []
+        self.set_axis()
+        if shift := self.screen.common_shift(self.signal.net, self.signal.variance):
+            axes.append((0.0, shift))
+        again = (stretch if stretch != own else 0.0) or own + common_strain(fit, self.settings)
+        if again and abs(again - own) > self.settings.stretch_noticed:
+            axes.append((again, 0.0))
+        return axes
 
     def run(self, best: PatternFit | None = None) -> SearchResult:
         """Search, prune, challenge, and search again where that changed a phase.
@@ -114,32 +149,6 @@ class PhaseSearch:
             if len(best.phases) == len(found.phases):
                 break
         return SearchResult(self.named(found), rivals, self.fitter, len(self.models))
-
-    def on_an_axis(self, best: PatternFit) -> PatternFit:
-        """The phases that are found on the axis which explains them best; that of the search is it.
-
-        Where phases need no strain and leave nothing over, the axis is as it is said to be.
-        """
-        strain = [abs(p.state.strain[0]) / np.sqrt(3.0) for p in best.phases]
-        strained = max(strain, default=np.inf) > 2.0 * self.settings.prior_strain
-        if not strained and unexplained_share(self.signal, best) < AXIS_HOLDS:
-            return best
-        net, variance, shift = self.signal.net, self.signal.variance, 0.0
-        stretch, off = (
-            f(net, variance) for f in (self.screen.common_stretch, self.screen.common_shift)
-        )
-        if off:
-            shifted = self.grown(shift=off)
-            if self.gain(best, shifted) > self.settings.min_gain:
-                best, shift = shifted, off
-        stretch = stretch or common_strain(best, self.settings)
-        if abs(stretch) > self.settings.stretch_noticed:
-            other = self.grown(stretch)
-            # one phase alone may be a solid solution: the axis is taken as it is
-            if len(other.phases) >= 2 and self.gain(best, other) > self.settings.min_gain:
-                return self.absorb(other, common_strain(other, self.settings))
-        self.set_axis(0.0, shift)
-        return best
 
     def weighed(self, fit: PatternFit) -> PatternFit:
         """The fit with weights that hold the error of the model which it shows."""

@@ -43,6 +43,7 @@ class SearchSettings:
     widths : of the filter of the ranking, in typical peak widths
     quantiles : of the observed over expected intensities that are tried as the scale
     strain_limit : of a candidate in the ranking
+    sure_stretch : score with a stretched axis over that without, from which it is tried first
     stretch_limit, stretch_noticed : of the axis that is looked for, and that is told
     shift_limit : of 2-theta in the ranking, deg
     together : best phases that must agree on a stretch or a shift
@@ -94,6 +95,7 @@ class SearchSettings:
     widths: tuple[float, ...] = _number((1.0, 2.0), CHOSEN)
     quantiles: tuple[float, ...] = _number((0.1, 0.25, 0.45, 0.65, 0.85), CHOSEN)
     strain_limit: float = _number(0.015, "solid solutions; beyond, it is another compound")
+    sure_stretch: float = _number(1.25, CHOSEN)
     stretch_limit: float = _number(0.025, CHOSEN)
     stretch_noticed: float = _number(0.006, "thermal expansion to 600 K stays below")
     shift_limit: float = _number(0.3, "a millimetre of displacement on 200 mm is 0.6, rare")

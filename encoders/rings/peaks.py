@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, signal
@@ -46,8 +46,8 @@ class Peaks:
 
 def radial_profile(
     sectors: Polar, beam: Beam | None = None, *, settled: bool = False
-) -> tuple[Curve, Peaks, RingFit]:
-    """Azimuthal mean, background, rings, and the fit that they are of.
+) -> tuple[Curve, Peaks, Beam]:
+    """Azimuthal mean, background, fitted rings and the shape of the beam that they have.
 
     Parameters
     ----------
@@ -66,19 +66,14 @@ def radial_profile(
     r = radius[part]
     filled = np.interp(r, radius[seen], mean[seen])
     scatter = np.interp(r, radius[seen], sigma[seen])
-    standing: np.ndarray | None = None
+    standing, widths = _standing_out(r, filled, scatter, sectors.step_px)
     starts = [] if beam is None else [beam]
-    if visible is not None:  # softer ones too: the size of the grains widens the edge
-        more = [visible, replace(visible, edge=1.4 * visible.edge)]
-    else:
-        standing, widths = _standing_out(r, filled, scatter, sectors.step_px)
-        more = _starts(widths)
-    starts += [] if settled and beam else more
+    starts += [] if settled and beam else _starts(widths, visible)
     fits = [RingFit.of(r, filled, scatter, start, standing, visible) for start in starts]
     best = min(fits, key=lambda fit: fit.cost)
     background = np.full_like(mean, np.nan)
     background[part] = best.background
-    return Curve(radius, mean, sigma, background), _peaks(best), best
+    return Curve(radius, mean, sigma, background), _peaks(best), best.beam
 
 
 def _peaks(fit: RingFit) -> Peaks:
@@ -114,9 +109,9 @@ def _standing_out(
     return radius[index], step * signal.peak_widths(smooth, index, rel_height=0.5)[0]
 
 
-def _starts(widths: np.ndarray) -> list[Beam]:
-    """Shapes worth trying where the direct beam is hidden: those of the peaks that stand out."""
-    found = []
+def _starts(widths: np.ndarray, visible: Beam | None) -> list[Beam]:
+    """Shapes worth trying: that of the direct beam, and those of the peaks that stand out."""
+    found = [] if visible is None else [visible]
     least, middle = np.quantile(widths[:5], [0.0, 0.5]) if len(widths) else (4.0, 4.0)
     for size in dict.fromkeys(max(round(float(size), 1), 2.0) for size in (least, middle)):
         found += [Beam(0.0, 0.42 * size), Beam(0.5 * size, 0.18 * size)]

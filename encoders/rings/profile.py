@@ -14,7 +14,6 @@ from xtalfuse.encoders.rings.geometry import (
     shadow,
 )
 from xtalfuse.encoders.rings.peaks import DETECTION_SIGMA, Curve, Peaks, radial_profile
-from xtalfuse.encoders.rings.ring_fit import LIQUID_WIDTH
 from xtalfuse.encoders.rings.sectors import SectorFit, fit_sectors, polar, refine
 from xtalfuse.encoders.rings.shape import Beam
 from xtalfuse.encoders.rings.spots import Spots, find_spots
@@ -37,6 +36,8 @@ DECOY_RATIO = 2.0  # pictures with texture reach 1.2, ring patterns 6 and more
 CONTINUOUS_COVERAGE = 0.6
 LEAST_RADII = 20  # samples of the profile; fewer where the centre is far outside the image
 DIFFUSE_WIDTH = 1.8  # times the width of the strong rings, that of the beam apart
+# width over radius, without that of the beam, if the pattern holds nothing sharper
+HALO_RELATIVE_WIDTH = 0.12
 HALO_PX = 6.0
 SECTOR_SIGMA = 5.0  # least agreement of a ring's sectors, in standard errors of their mean
 
@@ -270,8 +271,7 @@ def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Fou
         sectors = polar(image, good, geometry)
         if np.isfinite(sectors.mean()[1]).sum() < LEAST_RADII:
             return None
-        curve, peaks, rings_fit = radial_profile(sectors, beam, settled=turn > 1 and not again)
-        beam = rings_fit.beam
+        curve, peaks, beam = radial_profile(sectors, beam, settled=turn > 1 and not again)
         fit = fit_sectors(sectors, curve.background, peaks.center, peaks.fwhm)
         moved = refine(geometry, fit, SECTOR_SIGMA)
         shift = np.hypot(moved.x - geometry.x, moved.y - geometry.y)
@@ -284,11 +284,10 @@ def _from_rings(image: np.ndarray, good: np.ndarray, geometry: Geometry) -> _Fou
     kept = (fit.agreement > WEAK_SECTOR_SIGMA) & (peaks.soft < 0.5 * peaks.center)
     evidence = float(np.sum(np.minimum(fit.agreement[kept], 10.0) ** 2))
     several = kept.sum() >= 2 and evidence > 2.0 * SECTOR_SIGMA**2
-    halos = rings_fit.is_liquid
-    if not several and (halos or not np.any(fit.agreement[kept] > SECTOR_SIGMA)):
+    if not several and not np.any(fit.agreement[kept] > SECTOR_SIGMA):
         return None
     pattern = "rings" if np.median(fit.coverage[kept]) > CONTINUOUS_COVERAGE else "spotty rings"
-    rings = _rings(peaks.kept(kept), fit.coverage[kept], _scatter(fit, kept), halos=halos)
+    rings = _rings(peaks.kept(kept), fit.coverage[kept], _scatter(fit, kept))
     return _Found(pattern, geometry, curve, rings, fit.center_su_px, fit.ellipticity_su)
 
 
@@ -298,13 +297,11 @@ def _paired(peaks: Peaks) -> bool:
     return bool(len(apart)) and bool((apart < 0.85 * np.median(peaks.fwhm)).any())
 
 
-def _rings(
-    peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray, *, halos: bool
-) -> tuple[Ring, ...]:
+def _rings(peaks: Peaks, coverage: np.ndarray, scatter: np.ndarray) -> tuple[Ring, ...]:
     area = peaks.area * peaks.center
-    width = float(np.average(peaks.soft, weights=peaks.height))
-    relative = float(np.average(peaks.soft / peaks.center, weights=peaks.height))
-    halos |= relative > LIQUID_WIDTH and width > HALO_PX
+    width = float(np.sum(peaks.soft * peaks.height) / np.sum(peaks.height))
+    relative = float(np.sum(peaks.soft / peaks.center * peaks.height) / np.sum(peaks.height))
+    halos = relative > HALO_RELATIVE_WIDTH and width > HALO_PX
     return tuple(
         Ring(
             radius_px=float(peaks.center[k]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import interpolate, optimize
+from scipy import interpolate
 
 from xtalfuse.encoders.rings.shape import Beam
 
@@ -19,8 +19,6 @@ SHAPE = 3  # numbers of a beam: disc, edge, tails
 MODEL_ERROR = 0.01  # of the height of the rings: no beam is quite a disc
 LEAST_RELATIVE = 0.004  # of the highest ring: below it an error of the model passes for a ring
 LEAST_FLANK = 0.08  # of a ring near by, likewise; it falls off as tails do
-SEEN_ERROR = 0.05  # of the disc of the direct beam: bloom and distortion part it from the rings'
-LIQUID_WIDTH = 0.12  # of |g|: grains of 2 nm; liquids and glasses have maxima of 0.12 to 0.35
 ADDED_SIGMA = 5.0  # by which a further ring must lessen the misfit
 
 
@@ -58,7 +56,7 @@ class RingFit:
         mean: np.ndarray,
         sigma: np.ndarray,
         beam: Beam,
-        centers: np.ndarray | None,
+        centers: np.ndarray,
         seen: Beam | None,
     ) -> RingFit:
         """The rings of an azimuthal mean, starting from a shape of the beam.
@@ -67,12 +65,11 @@ class RingFit:
         ----------
         radius, mean, sigma : (n,) pixels; counts and their standard error
         beam : shape to begin with
-        centers : (k,) radii of the rings that stand out; None: wherever one of this shape is
-        seen : the direct beam, where it shows: the disc of the rings is its disc
+        centers : (k,) radii of the rings that stand out
+        seen : the direct beam, where it shows: no ring is made by a larger disc
         """
-        smooth, none = _smooth_functions(radius, beam), np.empty(0)
-        if centers is None:
-            centers = _centers(radius, mean / sigma, 1.0 / sigma, beam, smooth)
+        smooth = _smooth_functions(radius, beam)
+        none = np.empty(0)
         start = cls(radius, mean, sigma, smooth, beam, np.sort(centers), none, none, np.inf, seen)
         # first with this very beam: one that grows swallows neighbours before they are found
         fit = start._solved()._refined(6, shape=False)._pruned(shape=False)._extended(shape=False)
@@ -89,32 +86,14 @@ class RingFit:
 
     @property
     def cost(self) -> float:
-        """Misfit, with the price of each ring: what it must lessen the misfit by."""
-        return self.chi2 + ADDED_SIGMA**2 * len(self.centers)
+        """Misfit, with the price of each ring (Schwarz): two numbers, and three of the beam."""
+        return self.chi2 + 2.0 * len(self.centers) * float(np.log(len(self.radius)))
 
     @property
     def excess(self) -> float:
         """Chi squared of the median point: above one where the model or the noise is wrong."""
         off = np.abs(self.mean - self.model) / self.sigma
         return max(1.0, (1.4826 * float(np.median(off))) ** 2)
-
-    @property
-    def is_liquid(self) -> bool:
-        """Whether rings do not surely explain the profile better than halos of `LIQUID_WIDTH`.
-
-        They stand wherever they lessen the misfit, smeared by the direct beam as all else is: a
-        sum of them has nothing narrower.
-        """
-        radius, beam, step = self.radius, self.seen or Beam(0.0, 0.4), LIQUID_WIDTH / 3.0
-        places = np.exp(np.arange(np.log(radius[0]), np.log(radius[-1]) + 2.0 * step, step))
-        edges = np.hypot(beam.edge, LIQUID_WIDTH * places / 2.3548)
-        halos = [
-            Beam(beam.disc, float(edge)).profile(radius - place)
-            for place, edge in zip(places, edges, strict=True)
-        ]
-        design = np.hstack([np.stack(halos, 1), self.smooth]) / self.sigma[:, None]
-        _, misfit = optimize.nnls(design, self.mean / self.sigma, maxiter=40 * design.shape[1])
-        return bool(misfit**2 < self.chi2 + ADDED_SIGMA**2 * self.excess)
 
     def heights(self) -> np.ndarray:
         """(k,) of the rings, counts."""
@@ -135,55 +114,35 @@ class RingFit:
         return np.asarray(self.beam.fwhm * error / np.maximum(self.heights(), 1e-300))
 
     def merged(self) -> list[np.ndarray]:
-        """Rings by number, those together of which four or more are one, wider than the beam.
+        """Rings by number, those together of which four or more run into each other.
 
-        They run into each other, and one maximum of their width explains the profile at a lesser
-        price: a halo, or part of one.
+        No powder has so many lines at such even distances: it is one, wider than the beam.
         """
         k = len(self.centers)
         places = np.sort(np.append(self.centers, 0.5 * (self.centers[1:] + self.centers[:-1])))
         total = self.beam.rings(places, self.centers) @ self.areas[:k]
         dips = total[1:-1:2] < 0.85 * np.minimum(total[:-2:2], total[2::2])
         chains = np.split(np.arange(k), np.flatnonzero(dips) + 1)
-        one = [len(chain) >= 4 and self._one(chain) for chain in chains]
-        parts = [[c] if o else np.split(c, len(c)) for c, o in zip(chains, one, strict=True)]
-        return [part for several in parts for part in several]
-
-    def _one(self, chain: np.ndarray) -> bool:
-        """Whether one maximum explains the profile better than these rings."""
-        centers, areas = self.centers[chain], self.areas[chain]
-        middle = np.average(centers, weights=areas)
-        spread = np.sqrt(np.average((centers - middle) ** 2, weights=areas))
-        halo = replace(self.beam, edge=float(np.hypot(self.beam.edge, spread)))
-        smooth = np.hstack([self.smooth, halo.rings(self.radius, np.array([middle]))])
-        less = replace(self, smooth=smooth, centers=np.delete(self.centers, chain))._solved()
-        return less.cost < self.cost
-
-    def _least(self, places: np.ndarray) -> np.ndarray:
-        """(n, k) least area of a ring at these places beside each ring: of errors of the model."""
-        apart = np.abs(places[:, None] - self.centers) / self.beam.fwhm
-        known = np.maximum(self.areas[: len(self.centers)], 0.0)
-        return np.asarray(known * (LEAST_RELATIVE + LEAST_FLANK / (1.0 + (0.5 * apart) ** 2)))
+        return [
+            part
+            for chain in chains
+            for part in (
+                [chain]
+                if _one(self.centers[chain], self.areas[chain])
+                else np.split(chain, len(chain))
+            )
+        ]
 
     def _design(self) -> np.ndarray:
         return np.hstack([self.beam.rings(self.radius, self.centers), self.smooth])
 
     def _solved(self) -> RingFit:
         """Best areas and background for these radii and this beam."""
+        design = self._design()
         weight = 1.0 / self.sigma
-        design, wanted = self._design() * weight[:, None], self.mean * weight
-        size = np.sqrt((design**2).sum(0)) + 1e-300
-        normal = design.T @ design / np.outer(size, size) + 1e-10 * np.eye(len(size))
-        areas = np.linalg.solve(normal, design.T @ wanted / size) / size
-        chi2 = float(np.sum((wanted - design @ areas) ** 2))
-        return replace(self, areas=areas, chi2=chi2 + self._off_seen() ** 2)
-
-    def _off_seen(self) -> float:
-        """Disc of the rings beside that of the direct beam, in standard deviations."""
-        return 0.0 if self.seen is None else (self.beam.disc - self.seen.disc) / self._seen_su()
-
-    def _seen_su(self) -> float:
-        return np.inf if self.seen is None else float(np.hypot(SEEN_ERROR * self.seen.disc, 0.2))
+        areas = np.linalg.lstsq(design * weight[:, None], self.mean * weight, rcond=1e-10)[0]
+        chi2 = float(np.sum(((self.mean - design @ areas) * weight) ** 2))
+        return replace(self, areas=areas, chi2=chi2)
 
     def _next(self) -> float | None:
         """Radius where one more ring lessens the misfit most; None if it is not worth it."""
@@ -199,8 +158,11 @@ class RingFit:
         score[(places < self.radius[0] + ends) | (places > self.radius[-1] - ends)] = 0.0
         area = score / size
         if len(self.centers):
-            near = np.abs(places[:, None] - self.centers).min(1) < 0.25 * self.beam.fwhm
-            score[(area < self._least(places).max(1)) | near] = 0.0
+            known = self.areas[: len(self.centers)]
+            apart = np.abs(places[:, None] - self.centers) / self.beam.fwhm
+            least = LEAST_RELATIVE + LEAST_FLANK / (1.0 + (0.5 * apart) ** 2)
+            flank = least * np.maximum(known, 0.0)
+            score[(area < flank.max(1)) | (apart.min(1) < 0.25)] = 0.0
         best = int(np.argmax(score))
         return float(places[best]) if score[best] > ADDED_SIGMA * np.sqrt(self.excess) else None
 
@@ -234,11 +196,9 @@ class RingFit:
             gain, fit, damping = fit.chi2 - tried.chi2, tried, 0.2 * damping
             if gain < 0.01 * fit.excess:
                 break
-        # a share of tails may take any area from the background: whether a ring is there at all is
-        # asked of the shape that it has
-        free, fixed = (np.diag(np.linalg.inv(fit._normal(shape=s)[0])) for s in (shape, False))
-        variance = np.concatenate([free[:k], fixed[k + SHAPE : 2 * k + SHAPE]])
-        return replace(fit, su=np.sqrt(np.maximum(variance, 0.0) * fit.excess))
+        covariance = np.linalg.inv(fit._normal(shape=shape)[0])
+        su = np.sqrt(np.maximum(np.diag(covariance), 0.0) * fit.excess)
+        return replace(fit, su=np.concatenate([su[:k], su[k + SHAPE : 2 * k + SHAPE]]))
 
     def _normal(self, *, shape: bool) -> tuple[np.ndarray, np.ndarray]:
         """Normal matrix and gradient in radii, the three of the beam, areas, background."""
@@ -247,20 +207,19 @@ class RingFit:
         up, down = (beam.rings(self.radius, self.centers + s * h) for s in (1, -1))
         here = self._design()
         plain = here[:, :k] @ rings
-        grown = np.zeros((len(self.radius), SHAPE))
-        if shape:
-            for column, name in enumerate(("disc", "edge", "tails")):
-                more = replace(beam, **{name: getattr(beam, name) + h})
-                grown[:, column] = (more.rings(self.radius, self.centers) @ rings - plain) / h
-        design = np.hstack([(up - down) / (2.0 * h) * rings, grown, here])
+        grown = [
+            replace(beam, disc=beam.disc + h).rings(self.radius, self.centers) @ rings - plain,
+            replace(beam, edge=beam.edge + h).rings(self.radius, self.centers) @ rings - plain,
+            replace(beam, tails=beam.tails + h).rings(self.radius, self.centers) @ rings - plain,
+        ]
+        design = np.hstack([(up - down) / (2.0 * h) * rings, np.stack(grown, 1) / h, here])
         design *= weight[:, None]
         normal = design.T @ design
         # what nothing depends on (the disc of a pattern without one) stays where it is
         normal += np.diag(1e-9 * np.diag(normal) + 1e-12 * np.diag(normal).max())
-        gradient = design.T @ ((self.mean - self.model) * weight)
-        normal[k, k] += 1.0 / self._seen_su() ** 2
-        gradient[k] -= shape * self._off_seen() / self._seen_su()
-        return normal, gradient
+        if not shape:
+            normal[range(k, k + SHAPE), range(k, k + SHAPE)] *= 1e12
+        return normal, design.T @ ((self.mean - self.model) * weight)
 
     def _moved(self, move: np.ndarray) -> RingFit:
         k, width = len(self.centers), self.beam.fwhm
@@ -274,44 +233,32 @@ class RingFit:
         return replace(self, centers=centers, beam=beam)._solved()
 
     def _pruned(self, *, shape: bool = True) -> RingFit:
-        """Without rings that vanished, fell together or are not worth their price, and refined.
-
-        Where radii or shape are hardly determined every ring is unsure: so one ring is left out
-        at a time, and only where the fit is no worse without it.
-        """
+        """Without rings that vanished, fell together or say nothing; refined where some did."""
         k = len(self.centers)
         sure = self.areas[:k] / np.maximum(self.su[k:], 1e-300)
-        least = self._least(self.centers)
-        least[range(k), range(k)] = 0.0
         keep = (self.centers > self.radius[0]) & (self.centers < self.radius[-1])
-        keep &= self.areas[:k] > least.max(1, initial=0.0)
+        keep &= sure > 0.6 * ADDED_SIGMA
         for i in np.flatnonzero(np.diff(self.centers) < 0.25 * self.beam.fwhm):
             keep[i + int(sure[i + 1] < sure[i])] = False
-        unsure = keep.all() and (sure < 0.6 * ADDED_SIGMA).any()
-        if keep.all() and not unsure:
+        if keep.all():
             return self
-        centers = np.delete(self.centers, np.argmin(sure)) if unsure else self.centers[keep]
-        fewer = replace(self, centers=centers)._solved()._refined(3, shape=shape)
-        return self if unsure and fewer.cost > self.cost else fewer._pruned(shape=shape)
+        if (keep | (sure <= sure[~keep].min())).all():
+            fewer = replace(self, centers=self.centers[keep])
+        else:  # one at a time: what is left may be surer without it
+            worst = int(np.argmin(np.where(keep, np.inf, sure)))
+            fewer = replace(self, centers=np.delete(self.centers, worst))
+        return fewer._solved()._refined(6, shape=shape)._pruned(shape=shape)
 
 
-def _centers(
-    radius: np.ndarray, wanted: np.ndarray, weight: np.ndarray, beam: Beam, smooth: np.ndarray
-) -> np.ndarray:
-    """(k,) radii where rings of this shape lessen the misfit, none of them negative.
-
-    Non-negative least squares over all radii: its answer is sparse, and neighbours are one ring.
-    """
-    ends, step = 0.3 * beam.fwhm, max(beam.fwhm / 6.0, 0.5 * float(radius[1] - radius[0]))
-    places = np.arange(radius[0] + ends, radius[-1] - ends, step)
-    design = np.hstack([beam.rings(radius, places), smooth]) * weight[:, None]
-    design /= np.sqrt((design**2).sum(0)) + 1e-300
-    worth = optimize.nnls(design, wanted, maxiter=40 * design.shape[1])[0][: len(places)]
-    groups = np.split(np.arange(len(places)), np.flatnonzero(worth == 0.0))
-    # what no ring of its own would be worth is noise
-    kept = [g for g in groups if worth[g].sum() > np.sqrt(2.0 * np.log(len(radius)))]
-    kept = sorted(kept, key=lambda g: -worth[g].sum())[:MOST_RINGS]
-    return np.array([np.average(places[g], weights=worth[g]) for g in kept])
+def _one(centers: np.ndarray, areas: np.ndarray) -> bool:
+    """Whether these are a ring wider than the beam: four of one size, or an even row with a top."""
+    if int((areas > 0.3 * areas.max()).sum()) >= 4:
+        return True
+    steps, top = np.diff(centers), int(np.argmax(areas))
+    if not 0 < top < len(areas) - 1:
+        return False
+    single = (np.diff(areas[: top + 1]) > 0).all() and (np.diff(areas[top:]) < 0).all()
+    return bool(single and steps.max() < 1.3 * steps.min())
 
 
 def _smooth_functions(radius: np.ndarray, beam: Beam) -> np.ndarray:

@@ -8,7 +8,6 @@ camera, the size of the grains). All rings of a pattern share the disc.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, special
@@ -55,23 +54,16 @@ class Beam:
     def rings(self, radius: np.ndarray, centers: np.ndarray) -> np.ndarray:
         """(n, k) azimuthal mean at each radius of circles of these radii.
 
-        In polar coordinates about the centre the overlap of a circle of radius R with the beam
-        about a point at r is that of a straight line times sqrt(R / r), but for the fourth power
-        of (beam / R): exactly so of a Gaussian (Bessel's I0) and of a disc (its chords).
+        A smeared circle lies a little outside its radius R, and its intensity is spread over
+        2 pi r: to first order in the variance v across R that is v / (2 R) and R / r.
         """
-        grid, table = _table(self)
-        found = np.interp(radius[:, None] - centers, grid, table, left=0.0, right=0.0)
-        return np.asarray(
-            found * np.sqrt(np.maximum(centers, 0.0) / np.maximum(radius, 1.0)[:, None])
-        )
-
-
-@lru_cache(maxsize=64)
-def _table(beam: Beam) -> tuple[np.ndarray, np.ndarray]:
-    """Distances from the circle, and the profile there, as far as it is worth adding."""
-    reach = 1.5 * beam.disc + (30.0 if beam.tails else 6.0) * beam.edge
-    grid = np.linspace(-reach, reach, int(np.clip(16.0 * reach / beam.edge, 200, 2000)))
-    return grid, beam.profile(grid)
+        variance = 0.25 * self.disc**2 + self.edge**2
+        reach = 1.5 * self.disc + (30.0 if self.tails else 6.0) * self.edge
+        grid = np.linspace(-reach, reach, int(np.clip(16.0 * reach / self.edge, 200, 2000)))
+        table = self.profile(grid)
+        apart = radius[:, None] - centers - 0.5 * variance / np.maximum(centers, self.fwhm)
+        found = np.interp(apart, grid, table, left=0.0, right=0.0)
+        return np.asarray(found * centers / np.maximum(radius, 1.0)[:, None])
 
 
 def direct_beam(radius: np.ndarray, mean: np.ndarray) -> Beam | None:

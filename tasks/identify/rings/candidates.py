@@ -165,8 +165,8 @@ def _best_of(
         return None
     images = hkl @ laue_rotations(crystal.space_group)  # [operations, n, 3]
     in_zone = np.mean(images @ ZONES.T == 0, axis=0)  # [n, zones]: share of the family
-    alike = {part.tobytes(): k for k, part in reversed(list(enumerate((in_zone > 0).T)))}
-    zones = [k for k in sorted(alike.values()) if (in_zone[:, k] > 0).sum() >= 2]
+    _, first = np.unique(in_zone > 0, axis=1, return_index=True)
+    zones = [k for k in np.sort(first) if (in_zone[:, k] > 0).sum() >= 2]
     best = _at_best_scale(rings, group_reflections(hkl, g, intensity, rings.resolution))
     if best is not None:
         best = replace(best, log_likelihood=best.log_likelihood + float(np.log(settings.p_random)))
@@ -281,7 +281,8 @@ def _likelihood(
     settings = rings.settings
     clutter = np.log(settings.clutter)
     place = np.log(rings.radius)[None, :] + scales[:, None]  # [s, rings]
-    right = np.minimum(np.searchsorted(groups.log_g, place), len(groups.log_g) - 1)
+    right = np.clip(np.searchsorted(groups.log_g, place), 1, max(1, len(groups.log_g) - 1))
+    right = np.minimum(right, len(groups.log_g) - 1)
     left = np.maximum(right - 1, 0)
     nearer = np.abs(groups.log_g[right] - place) < np.abs(groups.log_g[left] - place)
     nearest = np.where(nearer, right, left)
@@ -293,14 +294,13 @@ def _likelihood(
     half = float(np.clip(2.0 * rings.floor, 0.01, 0.4))
     relative = groups.intensity[None, :] / strongest[:, None]  # [s, groups]
     seen = settings.seen_at_most * relative / (relative + half)
-    rows = np.arange(len(scales))[:, None]
-    gain = np.log(seen[rows, nearest] + 1e-12)
+    gain = np.log(np.take_along_axis(seen, nearest, 1) + 1e-12)
     gain += -0.5 * off**2 - np.log(np.sqrt(2.0 * np.pi) * error)
     use = close & (gain > clutter)
     alike = rings.missing_weight * _alike(rings, groups.intensity[nearest], use)
     gain = np.where(use, np.maximum(gain + alike, clutter), gain)
     absent = rings.missing_weight * np.log1p(-seen) * _in_view(rings, groups, scales)
-    cost = absent.sum(1) - (absent[rows, nearest] * use).sum(1)
+    cost = absent.sum(1) - (np.take_along_axis(absent, nearest, 1) * use).sum(1)
     beyond = ~use & (place > groups.log_g[-1] + settings.match_sigma * settings.cell_su)
     beyond &= 2 * beyond.sum(1, keepdims=True) <= len(rings.radius)
     doubt = np.log(rings.doubt + 1e-12) - np.log(np.sqrt(2.0 * np.pi) * rings.error)

@@ -173,12 +173,9 @@ def ring_evidence(
         )
         if hypothesis is None:
             found.append(_nothing(candidate.id, null - settings.tie, rings))
-        elif len(given) > 1 and hypothesis.log_likelihood < null - settings.tie:
-            # worse than "none of them": what it explains is not worth the telling
-            found.append(_nothing(candidate.id, hypothesis.log_likelihood, rings))
         else:
             found.append(_evidence(candidate, hypothesis, rings))
-    found = _with_partners(found, null, rings)
+    found = _with_partners(found, null)
     found.sort(key=lambda one: -one.log_likelihood)
     best = found[0]
     tied = tuple(
@@ -186,6 +183,7 @@ def ring_evidence(
         for one in found
         if one.log_likelihood - one.texture_log_odds
         > max(best.log_likelihood - settings.tie, null + settings.least_gain)
+        and one.explained >= settings.least_explained * best.explained
     )
     if _explained_together(found, null, rings) < settings.least_explained:
         tied = ()
@@ -194,28 +192,25 @@ def ring_evidence(
     return RingEvidence(tuple(found), tied, null, rings.scale is not None, families, statement)
 
 
-def _with_partners(
-    found: list[CandidateEvidence], null: float, rings: Rings
-) -> list[CandidateEvidence]:
-    """Each candidate alone or in a mixture with its best partners, whichever is likelier.
+def _with_partners(found: list[CandidateEvidence], null: float) -> list[CandidateEvidence]:
+    """Each candidate alone or in a mixture with its best partner, whichever is likelier.
 
-    A partner brings the part of its own gain that is of rings which the others leave, two or
+    A partner brings the part of its own gain that is of rings which the candidate leaves, two or
     more, and costs the choice among all candidates. Without it one large cell that has a place
-    for every ring of a mixture wins over the phases that made them.
+    for every ring of a mixture wins over the two phases that made them.
     """
-    has = np.array([np.isin(rings.radius, [m.radius_px for m in one.matches]) for one in found])
-    gain = np.array([one.log_likelihood - null for one in found]) / np.maximum(has.sum(1), 1)
-    known, more = has, np.zeros(len(found))
-    for _ in range(rings.settings.most_phases - 1):
-        left = ~known @ has.T.astype(float)  # [n, n]: rings that a partner would add
-        worth = np.where(left > 1, left * gain, 0.0) - np.log(len(found))
-        partner, brought = worth.argmax(1), worth.max(1)
-        more += np.maximum(brought, 0.0)
-        known = known | (has[partner] & (brought > 0.0)[:, None])
-    return [
-        replace(one, log_likelihood=one.log_likelihood + float(extra))
-        for one, extra in zip(found, more, strict=True)
+    radii = [{match.radius_px for match in one.matches} for one in found]
+    each = [
+        (one.log_likelihood - null) / max(len(own), 1)
+        for one, own in zip(found, radii, strict=True)
     ]
+    choice = float(np.log(len(found)))
+    mixed = []
+    for one, own in zip(found, radii, strict=True):
+        left = [(len(other - own), gain) for other, gain in zip(radii, each, strict=True)]
+        more = max((count * gain for count, gain in left if count > 1), default=0.0) - choice
+        mixed.append(replace(one, log_likelihood=one.log_likelihood + max(more, 0.0)))
+    return mixed
 
 
 def _explained_together(found: list[CandidateEvidence], null: float, rings: Rings) -> float:
@@ -292,7 +287,7 @@ def _indices(row: np.ndarray) -> tuple[int, int, int]:
 
 
 def _nothing(entry: str, likelihood: float, rings: Rings) -> CandidateEvidence:
-    """A candidate that explains none of the rings."""
+    """A candidate none of whose reflections can be in view."""
     radii = tuple(float(r) for r in rings.radius)
     return CandidateEvidence(
         entry, likelihood, float("nan"), float("nan"), None, (), radii, (), (), {}, 0.0

@@ -148,18 +148,6 @@ def test_prior_against_texture_excludes_nothing():
     assert evidence.of("bismuth").texture_log_odds < 0
 
 
-@pytest.mark.parametrize(
-    "phases", [("silicon", "iron", "copper"), ("silicon", "magnesium", "nickel")]
-)
-def test_all_phases_of_a_mixture_are_in_the_class_and_a_large_cell_is_not(phases):
-    parts = [rings_of(entry, 0.05) for entry in phases]
-    g, strength = np.hstack([[g, s / s.max()] for g, s in parts])
-    large = cubic("large", 14.3, "P m -3 m", ("Bi", 0, 0, 0), ("Bi", 0.31, 0.31, 0.31))
-    evidence = ring_evidence(profile_of(g, strength, scale=SCALE), [*LIBRARY, large])
-    assert set(phases) <= set(evidence.tied)
-    assert "large" not in evidence.tied
-
-
 def test_rings_of_a_phase_outside_the_library_are_not_explained():
     g, strength = rings_of("rutile")
     others = [one for one in LIBRARY if one.id != "rutile"]

@@ -6,8 +6,8 @@ Every measured mixture is searched with and without its elements, and again with
 phases taken out of the library. Beside them stand simulated mixtures of one to four entries of the
 built-in library, drawn by chance, under the conditions of `benchmarks.conditions` (other seeds and
 other combinations than its own), a third of them with a major phase taken out. The few weights of
-two logistic models are fitted to that and written to ``fusion/confidence.json``; what is printed is
-cross-validated, mixture by mixture.
+two logistic models are fitted to that, those of "unknown" to the measured ones alone, and written
+to ``fusion/confidence.json``; what is printed is cross-validated, mixture by mixture.
 """
 
 from __future__ import annotations
@@ -267,7 +267,11 @@ def unknown_samples(rows: list[dict], phase: Logistic) -> tuple[np.ndarray, np.n
     """
     features, labels, groups = [], [], []
     for row in rows:
-        values = np.array([phase(PhaseEvidence(**e).features()) for e in row["evidence"]])
+        found = [PhaseEvidence(**e) for e in row["evidence"]]
+        # that it, or one that is as good, is there: see `tasks.identify.powder.phase`
+        values = np.array(
+            [max(phase(e.features()), phase(replace(e, margin=e.gain).features())) for e in found]
+        )
         accepted = {n for n, v in zip(row["names"], values, strict=True) if v >= 0.5}
         if row["complete"] and set(row["scorable"]) - accepted:
             continue
@@ -302,6 +306,11 @@ def calibration_error(p: np.ndarray, y: np.ndarray, bins: int = 10) -> float:
     return float(error)
 
 
+def is_made(groups: np.ndarray) -> np.ndarray:
+    """(n,) whether each is a simulated mixture; their groups begin with a seed."""
+    return np.char.isdigit(np.char.partition(groups, " ")[:, 0])
+
+
 def report(what: str, p: np.ndarray, y: np.ndarray, made: np.ndarray) -> None:
     """Print how well probabilities hold, on measured and on simulated mixtures."""
     for name, part in (("measured", ~made), ("simulated", made)):
@@ -330,14 +339,17 @@ def main() -> None:
     x, y, groups = phase_samples(rows)
     phase = fit_logistic(x, y, PHASE_SIGNS)
     p = cross_validated(x, y, groups, PHASE_SIGNS)
-    report("phases", p, y, np.char.isdigit(np.char.partition(groups, " ")[:, 0]))
+    report("phases", p, y, is_made(groups))
     for name, weight in zip(FEATURES, phase.weights, strict=True):
         print(f"  {name:12s} {weight:+.2f}")
     u, z, unknown_groups = unknown_samples(rows, phase)
-    unknown = fit_logistic(u, z, UNKNOWN_SIGNS)
-    q = cross_validated(u, z, unknown_groups, UNKNOWN_SIGNS)
+    made = is_made(unknown_groups)
+    # simulated patterns leave nothing over where all phases are known, measured ones always do
+    unknown = fit_logistic(u[~made], z[~made], UNKNOWN_SIGNS)
+    q = np.array([unknown(row) for row in u])
+    q[~made] = cross_validated(u[~made], z[~made], unknown_groups[~made], UNKNOWN_SIGNS)
     q = np.maximum(q, 10.0 ** u[:, 2])  # as it is reported: at least the unexplained share
-    report("unknown", q, z, np.char.isdigit(np.char.partition(unknown_groups, " ")[:, 0]))
+    report("unknown", q, z, made)
     print("  weights", np.round(unknown.weights, 2))
     content = {"phase": phase.to_dict(), "unknown": unknown.to_dict(), "features": list(FEATURES)}
     arguments.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

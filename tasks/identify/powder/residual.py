@@ -88,6 +88,6 @@ def unknown_features(
             np.log10(max(unexplained_share(signal, fit), 1e-4)),
             np.log(min(fit.misfit, settings.telling_misfit)),
             np.log10(max([1e-3, *(f.evidence.height for f in doubtful)])),
-            min((f.probability for f in accepted), default=0.0),
+            min((f.of_class for f in accepted), default=0.0),
         ]
     )

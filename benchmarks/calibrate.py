@@ -351,6 +351,12 @@ def main() -> None:
     q = np.maximum(q, 10.0 ** u[:, 2])  # as it is reported: at least the unexplained share
     report("unknown", q, z, made)
     print("  weights", np.round(unknown.weights, 2))
+    whole = [
+        set(r["scorable"]) <= set(r["names"]) and None not in r["names"]
+        for r in rows
+        if r["complete"] and is_made(np.array([r["group"]]))[0]
+    ]
+    print(f"simulated and complete: {sum(whole)} of {len(whole)} proposed whole, and nothing else")
     content = {"phase": phase.to_dict(), "unknown": unknown.to_dict(), "features": list(FEATURES)}
     arguments.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -90,7 +90,7 @@ def test_the_shipped_calibration_fits_the_features():
 
 BETTER_AND_WORSE = {
     "margin": (1e4, 1.0), "strain": (0.0, 5.0), "support": (1.0, 0.1), "lines": (30, 1),
-    "height": (0.8, 0.01), "candidates": (10, 5000), "misfit": (1.0, 20.0),
+    "candidates": (10, 5000), "gain": (1e5, 10.0), "unexplained": (1e-3, 0.5),
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from xtalfuse.datasets.library.pymatgen import structure_of
 from xtalfuse.datasets.library.sources import aflow_path, aflow_prototypes
 from xtalfuse.physics.crystal.diffraction import reflections
 from xtalfuse.physics.units import two_theta
@@ -39,7 +40,7 @@ def test_lines_of_prototypes(comparison: ModuleType) -> None:
     d_min = comparison.WAVELENGTH / (2.0 * np.sin(np.radians(45.0)))
     for identifier, prototype in prototypes[::12]:
         crystal = comparison.at_rest(prototype.crystal)
-        pattern = calculator.get_pattern(comparison.as_structure(crystal), two_theta_range=(0, 90))
+        pattern = calculator.get_pattern(structure_of(crystal), two_theta_range=(0, 90))
         lines = reflections(crystal, d_min, 1_000_000)
         d = lines.d_spacings(crystal.cell)
         angle = two_theta(d, comparison.WAVELENGTH)

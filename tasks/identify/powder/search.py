@@ -27,7 +27,7 @@ from xtalfuse.tasks.identify.powder.screen import NEARLY, Screen
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
 # of what a phase explains: a rival that lacks less is refined as fully before it is judged
-ALMOST_ALL = 0.05
+ALMOST_ALL = 0.15
 MOST_NAMES = 3  # of a class that are tried; time
 AXIS_HOLDS = 0.01  # unexplained share below which no other axis is asked for; time
 

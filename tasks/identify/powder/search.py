@@ -101,11 +101,12 @@ class PhaseSearch:
         best = self.grown(stretch if sure else 0.0)
         for axis in () if self.settled(best) else self.other_axes(best, stretch):
             other = self.grown(*axis)
-            # one phase alone may be a solid solution: the axis is taken as it is
-            alone = [len(f.phases) < 2 and f.instrument.stretch != 0.0 for f in (best, other)]
-            gains = self.gain(best, other) > self.settings.min_gain
-            if alone[0] or (gains and not alone[1]):
-                best = other
+            # the axis is what it is said to be unless another is clearly better, which one phase
+            # alone cannot tell: it may be a solid solution
+            plain, moved = (other, best) if best.instrument.stretch else (best, other)
+            alone = len(moved.phases) < 2 and moved.instrument.stretch != 0.0
+            gains = self.gain(plain, moved) > self.settings.min_gain
+            best = moved if gains and not alone else plain
         self.set_axis(best.instrument.stretch)
         if best.instrument.stretch:
             best = self.absorb(best, common_strain(best, self.settings))

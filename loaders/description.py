@@ -138,14 +138,13 @@ class Description(BaseModel):
         return None if value is None else check_elements(value)
 
 
-def read_description(path: Path) -> Description:
-    """Content of a ``specimen.yaml``.
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping that a person wrote.
 
     Raises
     ------
     UnreadableFileError
-        If it is no YAML mapping, or a key is unknown or has a wrong value; the message names
-        the key.
+        If it is none.
     """
     import yaml
 
@@ -158,8 +157,21 @@ def read_description(path: Path) -> Description:
         raise UnreadableFileError(f"{path.name}: not YAML ({cause}); correct it") from None
     if not isinstance(content, dict):
         raise UnreadableFileError(f"{path.name}: not a list of 'key: value'; correct it")
+    return {str(key): value for key, value in content.items()}
+
+
+def read_description(path: Path) -> Description:
+    """Content of a ``specimen.yaml``.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is no YAML mapping, or a key is unknown or has a wrong value; the message names
+        the key.
+    """
+    content = read_yaml(path)
     try:
-        return Description.model_validate({str(key): value for key, value in content.items()})
+        return Description.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise UnreadableFileError(_explained(path, first)) from None

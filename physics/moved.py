@@ -23,7 +23,6 @@ MOVED: dict[str, tuple[str, ...]] = {
         "datasets.elastic": "datasets.constants.elastic",
         "datasets.grains": "datasets.sets.graphs",
         "datasets.library": "datasets.library.build datasets.library.shelf",
-        "datasets.mechanics_set": "datasets.sets.mechanics_set",
         "datasets.strength": "datasets.constants.strength",
         "tasks.answer": "tasks.identify.answer tasks.base",
         "tasks.identify": "tasks.identify.pipeline",

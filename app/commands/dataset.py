@@ -20,6 +20,8 @@ from xtalfuse.terminal import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xtalfuse.datasets.records.build import BuildReport
 
 app = typer.Typer(
@@ -47,6 +49,9 @@ def template(
     of_id: Annotated[str | None, typer.Option("--id", help="Of a table: column of the id.")] = None,
     composition: Annotated[str | None, typer.Option(help="Column of the composition.")] = None,
     source: Annotated[str | None, typer.Option(help="Column of the DOI or laboratory.")] = None,
+    folders: Annotated[
+        bool, typer.Option("--folders", help="Each folder with files is one specimen.")
+    ] = False,
 ) -> None:
     """Write a manifest of a folder, or of a table without files, to be completed by hand.
 
@@ -68,7 +73,10 @@ def template(
         columns = {name: given for name, given in named.items() if given}
         columns |= _named(column, "--column")
         if data.is_dir():
-            rows = rows_of(data, out.absolute().parent)
+            rows, left_out = rows_of(data, out.absolute().parent, whole=folders)
+            listed = ", ".join(f"{n} {ending}" for ending, n in left_out.most_common())
+            if listed:
+                remark(f"not of an instrument, and left out: {listed}")
         else:
             rows = table_template(data, columns, _named(target, "--target"))
         writing(out, lambda place: _write_rows(csv, place, [*rows[0]], rows))
@@ -110,18 +118,24 @@ def writing(out: Path, write: Any) -> None:
         raise UsageError(not_written(error, out)) from None
 
 
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes.")]
+DaskOption = Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")]
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="I/N", help="Of an array job, part I of N, from 1.")
+]
+
+
 @app.command()
 def build(
     manifest: Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset.")],
+    out: OutOption,
     root: Annotated[
         Path | None, typer.Option(help="Folder that paths start from; that of the manifest.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
-    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Of an array job, part I of N, from 1.")
-    ] = None,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
+    shard: ShardOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build a dataset; one that was stopped goes on where it was.
@@ -134,20 +148,60 @@ def build(
 
     xtalfuse dataset build manifest.csv -o steels/ --shard $SLURM_ARRAY_TASK_ID/16
     """
+
+    def made(**options: Any) -> BuildReport:
+        from xtalfuse.datasets.records.build import build as build_dataset
+
+        return build_dataset(manifest, out, root=root, **options)
+
+    _build(made, out, workers, dask, shard, as_json)
+
+
+@app.command()
+def simulate(
+    recipe: Annotated[Path, typer.Argument(help="What to simulate, YAML.")],
+    out: OutOption,
+    workers: WorkersOption = None,
+    dask: DaskOption = None,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a dataset: patterns, spectra, rings, maps, volumes, specimens, polycrystals.
+
+    Each record depends on the seed and its number alone. A run that was stopped goes on where it
+    was.
+
+    [bold]Example[/bold]
+
+    xtalfuse dataset simulate recipe.yaml -o simulated/
+    """
+
+    def made(**options: Any) -> BuildReport:
+        from xtalfuse.datasets.sets.recipe import simulate as simulated
+
+        return simulated(recipe, out, **options)
+
+    _build(made, out, workers, dask, shard, as_json)
+
+
+def _build(
+    make: Callable[..., BuildReport],
+    out: Path,
+    workers: int | None,
+    dask: str | None,
+    shard: str | None,
+    as_json: bool,
+) -> None:
     from xtalfuse.batch import not_written
     from xtalfuse.options import UsageError
 
     with telling():
         from xtalfuse.datasets.manifest.table import ManifestError
-        from xtalfuse.datasets.records.build import build as build_dataset
         from xtalfuse.datasets.records.cluster import executor_of
 
         try:
             with executor_of(dask) as executor, progress_bar("building") as tell:
-                report = build_dataset(
-                    manifest,
-                    out,
-                    root=root,
+                report = make(
                     workers=workers or cores(),
                     executor=executor,
                     part=_part(shard),
@@ -181,10 +235,12 @@ def _show_build(report: BuildReport) -> None:
     text = f"{report.records} records, {report.refused} specimens refused"
     if not report.complete:
         text = f"{report.made} shards made; the other parts are not there yet"
-    elif report.reasons:
-        listed = ", ".join(f"{n} {code}" for code, n in report.reasons.items())
-        text += f" ({listed}); see xtalfuse dataset info {report.out} --refused"
     say(f"{report.out}: {text}")
+    if report.complete and report.reasons:
+        listed = ", ".join(f"{n} {code}" for code, n in report.reasons.items())
+        say(
+            f"not used, or with a doubt: {listed}; see xtalfuse dataset info {report.out} --refused"
+        )
 
 
 @app.command()

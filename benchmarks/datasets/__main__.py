@@ -29,7 +29,7 @@ from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.journal import recovered
 from xtalfuse.datasets.records.plan import BuildSettings
-from xtalfuse.datasets.sets.store import StoreError, read_arrays
+from xtalfuse.datasets.records.store import StoreError, read_arrays
 from xtalfuse.loaders.safe.head import sha256_of
 
 CHILD = """

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.readers.watch import Watch
 from xtalfuse.datasets.records.dataset import crop
 from xtalfuse.datasets.records.journal import Journal
-from xtalfuse.datasets.sets.store import read_arrays, write_arrays
+from xtalfuse.datasets.records.store import read_arrays, write_arrays
 from xtalfuse.loaders.safe.processes import process_pool
 
 

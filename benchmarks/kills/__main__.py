@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from xtalfuse.datasets.sets.store import StoreError, read_arrays
+from xtalfuse.datasets.records.store import StoreError, read_arrays
 from xtalfuse.loaders.safe.head import sha256_of
 from xtalfuse.report.run import PROPERTIES, RESULT, run_in
 

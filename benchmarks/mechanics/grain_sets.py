@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, Variety
-from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate, single_crystals
+from xtalfuse.datasets.sets.mechanics_set import generate, single_crystals
 
 FIT_SEED, TEST_SEED = 501, 502  # of volumes that ridges are fitted to, and of test volumes
 
@@ -20,9 +21,9 @@ def samples_of(
     """`count` samples of each metal, generated where they are not there yet."""
     place = folder / f"{name}-{variety.seed}"
     generate(place, single_crystals(metals), count, variety, shard_size=10)
-    samples = MechanicsSet(place)
+    samples = Dataset(place)
     found: dict[str, list[MechanicsSample]] = {metal: [] for metal in metals}
-    for number, metal in enumerate(samples.materials):
+    for number, metal in enumerate(samples.groups):
         if metal in found and len(found[metal]) < count:
             found[metal].append(samples[number])
     return found

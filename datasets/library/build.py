@@ -31,7 +31,7 @@ from xtalfuse.datasets.library.compile import (
     with_unique_ids,
 )
 from xtalfuse.datasets.library.shelf import FORMAT, Entry, Library, from_compiled, pack, unpack
-from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
+from xtalfuse.datasets.records.store import StoreError, read_arrays, write_arrays
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.loaders.safe.guard import guarded
 from xtalfuse.loaders.safe.head import sha256_of

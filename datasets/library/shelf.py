@@ -20,7 +20,7 @@ import numpy as np
 from xtalfuse.datasets.cif.species import formula_amounts
 from xtalfuse.datasets.library.compile import Compiled
 from xtalfuse.datasets.library.lookalike import LookAlikes
-from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
+from xtalfuse.datasets.records.store import StoreError, read_arrays, write_arrays
 from xtalfuse.physics.crystal.cell import Crystal, Site
 from xtalfuse.physics.crystal.diffraction import Reflections
 from xtalfuse.physics.given import as_path

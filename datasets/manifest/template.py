@@ -5,6 +5,7 @@ Tables as of matminer, JARVIS or MPEA hold compositions and properties, and no f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,15 +46,19 @@ def table_template(
     ]
 
 
-def template(folder: str | Path, start: str | Path | None = None) -> list[dict[str, str]]:
-    """Rows for the specimens of a folder.
+def template(
+    folder: str | Path, start: str | Path | None = None, *, whole: bool = False
+) -> tuple[list[dict[str, str]], Counter[str]]:
+    """Rows for the specimens of a folder, and how many files of each ending are in none.
 
     A folder with files of several kinds, or with a ``specimen.yaml``, is one specimen; of files of
-    one kind each is one, in a group of the name of the folder.
+    one kind each is one, in a group of the name of the folder. Files of no instrument, such as
+    crystal structures, are left out where they are not in the folder of a specimen.
 
     Parameters
     ----------
     start : folder that the paths start from, where it holds `folder`; else `folder` itself
+    whole : whether each folder with files in it is one specimen, whatever its files
 
     Raises
     ------
@@ -63,27 +68,43 @@ def template(folder: str | Path, start: str | Path | None = None) -> list[dict[s
     folder = Path(folder)
     if not folder.is_dir():
         raise UnreadableFileError(f"{folder}: no such folder; check the path", Reason.MISSING)
-    places = sorted(_specimens_in(folder, folder))
+    left_out: Counter[str] = Counter()
+    places = sorted(_specimens_in(folder, folder, whole, left_out))
     if not places:
-        raise UnreadableFileError(f"{folder}: no files in it; give the folder of the data")
+        raise UnreadableFileError(f"{folder}: no files of instruments; give the folder of the data")
     names = [place.relative_to(folder) for place in places]
     ids = [name.with_suffix("").as_posix() for name in names]
     full, first = folder.resolve(), Path(start or folder).resolve()
     before = full.relative_to(first) if full.is_relative_to(first) else Path()
-    return [
+    rows = [
         {"id": short if ids.count(short) == 1 else name.as_posix(),
          "path": (before / name).as_posix(),
          "group": name.parent.as_posix() if len(name.parts) > 1 else ""}
         for short, name in zip(ids, names, strict=True)
     ]  # fmt: skip
+    return rows, left_out
 
 
-def _specimens_in(folder: Path, root: Path) -> list[Path]:
-    inside = [p for p in folder.iterdir() if not p.name.startswith(".")]
-    files = [p for p in inside if p.is_file()]
-    folders = [found for p in inside if p.is_dir() for found in _specimens_in(p, root)]
-    mixed = len({p.suffix.lower() for p in files}) > 1
+def _specimens_in(folder: Path, root: Path, whole: bool, left_out: Counter[str]) -> list[Path]:
+    inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    there = [p for p in inside if p.is_file()]
+    files = [p for p in there if p.name in DESCRIPTIONS or _of_instrument(p)]
+    left_out.update(p.suffix.lower() or p.name for p in there if p not in files)
+    folders = [
+        found for p in inside if p.is_dir() for found in _specimens_in(p, root, whole, left_out)
+    ]
+    mixed = len({p.suffix.lower() for p in files}) > (0 if whole else 1)
     described = any(p.name in DESCRIPTIONS for p in files)
     if folder != root and not folders and (described or mixed):
         return [folder]
     return [*files, *folders]
+
+
+def _of_instrument(path: Path) -> bool:
+    """Whether a reader may know it by its ending; a CIF where it speaks of a powder pattern."""
+    from xtalfuse.loaders.registry import READERS
+
+    ending = path.suffix.lower()
+    if ending == ".cif":
+        return b"_pd_" in path.read_bytes()
+    return any(ending in reader.suffixes for reader in READERS.values())

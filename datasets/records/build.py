@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from xtalfuse.datasets.manifest.table import Manifest, read_manifest
 from xtalfuse.datasets.records.plan import FORMAT, BuildSettings, Refusal, ShardPlan, plan
 from xtalfuse.datasets.records.shard import SHARDS, WORK, build_shard, written
+from xtalfuse.datasets.records.store import StoreError, read_attributes
 from xtalfuse.datasets.sets.atomic import replacing
-from xtalfuse.datasets.sets.store import StoreError, read_attributes
 from xtalfuse.datasets.splits.alike import Kept, near_duplicates
 from xtalfuse.loaders.record import Reason
 from xtalfuse.loaders.safe.head import sha256_of
@@ -93,11 +93,42 @@ def build(
     """
     if not isinstance(manifest, Manifest):
         manifest = read_manifest(manifest)
+    _check_version(Path(out))
+    shards = plan(manifest, Path(root or manifest.path.parent), settings or BuildSettings())
+    named = manifest.path.stem, sha256_of(manifest.path)
+    return store(
+        shards, out, *named, workers=workers, executor=executor, part=part, progress=progress
+    )
+
+
+def store(
+    shards: list[ShardPlan],
+    out: str | Path,
+    name: str,
+    origin_sha256: str,
+    *,
+    workers: int = 0,
+    executor: Executor | None = None,
+    part: tuple[int, int] = (1, 1),
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> BuildReport:
+    """Make these shards, or what is missing of them, and the dataset that they are.
+
+    Parameters
+    ----------
+    shards : what is measured, or simulated
+    name, origin_sha256 : of the manifest or the recipe
+    out, workers, executor, part, progress : as of `build`
+
+    Raises
+    ------
+    StoreError, OSError
+        As `build` does.
+    """
     out = Path(out).absolute()
     _check_version(out)
     for folder in (out, out / SHARDS, out / WORK):
         folder.mkdir(parents=True, exist_ok=True)
-    shards = plan(manifest, Path(root or manifest.path.parent), settings or BuildSettings())
     mine = shards[part[0] - 1 :: part[1]]
     there = sum((out / SHARDS / shard.name).is_file() for shard in mine)
     total = sum(len(shard.members) for shard in mine)
@@ -105,8 +136,7 @@ def build(
         progress(done, total)
     complete = all((out / SHARDS / shard.name).is_file() for shard in shards)
     names = [shard.name for shard in shards]
-    named = manifest.path.stem, sha256_of(manifest.path)
-    counts = finish(out, names, *named) if complete else Counter()
+    counts = finish(out, names, name, origin_sha256) if complete else Counter()
     return BuildReport(
         out,
         counts.pop("records", 0),

@@ -13,9 +13,9 @@ from typing import Any
 from xtalfuse.datasets.records.build import INDEX
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.shard import SHARDS
+from xtalfuse.datasets.records.store import StoreError
 from xtalfuse.datasets.records.summary import summary
 from xtalfuse.datasets.sets.atomic import replacing
-from xtalfuse.datasets.sets.store import StoreError
 from xtalfuse.datasets.splits.leakage import SHARED_TEXT, Leakage, Tested, as_rows
 from xtalfuse.datasets.splits.split import read_split, stored_splits
 

@@ -16,14 +16,16 @@ from xtalfuse.loaders.record import Measurement, Modality, Record
 # |g| = 1/d of powder patterns, 1/angstrom: d from 20 to 0.5 angstrom covers what X-ray tubes see.
 # A step of 9e-4 in ln |g| is 0.013 degrees of two theta at 30 degrees, half a usual step.
 POWDER_G = np.exp(np.linspace(np.log(0.05), np.log(2.0), 4096)).astype(np.float32)
+_FLAGS = ":bool"  # ends the name of an array of truth values
 
 
 def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """A value of our own types as JSON; its arrays go into `arrays`, under the names it holds."""
     if isinstance(value, np.ndarray):
         name = name.replace("/", "|")  # which would be a folder in HDF5
-        arrays[name] = value
-        return name
+        flags = value.dtype == bool  # HDF5 has no such type
+        arrays[name] = value.view(np.uint8) if flags else value
+        return name + _FLAGS * flags
     if is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: pack(getattr(value, field.name), f"{name}.{field.name}", arrays)
@@ -43,7 +45,8 @@ def pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 def unpack(kind: Any, content: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The value of this type that `pack` wrote."""
     if kind is np.ndarray:
-        return arrays[content]
+        array = arrays[content.removesuffix(_FLAGS)]
+        return array.view(bool) if content.endswith(_FLAGS) else array
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         if content is None:

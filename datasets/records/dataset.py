@@ -13,9 +13,10 @@ import numpy as np
 
 from xtalfuse.datasets.manifest.table import Target
 from xtalfuse.datasets.records.build import INDEX, read_index
-from xtalfuse.datasets.records.codec import unpack_record
+from xtalfuse.datasets.records.codec import unpack, unpack_record
 from xtalfuse.datasets.records.shard import SHARDS
-from xtalfuse.datasets.sets.store import StoreError, read_arrays
+from xtalfuse.datasets.records.store import StoreError, read_arrays
+from xtalfuse.datasets.sets import SAMPLE_SETS
 from xtalfuse.datasets.splits.split import read_split, stored_splits
 from xtalfuse.loaders.record import Modality, Record
 from xtalfuse.loaders.safe.head import sha256_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SHARDS_OPEN = 64
 
 
-class Dataset(Sequence[Record]):
+class Dataset(Sequence[Any]):
     """The records of a dataset, or some of them; a map-style dataset for a torch `DataLoader`.
 
     It opens its files when they are asked for, in each process by itself, and compares each with
@@ -84,16 +85,24 @@ class Dataset(Sequence[Record]):
         return {**self.__dict__, "_open": OrderedDict()}
 
     @overload
-    def __getitem__(self, number: int) -> Record: ...
+    def __getitem__(self, number: int) -> Any: ...
     @overload
     def __getitem__(self, number: slice) -> Dataset: ...
-    def __getitem__(self, number: int | slice) -> Record | Dataset:
-        """Record by its place, with its labels as `Target`; a slice is a dataset."""
+    def __getitem__(self, number: int | slice) -> Any:
+        """Record by its place, with its labels as `Target`; a slice is a dataset.
+
+        Of a simulated set of another kind of sample it is that sample.
+        """
         if isinstance(number, slice):
             return self.take(range(len(self))[number])
         row = self.table.iloc[range(len(self))[number]]
         arrays, attributes = self._shard(str(row["shard"]))
         entry = attributes["entries"][int(row["place"])]
+        kind = SAMPLE_SETS[entry["kind"]].sample if "kind" in entry else Record
+        if kind is not Record:
+            own = f"{row['place']:04d}."
+            copies = {name: np.array(arrays[name]) for name in arrays if name.startswith(own)}
+            return unpack(kind, entry["record"], copies)
         targets = {name: Target(**target) for name, target in entry["targets"].items()}
         return replace(unpack_record(entry["record"], arrays), targets=targets)
 

@@ -20,8 +20,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from xtalfuse.datasets.records.store import Disk, StoreError, array_sha256, close_stored
 from xtalfuse.datasets.sets.atomic import sync_folder
-from xtalfuse.datasets.sets.store import Disk, StoreError, array_sha256, close_stored
 
 
 class Journal:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from xtalfuse.datasets.records.build import finish
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.shard import SHARDS
+from xtalfuse.datasets.records.store import StoreError, read_attributes
 from xtalfuse.datasets.sets.atomic import replacing
-from xtalfuse.datasets.sets.store import StoreError, read_attributes
 from xtalfuse.loaders.safe.head import sha256_of
 
 if TYPE_CHECKING:

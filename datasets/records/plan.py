@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from xtalfuse.datasets.manifest.table import STATEMENTS, Manifest, Specimen
 from xtalfuse.loaders.reader import ReadOptions
@@ -53,16 +54,23 @@ class Member:
     refusals: tuple[Refusal, ...] = ()
 
 
+class Making(Protocol):
+    """Something else than files that becomes a record: a simulation."""
+
+    def entry(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what is stored of it as JSON, its arrays, which stand under this name)."""
+
+
 @dataclass(frozen=True)
 class ShardPlan:
     """Specimens that are stored in one file.
 
     Parameters
     ----------
-    key : sha256 of what the manifest says of them: the name of the file
+    key : sha256 of what the manifest or the recipe says of them: the name of the file
     """
 
-    members: tuple[Member, ...]
+    members: tuple[Member | Making, ...]
     key: str
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from xtalfuse.datasets.manifest.rules import RULES
 from xtalfuse.datasets.records.codec import pack_record
 from xtalfuse.datasets.records.journal import Journal, count
 from xtalfuse.datasets.records.plan import FORMAT, Member, Refusal, ShardPlan
-from xtalfuse.datasets.sets.store import StoreError, read_attributes
+from xtalfuse.datasets.records.store import StoreError, read_attributes
 from xtalfuse.loaders.record import FileReport, Measurement, Reason, Record, UnreadableFileError
 
+_OPTION = re.compile(r"(?:pass|give) --([a-z]+)")  # what a command line is told
 SHARDS = "shards"
 WORK = "work"  # what is not yet stored
 
@@ -40,7 +42,11 @@ def build_shard(plan: ShardPlan, out: Path) -> None:
     with Journal(_journal(plan, out), plan.key) as journal:
         for number, member in enumerate(plan.members):
             if number not in journal.entries:
-                journal.append(number, *read_member(member, f"{number:04d}"))
+                name = f"{number:04d}"
+                made = (
+                    read_member(member, name) if isinstance(member, Member) else member.entry(name)
+                )
+                journal.append(number, *made)
         entries = [journal.entries[number] for number in range(len(plan.members))]
         journal.finish(place, {"format": FORMAT, "plan": plan.key, "entries": entries})
 
@@ -160,8 +166,10 @@ def _of_files(record: Record) -> list[Refusal]:
     for report in record.files:
         if report.used or report.code is Reason.DUPLICATE or not report.reason:
             continue
-        cause, _, remedy = report.reason.rpartition("; ")
-        cause = cause.removeprefix(f"{Path(report.path).name}: ") or remedy
+        said = report.reason.removeprefix(f"{Path(report.path).name}: ")
+        cause, _, remedy = said.rpartition("; ")
+        cause, remedy = (cause, remedy) if cause else (remedy, "leave it out of the manifest")
+        remedy = _OPTION.sub(r"in the manifest, \1:", remedy)
         code = report.code or Reason.REFUSED
         found.append(Refusal(record.specimen, report.path, "", False, code, cause, remedy))
     return found

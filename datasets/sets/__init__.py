@@ -1,4 +1,4 @@
-"""Labelled samples on disk: stored whole, read lazily. This is the list of their kinds."""
+"""Simulated samples as datasets. This is the list of their kinds."""
 
 from __future__ import annotations
 
@@ -9,5 +9,7 @@ from xtalfuse.physics.registry import Registry
 if TYPE_CHECKING:
     from xtalfuse.datasets.sets.base import SampleKind
 
-SAMPLE_SETS: Registry[SampleKind[Any]] = Registry("sample set", "xtalfuse.sample_sets")
+SAMPLE_SETS: Registry[SampleKind[Any]] = Registry("kind of simulated set", "xtalfuse.sample_sets")
 SAMPLE_SETS.add("mechanics", "xtalfuse.datasets.sets.mechanics_set:MECHANICS")
+for _name in ("powder", "rings", "eels", "eds", "specimen", "map", "volume"):
+    SAMPLE_SETS.add(_name, f"xtalfuse.datasets.sets.instruments:{_name.upper()}")

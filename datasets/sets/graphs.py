@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xtalfuse.datasets.records.store import StoreError, read_arrays, write_arrays
 from xtalfuse.datasets.sets.atomic import replacing
-from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.physics.grains.crystal_map import MapPhase
 from xtalfuse.physics.grains.graph import GrainGraph
 

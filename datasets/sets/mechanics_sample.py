@@ -6,8 +6,7 @@ Everything is a function of (seed, material, index) alone.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,13 +26,8 @@ COARSE_GRID = 16  # of the second, cheap solution
 TOLERANCE = 1e-4  # of the solver; stresses are right to 1e-5
 TEXTURES = ("random", "fibre", "rolled", "any")
 
-_GRAINS = ("orientation", "phase", "size", "centroid", "shape", "on_border")
-_BOUNDARIES = ("area", "normal", "misorientation", "axis")
-_SAMPLES = ("stiffness", "coarse_stiffness", "crystal_stiffness")
-_STRESSES = ("stress", "coarse_stress")
-_PLACES = ("edges", "grain_start", "edge_start", "period", "index", "coarse_voxels")
-_DOUBLE = ("orientation", *_SAMPLES)
-ARRAYS = (*_GRAINS, *_BOUNDARIES, *_SAMPLES, *_STRESSES, *_PLACES)
+# of a graph what is kept in single precision
+_SINGLE = ("size", "centroid", "shape", "area", "normal", "misorientation", "axis", "period")
 
 
 @dataclass(frozen=True)
@@ -175,72 +169,16 @@ def simulate(material: SingleCrystal, variety: Variety, index: int) -> Mechanics
     coarse = np.ascontiguousarray(grains.labels[::every, ::every, ::every])
     stiffness, stress = effective_stiffness(grains.labels, turned, tolerance=TOLERANCE)
     coarse_stiffness, coarse_stress = effective_stiffness(coarse, turned, tolerance=TOLERANCE)
+    graph = grains.graph()
+    single = {name: getattr(graph, name).astype(np.float32) for name in _SINGLE}
     return MechanicsSample(
         material.name,
         index,
-        grains.graph(),
+        replace(graph, **single),
         stress.permute(2, 0, 1).numpy(),
         stiffness.double().numpy(),
         crystal.numpy(),
         coarse_stress.permute(2, 0, 1).numpy(),
         coarse_stiffness.double().numpy(),
         np.bincount(coarse.ravel(), minlength=len(grains.phase)),
-    )
-
-
-def pack(samples: Iterable[MechanicsSample]) -> dict[str, np.ndarray]:
-    """Samples as flat arrays; those of the grains and boundaries stand one after the other."""
-    samples = list(samples)
-    graphs = [sample.graph for sample in samples]
-    arrays = {
-        name: np.concatenate([getattr(graph, name) for graph in graphs])
-        for name in (*_GRAINS, *_BOUNDARIES)
-    }
-    arrays["edges"] = np.concatenate([graph.edges for graph in graphs], axis=1)
-    arrays["grain_start"] = np.cumsum([0, *(len(graph) for graph in graphs)])
-    arrays["edge_start"] = np.cumsum([0, *(len(graph.area) for graph in graphs)])
-    arrays["period"] = np.array([graph.period for graph in graphs], float)
-    arrays["index"] = np.array([sample.index for sample in samples])
-    for name in _STRESSES:
-        arrays[name] = np.concatenate([getattr(sample, name) for sample in samples], axis=1)
-    for name in _SAMPLES:
-        arrays[name] = np.stack([getattr(sample, name) for sample in samples])
-    arrays["coarse_voxels"] = np.concatenate([sample.coarse_voxels for sample in samples])
-    return {name: _narrow(name, array) for name, array in arrays.items()}
-
-
-def _narrow(name: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype == bool:
-        return array.astype(np.uint8)
-    single = array.dtype == np.float64 and name not in _DOUBLE
-    return array.astype(np.float32) if single else array
-
-
-def unpack(arrays: dict[str, np.ndarray], number: int, material: SingleCrystal) -> MechanicsSample:
-    """Sample `number` of a shard, in arrays of its own.
-
-    Parameters
-    ----------
-    arrays : of one shard
-    number : of the sample in it
-    material : of the shard
-    """
-    grains = slice(*arrays["grain_start"][number : number + 2])
-    edges = slice(*arrays["edge_start"][number : number + 2])
-    graph = GrainGraph(
-        **{name: np.array(arrays[name][grains]) for name in _GRAINS if name != "on_border"},
-        **{name: np.array(arrays[name][edges]) for name in _BOUNDARIES},
-        on_border=arrays["on_border"][grains].astype(bool),
-        phases=(MapPhase(material.name, material.laue),),
-        edges=np.array(arrays["edges"][:, edges]),
-        dimension=3,
-        period=np.array(arrays["period"][number]),
-    )
-    return MechanicsSample(
-        material=material.name,
-        index=int(arrays["index"][number]),
-        graph=graph,
-        coarse_voxels=np.array(arrays["coarse_voxels"][grains]),
-        **{name: np.array(arrays[name][:, grains]) for name in _STRESSES},
-        **{name: np.array(arrays[name][number]) for name in _SAMPLES},
     )

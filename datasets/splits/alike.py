@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xtalfuse.datasets.records.codec import POWDER_G
-from xtalfuse.datasets.sets.store import read_arrays
+from xtalfuse.datasets.records.store import read_arrays
 from xtalfuse.datasets.splits.partition import connected
 
 ALIKE = 0.99  # correlation of two patterns without their backgrounds

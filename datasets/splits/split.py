@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xtalfuse.datasets.records.store import StoreError
 from xtalfuse.datasets.sets.atomic import replacing
-from xtalfuse.datasets.sets.store import StoreError
 from xtalfuse.datasets.splits.partition import joined, partition
 
 if TYPE_CHECKING:

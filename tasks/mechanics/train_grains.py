@@ -4,13 +4,15 @@
 
 Runs on any device, alone or under ``torchrun``; goes on from its checkpoint when called again.
 The weights that come with the package say in ``encoders/weights/grains.json`` how they were
-trained, on these sets:
+trained, on the datasets of three recipes, ``xtalfuse dataset simulate varied.yaml -o sets/varied``:
 
-    python -m xtalfuse.datasets.sets mechanics --out sets/varied --metals Cu,Ti,Li,Ni,Mg \\
-        --count 48 --grains 20:150 --cv 0.15:0.6 --aspect 0.4:2.5 --texture any --seed 11
-    python -m xtalfuse.datasets.sets mechanics --out sets/random100 --metals Cu,Ti --count 48
-    python -m xtalfuse.datasets.sets mechanics --out sets/random20 --count 48 --grains 20 \\
-        --seed 1 --metals Cu,Ti,Al,Ni,Ag,Au,Fe,Nb,Mg,Zr,Co,Pd,W,Mo,Cd
+    varied.yaml     seed: 11
+                    sets: [{kind: mechanics, metals: [Cu, Ti, Li, Ni, Mg], count: 48,
+                    grains: [20, 150], cv: [0.15, 0.6], aspect: [0.4, 2.5], texture: any}]
+    random100.yaml  sets: [{kind: mechanics, metals: [Cu, Ti], count: 48}]
+    random20.yaml   seed: 1
+                    sets: [{kind: mechanics, count: 48, grains: [20, 20], metals: [Cu, Ti, Al, Ni,
+                    Ag, Au, Fe, Nb, Mg, Zr, Co, Pd, W, Mo, Cd]}]
 
 Zinc and lead are in none of them, so that they can show what the network does not know.
 """
@@ -31,8 +33,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import scatter
 
+from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.sets.mechanics_sample import MechanicsSample, SingleCrystal
-from xtalfuse.datasets.sets.mechanics_set import MechanicsSet
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainNetworkConfig
 from xtalfuse.encoders.networks.pairs import grain_stiffness, pair_data
 from xtalfuse.encoders.networks.weights import save_weights
@@ -70,8 +72,8 @@ def chosen_samples(
 ) -> Iterator[MechanicsSample]:
     """Samples number `begin` to `end` of each metal in each folder of a set."""
     for folder in folders:
-        samples, seen = MechanicsSet(folder), Counter[str]()
-        for number, metal in enumerate(samples.materials):
+        samples, seen = Dataset(folder), Counter[str]()
+        for number, metal in enumerate(samples.groups):
             if metal not in without and begin <= seen[metal] < end:
                 yield samples[number]
             seen[metal] += 1

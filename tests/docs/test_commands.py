@@ -172,7 +172,7 @@ def test_what_a_page_shows_runs(page: Path, desk: Path):
             continue
         done = runner.invoke(app, words[1:])
         assert done.exit_code == 0, f"{page.name}: `{command}`: {done.output}{done.exception!r}"
-    names: dict[str, object] = {"__name__": "page"}
+    names: dict[str, object] = {"__name__": __name__}  # dataclasses look their module up
     for block in python_blocks(text):
         exec(compile(block, f"{page.name}, Python", "exec"), names)
 

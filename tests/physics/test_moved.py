@@ -17,7 +17,6 @@ SHOWN = [
     ("xtalfuse.datasets.grains", "save_graph", "xtalfuse.datasets.sets.graphs"),
     ("xtalfuse.datasets.library", "Library", "xtalfuse.datasets.library.shelf"),
     ("xtalfuse.datasets.library", "builtin", "xtalfuse.datasets.library.build"),
-    ("xtalfuse.datasets.mechanics_set", "main", "xtalfuse.datasets.sets.mechanics_set"),
     ("xtalfuse.tasks.answer", "Answer", "xtalfuse.tasks.identify.answer"),
     ("xtalfuse.tasks.identify", "identify", "xtalfuse.tasks.identify.pipeline"),
     ("xtalfuse.tasks.mechanics", "predict_stiffness", "xtalfuse.tasks.mechanics.grains"),
@@ -54,8 +53,8 @@ def test_a_module_that_never_was_stays_unknown():
 
 
 def test_a_command_that_moved_runs_and_says_so_to_whoever_typed_it():
-    command = [sys.executable, "-m", "xtalfuse.datasets.mechanics_set", "--help"]
+    command = [sys.executable, "-m", "xtalfuse.tasks.train_volume", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "--metals" in done.stdout
-    assert "is now python -m xtalfuse.datasets.sets.mechanics_set" in done.stderr
+    assert "--out" in done.stdout
+    assert "is now python -m xtalfuse.tasks.mechanics.train_foam" in done.stderr

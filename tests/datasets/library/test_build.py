@@ -17,7 +17,7 @@ import pytest
 from xtalfuse.datasets.library import build as library_module
 from xtalfuse.datasets.library import sources
 from xtalfuse.datasets.library.build import Library, build, builtin
-from xtalfuse.datasets.sets.store import StoreError
+from xtalfuse.datasets.records.store import StoreError
 from xtalfuse.loaders.record import UnreadableFileError
 from xtalfuse.physics.crystal.diffraction import reflections
 

@@ -88,10 +88,13 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, name, content, told):
 
 
 def test_a_template_takes_folders_of_several_kinds_for_specimens(tmp_path: Path):
-    for name in ("s1/a.xy", "s1/b.msa", "scans/1.xy", "scans/2.xy", "alone.xy"):
+    for name in ("s1/a.xy", "s1/b.msa", "scans/1.xy", "scans/2.xy", "alone.xy", "a.cif", "b.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("1 2")
-    rows = {row["id"]: (row["path"], row["group"]) for row in template(tmp_path)}
+    found, left_out = template(tmp_path)
+    rows = {row["id"]: (row["path"], row["group"]) for row in found}
+    assert left_out == {".cif": 1, ".md": 1}  # a structure, a page
+    assert [row["id"] for row in template(tmp_path, whole=True)[0]] == ["alone", "s1", "scans"]
     assert rows == {
         "s1": ("s1", ""), "scans/1": ("scans/1.xy", "scans"), "scans/2": ("scans/2.xy", "scans"),
         "alone": ("alone.xy", ""),

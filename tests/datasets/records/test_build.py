@@ -19,7 +19,7 @@ from xtalfuse.datasets.records.build import INDEX, build
 from xtalfuse.datasets.records.dataset import Dataset, Samples, crop
 from xtalfuse.datasets.records.journal import Journal
 from xtalfuse.datasets.records.plan import BuildSettings
-from xtalfuse.datasets.sets.store import StoreError, read_arrays
+from xtalfuse.datasets.records.store import StoreError, read_arrays
 
 TWO = BuildSettings(shard_records=2)
 

@@ -11,7 +11,7 @@ from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.card import write_card, write_leakage
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.records.merge import Change, diff, export_table, merge
-from xtalfuse.datasets.sets.store import StoreError
+from xtalfuse.datasets.records.store import StoreError
 from xtalfuse.datasets.splits.leakage import leakage
 from xtalfuse.datasets.splits.split import split, write_split
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -13,12 +12,16 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from xtalfuse.datasets.records.build import read_index
+from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.sets import SAMPLE_SETS
-from xtalfuse.datasets.sets.__main__ import main
-from xtalfuse.datasets.sets.base import MANIFEST, Recipe, SampleSet, generate
-from xtalfuse.datasets.sets.store import StoreError
+from xtalfuse.datasets.sets.base import Recipe, generate
+from xtalfuse.datasets.sets.recipe import read_recipe, simulate
+from xtalfuse.datasets.splits.split import split
+from xtalfuse.loaders.record import UnreadableFileError
 
 CONTRIBUTING = Path(__file__).resolve().parents[3] / "CONTRIBUTING.md"
+RECIPE = "shard: 2\nsets: [{kind: peaks, count: 4}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -31,110 +34,98 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     (folder / "worked_example_peaks.py").write_text(code.group(1), encoding="utf-8")
     sys.path.insert(0, str(folder))
     try:
-        yield importlib.import_module("worked_example_peaks")
+        module = importlib.import_module("worked_example_peaks")
+        SAMPLE_SETS.add("peaks", module.KIND)
+        yield module
     finally:
         sys.path.remove(str(folder))
-        del sys.modules["worked_example_peaks"]
+        del sys.modules["worked_example_peaks"], SAMPLE_SETS._items["peaks"]
 
 
 @pytest.fixture(scope="module")
 def folder(peaks: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set of the worked example, made by the command with two processes."""
+    """The set of the worked example, made by two processes."""
     path = tmp_path_factory.mktemp("set")
-    SAMPLE_SETS.add("peaks", peaks.KIND)
-    try:
-        main(["peaks", "--out", str(path), "--count", "4", "--shard", "2", "--jobs", "2"])
-    finally:
-        del SAMPLE_SETS._items["peaks"]
-    return path
+    (path / "peaks.yaml").write_text(RECIPE)
+    simulate(path / "peaks.yaml", path / "out", workers=2)
+    return path / "out"
 
 
 def test_the_worked_example_gives_back_what_it_simulates(peaks, folder):
-    samples = SampleSet(peaks.KIND, folder)
+    samples = Dataset(folder)
     assert samples.groups == ("width2",) * 4 + ("width4",) * 4 + ("width6",) * 4
+    assert samples.ids[7] == "peaks-width4-000003"
     made = peaks.KIND.simulate(Recipe("width4", {"width": 4.0, "seed": 0}), 3)
     assert np.array_equal(samples[7].curve, made.curve)
     assert samples[7].curve.dtype == made.curve.dtype
     assert samples[7].centre == made.centre
-    for one, other in zip(samples[2:5], list(samples)[2:5], strict=True):
-        assert np.array_equal(one.curve, other.curve)
+    samples[7].curve[0] = -1.0  # a copy: what is stored stays
+    assert samples[7].curve[0] == made.curve[0]
 
 
 def test_any_number_of_processes_writes_the_same_bits(peaks, folder, tmp_path):
     recipes = [Recipe(f"width{w:g}", {"width": w, "seed": 0}) for w in (2.0, 4.0, 6.0)]
     generate(peaks.KIND, tmp_path, recipes, 4, shard_size=2)
-    one, two = (json.loads((f / MANIFEST).read_text()) for f in (folder, tmp_path))
-    assert one == two  # with the sha256 of each shard
+    assert read_index(tmp_path)["shards"] == read_index(folder)["shards"]  # with their sha256
 
 
 def test_a_killed_run_goes_on_where_it_was(peaks, tmp_path):
-    recipe = Recipe("width2", {"width": 2.0, "seed": 0})
+    recipe, made = Recipe("width2", {"width": 2.0, "seed": 0}), []
 
     class Killed(type(peaks.KIND)):  # type: ignore[misc]
         def simulate(self, recipe, index):
-            if index == 4:
+            if index == 3 and made.count(3) == 0:
+                made.append(index)
                 raise KeyboardInterrupt
+            made.append(index)
             return super().simulate(recipe, index)
 
     with pytest.raises(KeyboardInterrupt):
         generate(Killed(), tmp_path, [recipe], 6, shard_size=2)
-    assert len(SampleSet(peaks.KIND, tmp_path)) == 4  # the manifest tells of what is whole
-    told: list[int] = []
-    generate(peaks.KIND, tmp_path, [recipe], 6, shard_size=2, progress=told.append)
-    assert told == [2, 2, 2]
-    assert len(SampleSet(peaks.KIND, tmp_path)) == 6
-    with pytest.raises(StoreError, match="another folder"):
-        generate(
-            peaks.KIND, tmp_path, [Recipe("width2", {"width": 3.0, "seed": 0})], 6, shard_size=2
-        )
+    assert generate(Killed(), tmp_path, [recipe], 6, shard_size=2).made == 2
+    assert made == [0, 1, 2, 3, 3, 4, 5]  # none that was written down is made again
+    more = generate(Killed(), tmp_path, [recipe], 8, shard_size=2)
+    assert (more.made, len(Dataset(tmp_path)), made[7:]) == (1, 8, [6, 7])  # a set can grow
+    other = Recipe("width2", {"width": 3.0, "seed": 0})
+    assert generate(peaks.KIND, tmp_path, [other], 8, shard_size=2).made == 4
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_no_group_is_cut(peaks, folder, seed):
-    samples = SampleSet(peaks.KIND, folder)
-    parts = samples.split({"train": 0.7, "test": 0.3}, seed)
-    groups = {name: set(part.groups) for name, part in parts.items()}
-    assert groups["train"].isdisjoint(groups["test"])
-    assert {name: len(part) for name, part in parts.items()} == {"train": 8, "test": 4}
-    again = samples.split({"train": 0.7, "test": 0.3}, seed)
-    assert {name: part.groups for name, part in again.items()} == {
-        name: part.groups for name, part in parts.items()
-    }
-
-
-def test_other_seeds_give_other_parts_and_samples_may_be_split_too(peaks, folder):
-    samples = SampleSet(peaks.KIND, folder)
-    shares = {"train": 0.7, "test": 0.3}
-    assert len({samples.split(shares, seed)["test"].groups for seed in range(20)}) == 3
-    loose = samples.split({"a": 0.5, "b": 0.5}, seed=1, by="sample")
-    assert set(loose["a"].groups) & set(loose["b"].groups)  # the violation that groups prevent
-    centres = sorted(float(s.centre) for part in loose.values() for s in part)
-    assert centres == sorted(float(s.centre) for s in samples)
+    samples = Dataset(folder)
+    made = split(samples, {"train": 0.7, "test": 0.3}, "group", seed)
+    parts = [{g for g, one in zip(samples.groups, samples.ids, strict=True) if made.parts[one] == p}
+             for p in made.shares]  # fmt: skip
+    assert parts[0].isdisjoint(parts[1])
+    assert made.counts == {"train": 8, "test": 4}
 
 
 @pytest.mark.parametrize(
-    ("shares", "by", "message"),
+    ("text", "told"),
     [
-        ({"train": 0.7, "test": 0.2}, "group", "add up to 1"),
-        ({"train": 1.5, "test": -0.5}, "group", "positive"),
-        ({"train": 0.99, "test": 0.01}, "group", "3 groups are too few"),
-        ({"train": 0.5, "test": 0.5}, "colour", "'group' or 'sample'"),
+        ("sets: [{kind: peak}]", "set 1: no kind of simulated set 'peak'; did you mean 'peaks'?"),
+        ("sets: [{count: 3}]", "set 1: no kind"),
+        ("seeds: 3\nsets: [{kind: peaks}]", "unknown key 'seeds'; did you mean 'seed'?"),
+        ("sets: [{kind: peaks, counts: 3}]", "set 1: unknown key 'counts'; did you mean 'count'?"),
+        ("sets: [{kind: peaks, count: 0}]", "set 1: count: "),
+        ("sets: [{kind: peaks}, {kind: peaks}]", "set 2: a second set called 'peaks'"),
+        ("sets: []", "sets: "),
+        ("sets: peaks", "sets: "),
+        ("- kind", "not a list of 'key: value'"),
+        ("sets: [{kind: powder, phases: [corundom]}]", "did you mean corundum"),
+        ("sets: [{kind: specimen, instruments: {xrd: {}}}]", "no instrument 'xrd'"),
+        (
+            "sets: [{kind: specimen, instruments: {eels: {x: 1}}}]",
+            "unknown key 'x'; there are kind",
+        ),
+        ("sets: [{kind: powder, two_theta: [90, 10]}]", "two_theta: "),
+        ("sets: [{kind: powder, counts: [0, 10]}]", "counts.0: "),
+        ("sets: [{kind: powder, wavelength: CuKq}]", "wavelength: "),
+        ("sets: [{kind: mechanics, metals: [Xx]}]", "Xx"),
     ],
 )
-def test_what_cannot_be_split_is_said(peaks, folder, shares, by, message):
-    with pytest.raises(ValueError, match=message):
-        SampleSet(peaks.KIND, folder).split(shares, by=by)
-
-
-def test_a_wrong_name_is_answered_with_a_near_one(capsys):
-    with pytest.raises(SystemExit):
-        main(["mechanic", "--out", "x"])
-    assert "did you mean 'mechanics'?" in capsys.readouterr().err
-
-
-def test_a_set_that_says_material_still_reads(peaks, folder, tmp_path):
-    for path in folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    text = (tmp_path / MANIFEST).read_text().replace('"group"', '"material"')
-    (tmp_path / MANIFEST).write_text(text)
-    assert SampleSet(peaks.KIND, tmp_path).groups == SampleSet(peaks.KIND, folder).groups
+def test_what_is_wrong_in_a_recipe_is_said(peaks, tmp_path, text, told):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(UnreadableFileError) as error:
+        read_recipe(tmp_path / "r.yaml")
+    assert told in str(error.value)

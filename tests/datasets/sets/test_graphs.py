@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from xtalfuse.datasets.records.store import StoreError, read_arrays, write_arrays
 from xtalfuse.datasets.sets.graphs import (
     boundary_table,
     grain_table,
@@ -17,7 +18,6 @@ from xtalfuse.datasets.sets.graphs import (
     save_graph,
     write_table,
 )
-from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.physics.grains.crystal_map import MapPhase
 from xtalfuse.physics.grains.graph import GrainGraph, from_labels
 from xtalfuse.physics.orientation.quaternion import random

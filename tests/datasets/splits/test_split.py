@@ -9,7 +9,7 @@ import pytest
 
 from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.dataset import Dataset
-from xtalfuse.datasets.sets.store import StoreError
+from xtalfuse.datasets.records.store import StoreError
 from xtalfuse.datasets.splits.alike import near_duplicates
 from xtalfuse.datasets.splits.split import (
     KEYS,

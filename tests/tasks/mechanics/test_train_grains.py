@@ -11,8 +11,9 @@ import torch
 from torch_geometric.data import Batch
 
 from xtalfuse.datasets.constants.elastic import elastic_constants
+from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.sets.mechanics_sample import SingleCrystal, Variety
-from xtalfuse.datasets.sets.mechanics_set import MechanicsSet, generate
+from xtalfuse.datasets.sets.mechanics_set import generate
 from xtalfuse.encoders.networks.grains import GrainNetwork, GrainNetworkConfig
 from xtalfuse.encoders.networks.weights import load_weights
 from xtalfuse.tasks.mechanics.calibrate_grains import open_example
@@ -48,7 +49,7 @@ def test_training_lowers_the_loss_and_writes_weights_that_predict(folder: Path, 
     assert about["examples"] == {"Cu": 2, "open": 1}
     assert set(about["calibration"]["stress"]) == {"border", "inside", "periodic"}
     assert json.loads(out.with_suffix(".json").read_text())["command"].endswith("--without Zn")
-    sample = MechanicsSet(folder)[0]
+    sample = Dataset(folder)[0]
     batch = Batch.from_data_list([example(sample)])
     untrained = GrainNetwork().double().requires_grad_(False)
     trained = GrainNetwork(GrainNetworkConfig(**about["network"])).requires_grad_(False)
@@ -69,7 +70,7 @@ def test_training_resumes_in_the_same_bits(folder: Path, tmp_path: Path):
 
 
 def test_the_loss_is_zero_at_the_truth_and_one_where_all_grains_are_alike(folder: Path):
-    data = example(MechanicsSet(folder)[0])
+    data = example(Dataset(folder)[0])
     batch = Batch.from_data_list([data])
     found = GrainNetwork().double().requires_grad_(False)(batch)
 

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+from xtalfuse.datasets.records.store import StoreError, read_arrays, write_arrays
 from xtalfuse.datasets.sets import atomic
-from xtalfuse.datasets.sets.store import StoreError, read_arrays, write_arrays
 from xtalfuse.loaders.safe.scratch import held
 
 ARRAYS = {

@@ -11,5 +11,7 @@ if TYPE_CHECKING:
 
 SAMPLE_SETS: Registry[SampleKind[Any]] = Registry("kind of simulated set", "xtalfuse.sample_sets")
 SAMPLE_SETS.add("mechanics", "xtalfuse.datasets.sets.mechanics_set:MECHANICS")
-for _name in ("powder", "rings", "eels", "eds", "specimen", "map", "volume"):
+for _name in ("powder", "rings", "eels", "eds", "specimen"):
     SAMPLE_SETS.add(_name, f"xtalfuse.datasets.sets.instruments:{_name.upper()}")
+for _name in ("map", "volume"):
+    SAMPLE_SETS.add(_name, f"xtalfuse.datasets.sets.microstructures:{_name.upper()}")

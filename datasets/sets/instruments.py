@@ -1,4 +1,4 @@
-"""What instruments would see of phases of the library and of made microstructures.
+"""What instruments would see of mixtures of phases of the library.
 
 Records as they are measured, with what is true of them as labels. Each is a function of its
 recipe and its number; ranges are drawn from evenly, those of counts and sizes in the logarithm.
@@ -48,7 +48,6 @@ def _radiation(text: str | float) -> str | float:
 
 Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_upwards)]
 Amounts = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_upwards)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class PhaseOptions(SetOptions):
@@ -103,23 +102,6 @@ class SpecimenOptions(PhaseOptions):
         description="each with options of its kind",
     )  # fmt: skip
     present: float = Field(0.6, ge=0.0, le=1.0, description="probability of each instrument")
-
-
-class MapOptions(SetOptions):
-    """Of orientation maps."""
-
-    side: int = Field(64, ge=16, le=512, description="points")
-    grains: Amounts = (60.0, 300.0)
-    noise_deg: Range = (0.1, 0.6)
-
-
-class VolumeOptions(SetOptions):
-    """Of tomograms of porous bodies."""
-
-    side: int = Field(48, ge=16, le=512, description="voxels")
-    porosity: tuple[Share, Share] = (0.2, 0.6)
-    noise: Range = (0.1, 0.6)
-    blur: Range = (0.4, 1.2)
 
 
 @lru_cache(maxsize=1)
@@ -198,7 +180,8 @@ class OfPhases(Measured):
         return {"phases": sample.group.replace("+", ";")}
 
 
-def _log(rng: np.random.Generator, bounds: Sequence[float]) -> float:
+def log_uniform(rng: np.random.Generator, bounds: Sequence[float]) -> float:
+    """A number between two, evenly distributed in its logarithm."""
     return float(np.exp(rng.uniform(*np.log(bounds))))
 
 
@@ -221,7 +204,7 @@ class Powder(OfPhases):
         instrument = InstrumentState(zero, displaced, slope, gauss)
         total = np.zeros(len(grid))
         for k, weight in mixture:
-            strain, size = rng.uniform(-v["strain"], v["strain"]), _log(rng, v["size_nm"])
+            strain, size = rng.uniform(-v["strain"], v["strain"]), log_uniform(rng, v["size_nm"])
             width = np.degrees(0.9 * lines.primary_angstrom / (10.0 * size))  # Scherrer (1918)
             try:
                 model = phase_model(
@@ -233,10 +216,10 @@ class Powder(OfPhases):
             total += weight / model.weight * model.columns(grid, state, instrument).profile
         total = np.maximum(total, 0.0) / max(float(total.max()), 1e-300)
         floor = rng.uniform(*v["background"]) * (1.0 + np.exp((low - grid) / 15.0))
-        counts = rng.poisson(_log(rng, v["counts"]) * (total + floor)).astype(float)
+        counts = rng.poisson(log_uniform(rng, v["counts"]) * (total + floor)).astype(float)
         axes = (Axis("two_theta", "deg", grid),)
         beam = Beam("x-ray", lines)
-        return [Measurement(Modality.XRD, counts, axes, "counts", _NOWHERE, beam, sampled="bulk")]
+        return [Measurement(Modality.XRD, counts, axes, "counts", NOWHERE, beam, sampled="bulk")]
 
 
 class Rings(OfPhases):
@@ -262,7 +245,7 @@ class Rings(OfPhases):
             kept = (strength > 0.01 * strength.max()) & (g < 0.5 * side * scale)
             radii.append(g[kept] / scale)
             heights.append(weight * strength[kept])
-        peak, angle = _log(rng, v["counts"]), float(rng.uniform(0.0, 180.0))
+        peak, angle = log_uniform(rng, v["counts"]), float(rng.uniform(0.0, 180.0))
         x, y = (side * rng.uniform(0.47, 0.53, 2)).tolist()
         scene = RingScene(
             (side, side), (x, y),
@@ -275,7 +258,7 @@ class Rings(OfPhases):
         axes = tuple(Axis(name, "1/angstrom", scale * np.arange(side)) for name in ("ky", "kx"))
         beam = Beam("electron", energy_kev=200.0)
         kind = Modality.DIFFRACTION
-        return [Measurement(kind, image, axes, "counts", _NOWHERE, beam, sampled="spot")]
+        return [Measurement(kind, image, axes, "counts", NOWHERE, beam, sampled="spot")]
 
 
 def _atoms(mixture: Mix) -> dict[str, float]:
@@ -318,7 +301,7 @@ class Eds(OfPhases):
         """One spectrum."""
         from xtalfuse.datasets.simulate.spectra import eds_spectrum
 
-        counts = _log(rng, v["counts"])
+        counts = log_uniform(rng, v["counts"])
         lines = {element: counts * share for element, share in _atoms(mixture).items()}
         made = eds_spectrum(lines, int(rng.integers(2**31)))
         beam = Beam("electron", energy_kev=200.0)
@@ -354,61 +337,7 @@ class Specimens(OfPhases):
         return found
 
 
-class Maps(Measured):
-    """Orientation maps of cubic and hexagonal metals, with or without a fibre."""
-
-    name, about, options = "map", "orientation maps", MapOptions
-
-    def simulate(self, recipe: Recipe, index: int) -> Record:
-        """One map, labelled with the mean diameter of the grains of the volume beneath."""
-        from xtalfuse.datasets.simulate.map import MapSpec, simulate_map
-        from xtalfuse.datasets.simulate.polycrystal import PhaseSpec, PolycrystalSpec
-        from xtalfuse.datasets.simulate.texture import Fibre, RandomTexture, Texture
-        from xtalfuse.physics.grains.crystal_map import MapPhase
-
-        rng, v = self.draw(recipe, index), recipe.values
-        laue = str(rng.choice(["m-3m", "6/mmm"]))
-        fibre, width = rng.random() < 0.5, float(rng.uniform(8.0, 25.0))
-        direction = (0.0, 0.0, 1.0) if laue == "6/mmm" else (1.0, 1.0, 1.0)
-        texture: Texture = Fibre(direction, half_width_deg=width) if fibre else RandomTexture()
-        phase = PhaseSpec(MapPhase("metal", laue), 1.0, texture)
-        body = PolycrystalSpec(
-            (v["side"],) * 2 + (12,), round(_log(rng, v["grains"])), phases=(phase,)
-        )
-        spec = MapSpec(body, step_um=1.0, noise_deg=float(rng.uniform(*v["noise_deg"])))
-        seen = simulate_map(int(rng.integers(2**31)), index, spec)
-        found = seen.crystal_map
-        points, parts = len(found.orientation), np.arange(4.0)
-        axes = (Axis("point", "", np.arange(float(points))), Axis("component", "", parts))
-        measurement = Measurement(
-            Modality.EBSD, found.orientation, axes, "unit quaternion", _NOWHERE, crystal_map=found,
-            sampled="surface",
-        )  # fmt: skip
-        size = float(seen.polycrystal.diameter_um.mean())
-        group = f"{self.name}-{index}"
-        return self.record([measurement], group, targets={"grain_size": Target(size, "um")})
-
-
-class Volumes(Measured):
-    """Tomograms of foams of one wavelength, blurred and noisy."""
-
-    name, about, options = "volume", "tomograms of porous bodies", VolumeOptions
-
-    def simulate(self, recipe: Recipe, index: int) -> Record:
-        """One scan, labelled with the porosity of the body."""
-        from xtalfuse.datasets.simulate.ct import ScanSpec, as_measurement, foam, scan
-
-        rng, v = self.draw(recipe, index), recipe.values
-        side, seed = v["side"], int(rng.integers(2**31))
-        solid = foam(seed, index, (side,) * 3, 1.0 - rng.uniform(*v["porosity"]), side / 4.0)
-        blur, noise = (float(rng.uniform(*v[name])) for name in ("blur", "noise"))
-        spec = ScanSpec(blur=blur, noise=noise, periodic=True)
-        measurement = as_measurement(scan(solid.astype(int), spec, seed, index))
-        porosity = Target(float(1.0 - solid.mean()))
-        return self.record([measurement], f"{self.name}-{index}", targets={"porosity": porosity})
-
-
-_NOWHERE = Provenance("", "", "simulation")
+NOWHERE = Provenance("", "", "simulation")
 POWDER, RINGS, EELS, EDS = Powder(), Rings(), Eels(), Eds()
-SPECIMEN, MAP, VOLUME = Specimens(), Maps(), Volumes()
+SPECIMEN = Specimens()
 _SEEING: dict[str, OfPhases] = {kind.name: kind for kind in (POWDER, RINGS, EELS, EDS)}

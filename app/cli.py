@@ -17,6 +17,8 @@ from xtalfuse.commands.demo import demo
 from xtalfuse.commands.doctor import doctor
 from xtalfuse.commands.formats import formats
 from xtalfuse.commands.identify import identify
+from xtalfuse.commands.learn.predict import evaluate, predict
+from xtalfuse.commands.learn.train import train
 from xtalfuse.commands.materials import materials
 from xtalfuse.commands.microstructure import microstructure
 from xtalfuse.commands.read import read
@@ -101,7 +103,10 @@ def common(
     log.set_level(log.QUIET if quiet else log.VERBOSE if verbose else log.USUAL)
 
 
-for command in (identify, microstructure, read, formats, materials, demo, schema, doctor):
+for command in (
+    identify, microstructure, train, evaluate, predict, read, formats, materials, demo, schema,
+    doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(library.app, name="library")
 app.add_typer(dataset_parts.app, name="dataset")

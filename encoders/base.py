@@ -1,13 +1,19 @@
-"""How an encoder is declared: what it reads, and where the function stands that reads it."""
+"""How an encoder is declared: what it reads, and where the function stands that reads it.
+
+`TokenSet` is what learned encoders give; what they read is declared in `xtalfuse.encoders.tokens`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from xtalfuse.loaders.record import Measurement, Modality
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 E = TypeVar("E")
 
@@ -61,3 +67,21 @@ class Encoder(Generic[E]):
                 f"{self.name!r} reads {wanted}; choose another encoder"
             )
         return cast(Callable[[Measurement], E], resolve_name(self.encode_at))(measurement)
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """What learned encoders say of B specimens, in one form for all modalities.
+
+    Parameters
+    ----------
+    values : (B, T, D)
+    mask : (B, T) whether there is a token; what stands under False must change nothing
+    place : (B, T, 2) physical coordinate of each token (ln|g|, ln E, ln size) and its uncertainty
+    kind : (B, T) number of the modality
+    """
+
+    values: Tensor
+    mask: Tensor
+    place: Tensor
+    kind: Tensor

@@ -16,7 +16,7 @@ SeedOption = Annotated[int, typer.Option(help="Of the order of the groups.")]
 
 
 @contextmanager
-def _asked(out: Path) -> Iterator[None]:
+def asked(out: Path) -> Iterator[None]:
     """What cannot be done with a dataset, or written to `out`: one line, exit code 2."""
     from xtalfuse.batch import not_written
     from xtalfuse.options import UsageError
@@ -62,7 +62,7 @@ def split(
     xtalfuse dataset split steels/ --by system --shares train=0.7,val=0.1,test=0.2 --seed 3
     --stratify yield_strength --name systems
     """
-    with _asked(folder):
+    with asked(folder):
         from xtalfuse.datasets.records.dataset import Dataset
         from xtalfuse.datasets.splits.split import split as split_of
         from xtalfuse.datasets.splits.split import split_path, write_split
@@ -115,7 +115,7 @@ def leakage(
 
     xtalfuse dataset leakage steels/ --label yield_strength --by source --given temperature
     """
-    with _asked(folder):
+    with asked(folder):
         from xtalfuse.datasets.records.card import noise_of, write_leakage
         from xtalfuse.datasets.records.dataset import Dataset
         from xtalfuse.datasets.splits.leakage import SHARED_TEXT, as_rows
@@ -133,13 +133,13 @@ def leakage(
 
         print_json({**asdict(report), "conclusion": report.conclusion})
         return
-    _show(as_rows(report))
+    show_rows(as_rows(report))
     say(SHARED_TEXT)
     say(f"{report.label} of {report.records} records, from {report.features}. {noise_of(report)}")
     say(report.conclusion)
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def show_rows(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -165,7 +165,7 @@ def merge(
 
     xtalfuse dataset merge steels/ titanium/ -o metals/
     """
-    with _asked(out):
+    with asked(out):
         from xtalfuse.datasets.records.merge import merge as merged
 
         dataset = merged(folders, out)
@@ -200,7 +200,7 @@ def diff(
     elif not changes:
         say("the same records")
     else:
-        _show([asdict(change) for change in changes])
+        show_rows([asdict(change) for change in changes])
 
 
 @app.command()
@@ -245,7 +245,7 @@ def card(
     """
     given = {"description": description, "url": url, "creator": creator, "licence": licence,
              "cite": cite}  # fmt: skip
-    with _asked(folder):
+    with asked(folder):
         from xtalfuse.datasets.records.card import write_card
         from xtalfuse.datasets.records.dataset import Dataset
 

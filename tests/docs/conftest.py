@@ -84,6 +84,8 @@ def desk(tmp_path: Path, powder: Callable, monkeypatch: pytest.MonkeyPatch) -> P
     import tifffile
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("xtalfuse.tasks.train.init.STEPS", (8, 8))
+    monkeypatch.setattr("xtalfuse.tasks.train.baselines.TREES", 5)
     pattern = powder({"corundum": 0.5, "halite": 0.2, "zincite": 0.3})
     pairs = list(zip(pattern.axis("two_theta"), pattern.values, strict=True))
     table = "".join(f"{x:.2f} {y:.0f}\n" for x, y in pairs)

@@ -1,0 +1,1 @@
+"""Predictors of any label of a dataset: trained, judged beside plain baselines, used."""

@@ -247,13 +247,14 @@ def _show_build(report: BuildReport) -> None:
 def info(
     folder: FolderArgument,
     refused: Annotated[bool, typer.Option(help="List what is not used, with reason.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page of it, too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a dataset holds.
 
     [bold]Example[/bold]
 
-    xtalfuse dataset info steels/ --refused
+    xtalfuse dataset info steels/ --refused --html steels.html
     """
     with telling():
         from xtalfuse.datasets.records.dataset import Dataset
@@ -262,6 +263,11 @@ def info(
         dataset = Dataset(folder)
         content = summary(dataset)
         rows = dataset.refused.to_dict("records") if refused else []
+        if html is not None:
+            from xtalfuse.report.dataset import dataset_page
+
+            page = dataset_page(dataset).encode()
+            writing(html, lambda place: place.write_bytes(page))
     if as_json:
         print_json({**content, "refusals": rows} if refused else content)
         return
@@ -271,8 +277,10 @@ def info(
 
     table = facts()
     for name, value in content.items():
-        inside = value.items() if isinstance(value, dict) else ()
-        text = "\n".join(f"{k}: {v}" for k, v in inside) if inside else str(value)
+        inside = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else []
+        more = len(inside) - MOST_LISTED
+        listed = [*inside[:MOST_LISTED], f"and {more} more: --json or --html"]
+        text = "\n".join(listed if more > 0 else inside) if inside else str(value)
         table.add_row(name, Text(shown(text) if not inside else text))
     consoles()[0].print(table)
     for row in rows:

@@ -27,12 +27,14 @@ class Finding:
     target : the label that must not be used; "" where the whole record must not
     code : of the reason
     cause, remedy : what is wrong, and what to do
+    path : of the one file that must not be used; the rest of the record stays
     """
 
     target: str
     code: Reason
     cause: str
     remedy: str
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,8 +224,8 @@ LEAST_POINTS = 10  # of a powder pattern: a line alone has as many
 def _points(specimen: Specimen, record: Record) -> Iterator[Finding]:
     for measurement in record.of(Modality.XRD):
         if len(measurement.values) < LEAST_POINTS:
-            cause = f"{measurement.provenance.path} holds {len(measurement.values)} points"
-            yield Finding("", Reason.REFUSED, cause, "export the whole pattern")
+            cause, path = f"it holds {len(measurement.values)} points", measurement.provenance.path
+            yield Finding("", Reason.REFUSED, cause, "export the whole pattern", path)
 
 
 def _fractions(specimen: Specimen, record: Record) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,7 +140,12 @@ def found(specimen: Specimen, root: Path) -> Member:
 
     for row in specimen.files:
         options = row.stated.over(ReadOptions())
-        places = _matches(row.path, root)
+        path, _, part = row.path.rpartition("#")  # one of several volumes of a file
+        if path and not (root / row.path).exists():
+            options = replace(options, part=part)
+        else:
+            path = row.path
+        places = _matches(path, root)
         if places is None:
             refuse(row.path, Reason.OUTSIDE, "leads out of the folder of the data", "move it there")
             continue

@@ -119,10 +119,14 @@ def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], 
     ]
     for rule in RULES.values():
         for finding in rule.check(specimen, record):
+            whole = not finding.target and not finding.path
             refusals.append(
-                Refusal(specimen.id, "", finding.target, not finding.target, finding.code,
+                Refusal(specimen.id, finding.path, finding.target, whole, finding.code,
                         finding.cause, finding.remedy)
             )  # fmt: skip
+            if finding.path:
+                left = [m for m in record.measurements if m.provenance.path != finding.path]
+                record = replace(record, measurements=tuple(left))
             if finding.target:
                 label = specimen.targets[finding.target]
                 targets[finding.target] = replace(label, fault=finding.cause, code=finding.code)
@@ -142,10 +146,19 @@ def _judged(member: Member, record: Record, name: str) -> tuple[dict[str, Any], 
         "about": dict(specimen.about),
         "targets": {key: asdict(target) for key, target in targets.items()},
         "refusals": [asdict(refusal) for refusal in dict.fromkeys(refusals)],
-        "inputs": sorted({m.provenance.sha256 for m in record.measurements}),
+        "inputs": sorted({_input(m, member) for m in record.measurements}),
         "modalities": sorted(Counter(str(m.modality) for m in record.measurements)),
     }
     return entry, arrays
+
+
+def _input(measurement: Measurement, member: Member) -> str:
+    """What tells a measurement from others: its file, and which scan or volume of it was asked."""
+    source = measurement.provenance
+    asked = (o for f, o in member.files.items() if member.names[f] == source.path)
+    options = next(asked, None)
+    which = options and (options.part or options.scan)
+    return f"{source.sha256}#{which}" if which else source.sha256
 
 
 def _is_specimen(place: Path) -> bool:

@@ -20,7 +20,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
             if len(usable) and usable.dtype.kind == "f":
                 unit = column.rpartition("[")[2].rstrip("]")
                 low, mid, high = usable.quantile([0.0, 0.5, 1.0])
-                text += f", {low:.4g} to {high:.4g} {unit}, median {mid:.4g}".replace("  ", " ")
+                text += f", {low:.4g} to {high:.4g} {unit}".rstrip() + f", median {mid:.4g}"
             labels[name] = text
     return {
         "name": dataset.built["name"],

@@ -235,3 +235,23 @@ def test_samples_depend_on_seed_epoch_and_place_alone(built: Path):
 
 def _noisy(record, rng):
     return crop(record.measurements[0].values, 40, rng) + rng.normal(size=40)
+
+
+def test_a_file_that_a_rule_refuses_costs_no_other(five: Path, tmp_path: Path, write):
+    (tmp_path / "short.xy").write_text("".join(f"{20 + 0.1 * k:.1f} {k * k}\n" for k in range(8)))
+    paths = ("a.xy", "short.xy")
+    write({"id": "x", "path": path, "wavelength": "CuKa"} for path in paths)
+    build(five, tmp_path / "out")
+    dataset = Dataset(tmp_path / "out")
+    assert [m.provenance.path for m in dataset[0].measurements] == ["a.xy"]
+    assert set(dataset.refused["path"]) == {"short.xy"}
+    assert not dataset.refused["whole"].any()
+
+
+def test_two_scans_of_one_file_are_two_measurements(tmp_path: Path, write):
+    np.savez(tmp_path / "two.npz", a=np.random.default_rng(0).integers(0, 255, (2, 9, 9, 9)))
+    rows = ({"id": n, "path": f"two.npz#{n}", "voxel_size": 1.0} for n in range(2))
+    build(write(rows), tmp_path / "out")
+    first, second = Dataset(tmp_path / "out")
+    assert first.measurements[0].values.shape == (9, 9, 9)
+    assert not np.array_equal(first.measurements[0].values, second.measurements[0].values)

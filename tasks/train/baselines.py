@@ -37,7 +37,7 @@ def _scaled(model: Any) -> Any:
     return make_pipeline(imputer, StandardScaler(), model)
 
 
-def _ridge(numbers: bool) -> Any:
+def _ridge(numbers: bool, records: int) -> Any:
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
     if numbers:
@@ -54,14 +54,14 @@ def _trees(numbers: bool, extra: bool) -> Any:
     return _scaled(forest)
 
 
-def _neighbours(numbers: bool) -> Any:
+def _neighbours(numbers: bool, records: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
     kind = KNeighborsRegressor if numbers else KNeighborsClassifier
-    return _scaled(kind(5, weights="distance"))
+    return _scaled(kind(min(5, records), weights="distance"))
 
 
-def _support(numbers: bool) -> Any:
+def _support(numbers: bool, records: int) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC, SVR
 
@@ -70,19 +70,20 @@ def _support(numbers: bool) -> Any:
     return _scaled(CalibratedClassifierCV(SVC(C=3.0), ensemble=False, cv=2))
 
 
-def _boosting(numbers: bool) -> Any:
+def _boosting(numbers: bool, records: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
-    return kind(max_iter=200, learning_rate=0.05, random_state=0)  # it knows absent values
+    return kind(max_iter=100, random_state=0)  # it knows absent values
 
 
-BASELINES: dict[str, Callable[[bool], Any]] = {
+# (numbers or classes, number of records to learn from) -> model
+BASELINES: dict[str, Callable[[bool, int], Any]] = {
     "ridge": _ridge,
     "nearest neighbours": _neighbours,
     "support vectors": _support,
-    "random forest": lambda numbers: _trees(numbers, extra=False),
-    "extra trees": lambda numbers: _trees(numbers, extra=True),
+    "random forest": lambda numbers, _: _trees(numbers, extra=False),
+    "extra trees": lambda numbers, _: _trees(numbers, extra=True),
     "gradient boosting": _boosting,
 }
 
@@ -103,7 +104,11 @@ def predicted(
     """
     known = np.isfinite(learned)
     numbers = head.kind == "number"
-    model = BASELINES[name](numbers)
+    if not numbers:  # one record of a class cannot be learned and held out
+        classes, counts = np.unique(learned[known], return_counts=True)
+        if counts.max() > 1:
+            known &= np.isin(learned, classes[counts > 1])
+    model = BASELINES[name](numbers, int(known.sum()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of solvers that stop early, of empty columns
         if numbers:

@@ -15,6 +15,7 @@ from xtalfuse.tasks.train.config import ConfigError
 
 LEAST = 20  # records with a label
 LEAST_OF_INPUT = 5  # records that have it; fewer are in no fold, or in one
+LEAST_ABSENT = 0.1  # rate at which an input is left out in training, or as many as lack it
 STEPS = 200, 4000  # the fewest and the most
 WIDE = 10.0  # largest over smallest of a label that is learned as its logarithm
 PASSES = 60  # over the records, in all steps
@@ -50,6 +51,7 @@ def first_config(
     batch = int(min(32, max(4, count // 8)))
     steps = int(np.clip(PASSES * count / batch, *STEPS))
     many = {"image", "volume", "powder"} & set(inputs)
+    rates = _absent(dataset, inputs, columns)
     content: dict[str, Any] = {
         "dataset": str(dataset.folder),
         "split": name,
@@ -58,7 +60,7 @@ def first_config(
         "folds": 5,
         "coverage": 0.9,
         "network": {"latents": MOST_LATENT if len(many) > 1 else 0},
-        "training": {"steps": steps, "batch": batch, "seed": 0},
+        "training": {"steps": steps, "batch": batch, "seed": 0, "absent": rates},
     }
     if columns:
         content["columns"] = list(columns)
@@ -84,6 +86,24 @@ def _inputs(dataset: Dataset, columns: Sequence[str]) -> list[str]:
     if (dataset.table["composition"] != "").sum() >= LEAST_OF_INPUT:
         found.append("composition")
     return found + (["columns"] if columns else [])
+
+
+def _absent(
+    dataset: Dataset, inputs: Sequence[str], columns: Sequence[str]
+) -> float | dict[str, float]:
+    """Rate at which training leaves out each input: a model is safe up to that rate."""
+    if len(inputs) < 2:
+        return 0.0
+    has = [set(modalities.split()) for modalities in dataset.table["modalities"]]
+    unknown = [label_values(dataset.table, name).isna().to_numpy() for name in columns]
+    lacking = {
+        "composition": float((dataset.table["composition"] == "").mean()),
+        "columns": float(np.all(unknown, axis=0).mean()) if columns else 0.0,
+    }
+    for name in set(inputs) - {"composition", "columns"}:
+        reads = {str(modality) for modality in TOKEN_ENCODERS[name].modalities}
+        lacking[name] = float(np.mean([not reads & each for each in has]))
+    return {name: round(max(LEAST_ABSENT, lacking[name]), 2) for name in inputs}
 
 
 def _target(dataset: Dataset, name: str) -> dict[str, Any]:

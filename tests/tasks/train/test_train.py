@@ -17,6 +17,7 @@ from xtalfuse.cli import app
 from xtalfuse.datasets.records.build import build
 from xtalfuse.datasets.records.dataset import Dataset
 from xtalfuse.datasets.splits.split import split, write_split
+from xtalfuse.fusion.heads import Head
 from xtalfuse.tasks.train import baselines, fit
 from xtalfuse.tasks.train.config import ConfigError, read_config
 from xtalfuse.tasks.train.examples import encoded, examples_of
@@ -207,6 +208,8 @@ def test_a_first_configuration_fits_the_dataset(alloys: Path):
     assert told.targets["hardness"].unit == "GPa"
     assert told.targets["made"].kind == "class"
     assert told.split == "source"
+    # a model is safe up to the rate at which training left an input out: as many as lack it
+    assert told.absent == {"powder": 0.88, "composition": 0.1, "columns": 0.21}
     planned = json.loads(run("train", config(alloys), "--dry-run", "--json"))
     assert planned["parameters"] > 1000
     assert planned["presence patterns"]["columns+composition"] > 10
@@ -254,3 +257,23 @@ def test_labels_that_teach_nothing_and_records_that_would_spoil_a_model(alloys: 
     spoilt = type(item)(item.id, item.read, item.composition, {"temperature": float("nan")})
     with pytest.raises(ValueError, match=f"record '{item.id}': its columns holds"):
         encoded(spoilt, {"columns": {"numbers": {"temperature": [300.0, 10.0]}, "texts": {}}})
+
+
+PLAIN = dict(baselines.BASELINES)
+
+
+@pytest.mark.parametrize("name", list(PLAIN))
+def test_a_plain_model_learns_from_few_records_and_lacking_inputs(name: str, monkeypatch):
+    monkeypatch.setitem(baselines.BASELINES, name, PLAIN[name])
+    x = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 0.0]])
+    y = np.array([0.1, 1.1, np.nan, 2.9])
+    found = baselines.predicted(name, Head("y"), x, y, x)
+    assert found.shape == (4,)
+    assert np.isfinite(found).all()
+    classes = Head("c", "class", classes=("a", "b", "d"))
+    three = baselines.predicted(
+        name, classes, np.repeat(x, 2, axis=0), np.array([0, 0, 1, 0, 1, 1, 2, np.nan]), x
+    )
+    np.testing.assert_allclose(three.sum(axis=1), 1.0)
+    only = baselines.predicted(name, classes, x, np.array([1.0, 1.0, np.nan, np.nan]), x)
+    np.testing.assert_allclose(only, [[0.0, 1.0, 0.0]] * 4)

@@ -34,7 +34,7 @@ MOST_LISTED = 20
 
 @app.command()
 def template(
-    data: Annotated[Path, typer.Argument(help="Folder of the instrument files, or a table.")],
+    data: Annotated[Path, typer.Argument(help="Folder of the files, a table, or metadata.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The manifest to write.")] = Path(
         "manifest.csv"
     ),
@@ -55,7 +55,8 @@ def template(
 ) -> None:
     """Write a manifest of a folder, or of a table without files, to be completed by hand.
 
-    A row stands for each specimen; of a table without --id each row is one.
+    A row stands for each specimen; of a table without --id each row is one. Archives of NOMAD
+    (JSON) and datasets with Croissant metadata beside their files are read, too.
 
     [bold]Examples[/bold]
 
@@ -65,23 +66,31 @@ def template(
     """
     import csv
 
-    from xtalfuse.datasets.manifest.template import table_template
+    from xtalfuse.datasets.manifest.archives import archive_rows, described_rows
     from xtalfuse.datasets.manifest.template import template as rows_of
 
     with telling():
         named = {"id": of_id, "composition": composition, "source": source}
         columns = {name: given for name, given in named.items() if given}
         columns |= _named(column, "--column")
-        if data.is_dir():
-            rows, left_out = rows_of(data, out.absolute().parent, whole=folders)
+        root, start = data if data.is_dir() else data.parent, out.absolute().parent
+        rows = archive_rows(data) if data.is_dir() and not folders else []
+        if rows:
+            remark(f"{len(rows)} archives of NOMAD; what they do not name is in no row")
+        elif data.is_dir():
+            rows, left_out = rows_of(data, whole=folders)
             listed = ", ".join(f"{n} {ending}" for ending, n in left_out.most_common())
             if listed:
                 remark(f"not of an instrument, and left out: {listed}")
         else:
-            rows = table_template(data, columns, _named(target, "--target"))
-        writing(out, lambda place: _write_rows(csv, place, [*rows[0]], rows))
-    if data.is_dir() and not data.resolve().is_relative_to(out.absolute().parent.resolve()):
-        remark(f"its paths start from {data}: build it with --root {data}")
+            rows = described_rows(data, columns, _named(target, "--target"))
+        inside = root.resolve().is_relative_to(start.resolve())
+        for row in (row for row in rows if inside and "path" in row):
+            row["path"] = (root.resolve().relative_to(start.resolve()) / row["path"]).as_posix()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writing(out, lambda place: _write_rows(csv, place, names, rows))
+    if not inside and "path" in names:
+        remark(f"its paths start from {root}: build it with --root {root}")
     say(out)
 
 

@@ -23,7 +23,7 @@ from xtalfuse.datasets.manifest.units import UnitError, to_standard
 from xtalfuse.loaders.description import FileStatement, check_elements
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 
-FORMATS = (".csv", ".jsonl", ".parquet")
+FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 COLUMNS = {
     "id": "name of the specimen; rows with the same are one specimen",
     "path": "file, folder or pattern such as scans/a-*.xrdml, from the folder of the manifest",
@@ -250,13 +250,23 @@ def _from_jsonl(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.strip()]
 
 
+def _from_json(path: Path) -> list[dict[str, Any]]:
+    """A list of rows, or columns and rows as pandas and matminer write them."""
+    content = json.loads(path.read_text("utf-8-sig"))
+    if isinstance(content, dict) and {"columns", "data"} <= set(content):
+        return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise ValueError("it is no table: give a list of rows, each with the names of its columns")
+    return content
+
+
 def _from_parquet(path: Path) -> list[dict[str, Any]]:
     import pandas as pd
 
     return [{str(k): v for k, v in row.items()} for row in pd.read_parquet(path).to_dict("records")]
 
 
-_READ = {".csv": _from_csv, ".jsonl": _from_jsonl, ".parquet": _from_parquet}
+_READ = {".csv": _from_csv, ".json": _from_json, ".jsonl": _from_jsonl, ".parquet": _from_parquet}
 
 
 def _check_columns(columns: list[str]) -> list[Problem]:

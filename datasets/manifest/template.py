@@ -22,7 +22,7 @@ def table_template(
 
     Parameters
     ----------
-    path : CSV, JSON lines or Parquet
+    path : CSV, JSON, JSON lines or Parquet
     columns : column of the manifest -> column of the table. Without ``id`` each row is a specimen
         of its own, named after the table.
     targets : label with its unit, ``yield_strength[MPa]`` -> column of the table
@@ -34,6 +34,8 @@ def table_template(
     """
     path = Path(path)
     rows, there = read_rows(path)
+    if not rows:
+        raise refused(path.name, "the table has no rows", "give one that has")
     taken = {**columns, **{f"target:{label}": column for label, column in targets.items()}}
     for column in taken.values():
         if column not in there:
@@ -47,7 +49,7 @@ def table_template(
 
 
 def template(
-    folder: str | Path, start: str | Path | None = None, *, whole: bool = False
+    folder: str | Path, *, whole: bool = False
 ) -> tuple[list[dict[str, str]], Counter[str]]:
     """Rows for the specimens of a folder, and how many files of each ending are in none.
 
@@ -57,7 +59,6 @@ def template(
 
     Parameters
     ----------
-    start : folder that the paths start from, where it holds `folder`; else `folder` itself
     whole : whether each folder with files in it is one specimen, whatever its files
 
     Raises
@@ -74,11 +75,9 @@ def template(
         raise UnreadableFileError(f"{folder}: no files of instruments; give the folder of the data")
     names = [place.relative_to(folder) for place in places]
     ids = [name.with_suffix("").as_posix() for name in names]
-    full, first = folder.resolve(), Path(start or folder).resolve()
-    before = full.relative_to(first) if full.is_relative_to(first) else Path()
     rows = [
         {"id": short if ids.count(short) == 1 else name.as_posix(),
-         "path": (before / name).as_posix(),
+         "path": name.as_posix(),
          "group": name.parent.as_posix() if len(name.parts) > 1 else ""}
         for short, name in zip(ids, names, strict=True)
     ]  # fmt: skip
@@ -88,7 +87,7 @@ def template(
 def _specimens_in(folder: Path, root: Path, whole: bool, left_out: Counter[str]) -> list[Path]:
     inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     there = [p for p in inside if p.is_file()]
-    files = [p for p in there if p.name in DESCRIPTIONS or _of_instrument(p)]
+    files = [p for p in there if p.name in DESCRIPTIONS or of_instrument(p)]
     left_out.update(p.suffix.lower() or p.name for p in there if p not in files)
     folders = [
         found for p in inside if p.is_dir() for found in _specimens_in(p, root, whole, left_out)
@@ -100,7 +99,7 @@ def _specimens_in(folder: Path, root: Path, whole: bool, left_out: Counter[str])
     return [*files, *folders]
 
 
-def _of_instrument(path: Path) -> bool:
+def of_instrument(path: Path) -> bool:
     """Whether a reader may know it by its ending; a CIF where it speaks of a powder pattern."""
     from xtalfuse.loaders.registry import READERS
 

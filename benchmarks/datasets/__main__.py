@@ -1,7 +1,7 @@
 """Builds of datasets: killed, spread, faulty, hostile, fast.
 
-Run ``python -m benchmarks.datasets [--section kills|same|faults|hostile|speed]``. All inputs are
-made here, in a temporary folder.
+Run ``python -m benchmarks.datasets [--section kills|same|faults|hostile|speed|mixed]``. All
+inputs but those of `mixed`, which takes the real files too, are made here, in a temporary folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.datasets import speed
+from benchmarks.datasets import mixed, speed
 from benchmarks.datasets.files import HOSTILE, make, spectrum
 from benchmarks.readers.watch import Watch
 from xtalfuse.datasets.records.build import build
@@ -207,6 +207,7 @@ def hostile(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 SECTIONS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
     "kills": kills, "same": same, "faults": faults, "hostile": hostile, "speed": speed.measure,
+    "mixed": mixed.measure,
 }  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
     for name in dataset.labels:
         for column in [c for c in table if str(c).startswith(f"target:{name}[")]:
             table[column] = table[column].where(table[f"fault:{name}"] == "")
-        table = table.drop(columns=f"fault:{name}")
+    table = table.drop(columns=[f"fault:{name}" for name in dataset.labels])
     for name in stored_splits(dataset.folder):
         try:
             made = read_split(dataset.folder, name, dataset.build_sha256)

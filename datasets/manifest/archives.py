@@ -162,7 +162,7 @@ def described_rows(path: Path, columns: Mapping[str, str], targets: Mapping[str,
     """
     from xtalfuse.datasets.manifest.template import table_template
 
-    content = read_json(path) if path.suffix.lower() == ".json" else None
+    content: Any = read_json(path) if path.suffix.lower() == ".json" else None
     rows = archived(path, content)
     if rows is None and is_croissant(content):
         rows, tables = croissant_rows(path, content)

@@ -137,7 +137,7 @@ ShardOption = Annotated[
 
 @app.command()
 def build(
-    manifest: Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet.")],
+    manifest: Annotated[Path, typer.Argument(help="CSV, Excel, JSON lines or Parquet.")],
     out: OutOption,
     root: Annotated[
         Path | None, typer.Option(help="Folder that paths start from; that of the manifest.")

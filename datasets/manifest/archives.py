@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xtalfuse.datasets.manifest.table import FORMATS
+from xtalfuse.datasets.manifest.rows import FORMATS
 from xtalfuse.loaders.record import Reason
 from xtalfuse.loaders.safe.guard import check_file
 from xtalfuse.loaders.safe.head import refused, sha256_of

@@ -6,7 +6,6 @@ are told at once, each with row, column, value, cause and remedy.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
 import json
@@ -19,11 +18,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from xtalfuse.datasets.manifest.rows import read_rows
 from xtalfuse.datasets.manifest.units import UnitError, to_standard
 from xtalfuse.loaders.description import FileStatement, check_elements
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 
-FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 COLUMNS = {
     "id": "name of the specimen; rows with the same are one specimen",
     "path": "file, folder or pattern such as scans/a-*.xrdml, from the folder of the manifest",
@@ -44,6 +43,7 @@ COLUMNS = {
 }
 STATEMENTS = tuple(FileStatement.model_fields)
 OF_FILE = ("path", *STATEMENTS)
+_NONE = {"n/a", "na", "nan", "none", "null", "-", "--", "?"}  # what stands where nothing is known
 _TARGET = re.compile(r"target:\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<unit>[^\]]*)\])?$")
 
 
@@ -181,7 +181,7 @@ def read_manifest(path: str | Path) -> Manifest:
         If the file cannot be read.
     """
     path = Path(path)
-    rows, columns = read_rows(path)
+    rows, columns = _named(*read_rows(path))
     problems = _check_columns(columns)
     specimens: list[Specimen] = []
     members: dict[str, list[tuple[int, dict[str, str]]]] = {}
@@ -202,71 +202,15 @@ def read_manifest(path: str | Path) -> Manifest:
     return Manifest(path.absolute(), tuple(specimens))
 
 
-def read_rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """Rows as texts without surrounding blanks, and the names of the columns."""
-    if path.suffix.lower() not in FORMATS:
-        raise UnreadableFileError(
-            f"{path.name}: a manifest is one of {' '.join(FORMATS)}; save it as one of these",
-            Reason.UNKNOWN_FORMAT,
-        )
-    if not path.is_file():
-        raise UnreadableFileError(f"{path.name}: no such file; check the path", Reason.MISSING)
-    try:
-        rows = _READ[path.suffix.lower()](path)
-    except (ValueError, UnicodeDecodeError, csv.Error, OSError, TypeError, AttributeError) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise UnreadableFileError(f"{path.name}: {cause}; correct the table") from None
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    texts = [
-        {key.strip(): _text(value) for key, value in row.items() if _text(value)} for row in rows
-    ]
-    return [row for row in texts if row], [key.strip() for key in columns]
-
-
-def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value))
-    return str(value).strip()
-
-
-def _from_csv(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        names = reader.fieldnames or []
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"two columns are called {twice!r}")
-        rows = list(reader)
-    for number, row in enumerate(rows, 1):
-        if None in row:
-            raise ValueError(f"row {number} has more fields than the header")
-    return rows
-
-
-def _from_jsonl(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig") as file:
-        return [json.loads(line) for line in file if line.strip()]
-
-
-def _from_json(path: Path) -> list[dict[str, Any]]:
-    """A list of rows, or columns and rows as pandas and matminer write them."""
-    content = json.loads(path.read_text("utf-8-sig"))
-    if isinstance(content, dict) and {"columns", "data"} <= set(content):
-        return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
-    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise ValueError("it is no table: give a list of rows, each with the names of its columns")
-    return content
-
-
-def _from_parquet(path: Path) -> list[dict[str, Any]]:
-    import pandas as pd
-
-    return [{str(k): v for k, v in row.items()} for row in pd.read_parquet(path).to_dict("records")]
-
-
-_READ = {".csv": _from_csv, ".json": _from_json, ".jsonl": _from_jsonl, ".parquet": _from_parquet}
+def _named(
+    rows: list[dict[str, str]], columns: list[str]
+) -> tuple[list[dict[str, str]], list[str]]:
+    """The same with known columns in their usual spelling: ``Label source`` is ``label_source``."""
+    known = {*COLUMNS, *STATEMENTS}
+    plain = {name: "_".join(name.lower().split()) for name in columns}
+    usual = {n: p for n, p in plain.items() if p in known and list(plain.values()).count(p) == 1}
+    renamed = [{usual.get(name, name): value for name, value in row.items()} for row in rows]
+    return renamed, [usual.get(name, name) for name in columns]
 
 
 def _check_columns(columns: list[str]) -> list[Problem]:
@@ -283,7 +227,8 @@ def _check_columns(columns: list[str]) -> list[Problem]:
                 problems.append(Problem(0, column, "", str(error), error.remedy, fatal=True))
             continue
         close = difflib.get_close_matches(column, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "write target:NAME[UNIT] for a label"
+        hint = "write target:NAME[UNIT] for a label, or take it out"
+        hint = f"did you mean {close[0]!r}?" if close else hint
         problems.append(Problem(0, column, "", "no such column", hint, fatal=True))
     if "id" not in columns:
         problems.append(Problem(0, "id", "", "the column is not there", "add it", fatal=True))
@@ -352,10 +297,10 @@ def _targets(number: int, about: Mapping[str, str], problems: list[Problem]) -> 
         if unit is None:
             found[name] = Target(value)
             continue
+        if value.lower() in _NONE:
+            continue
         try:
-            amount = float(value)
-            if not math.isfinite(amount):
-                raise ValueError("it is not finite")
+            amount = _number(value)
             found[name] = Target(*to_standard(amount, unit))
         except UnitError:
             continue  # told of the column
@@ -364,6 +309,17 @@ def _targets(number: int, about: Mapping[str, str], problems: list[Problem]) -> 
             problems.append(Problem(number, column, value, cause, "give a number or leave it out"))
             found[name] = Target(math.nan, unit, f"{value!r}: {cause}", Reason.LABEL)
     return found
+
+
+def _number(text: str) -> float:
+    """Raises ValueError where it is none that can be used."""
+    try:
+        amount = float(text)
+    except ValueError:
+        raise ValueError("it is not a number") from None
+    if not math.isfinite(amount):
+        raise ValueError("it is not finite")
+    return amount
 
 
 def with_decisions(
@@ -381,7 +337,7 @@ def with_decisions(
     ValueError
         If a decision is about a specimen that is not in the manifest, or is none.
     """
-    rows, columns = read_rows(Path(path))
+    rows, columns = _named(*read_rows(Path(path)))
     unknown = sorted(set(decisions) - {row.get("id", "") for row in rows})
     if unknown:
         raise ValueError(

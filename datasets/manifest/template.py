@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from xtalfuse.datasets.manifest.table import read_rows
+from xtalfuse.datasets.manifest.rows import read_rows
 from xtalfuse.loaders.description import DESCRIPTIONS
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 from xtalfuse.loaders.safe.head import refused

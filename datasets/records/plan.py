@@ -140,11 +140,14 @@ def found(specimen: Specimen, root: Path) -> Member:
 
     for row in specimen.files:
         options = row.stated.over(ReadOptions())
-        path, _, part = row.path.rpartition("#")  # one of several volumes of a file
-        if path and not (root / row.path).exists():
+        written = row.path
+        if "\\" in written and not (root / written).exists():  # as Windows has it
+            written = written.replace("\\", "/")
+        path, _, part = written.rpartition("#")  # one of several volumes of a file
+        if path and not (root / written).exists():
             options = replace(options, part=part)
         else:
-            path = row.path
+            path = written
         places = _matches(path, root)
         if places is None:
             refuse(row.path, Reason.OUTSIDE, "leads out of the folder of the data", "move it there")

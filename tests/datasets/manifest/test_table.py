@@ -10,6 +10,7 @@ import pytest
 from xtalfuse.datasets.manifest.table import ManifestError, read_manifest
 from xtalfuse.datasets.manifest.template import template
 from xtalfuse.datasets.manifest.units import UnitError, to_standard
+from xtalfuse.datasets.records.plan import found
 from xtalfuse.loaders.record import Reason, UnreadableFileError
 
 
@@ -73,7 +74,8 @@ def test_three_formats_say_the_same(tmp_path: Path, write):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("m.txt", "id\n", "a manifest is one of"),
+        ("m.txt", "id\n", "a table is one of"),
+        ("m.xlsx", "no workbook", "correct the table"),
         ("m.csv", "id,id\n1,2\n", "two columns are called 'id'"),
         ("m.csv", "id,path\n1,2,3\n", "more fields than the header"),
         ("m.jsonl", "{oops", "correct the table"),
@@ -123,3 +125,35 @@ def test_units_become_those_of_all_records(value, unit, standard):
 def test_a_unit_that_is_none_is_refused(unit):
     with pytest.raises(UnitError):
         to_standard(1.0, unit)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"Id;Wavelength;path;target:hardness[HV];\na;CuKa;d\\x.xy;120,5;\n;;;;\n"),
+        ("a.tsv", b"ID\tpath\twavelength\ttarget:hardness[HV]\na\td\\x.xy\tCuKa\t120,5\n"),
+        ("a.csv", "id,path,wavelength,target:hardness[HV],target:E[GPa]\n"
+                  "a,d\\x.xy,CuKa,120.5,n/a\n".encode("utf-16")),
+        ("a.csv", "id,path,wavelength,target:hardness[HV],notes\n"
+                  "a,d\\x.xy,CuKa,120.5,Wärme\n".encode("cp1252")),
+        ("a.xlsx", b""),
+    ],
+)  # fmt: skip
+def test_a_spreadsheet_of_any_country_is_read(tmp_path: Path, name: str, content: bytes):
+    place = tmp_path / name
+    place.write_bytes(content)
+    if not content:
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        book.active.append(["id", "path", "Wavelength", None, "target:hardness[HV]"])
+        book.active.append(["a", "d\\x.xy", "CuKa", None, 120.5])
+        book.save(place)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x.xy").write_text("1 2")
+    (specimen,) = read_manifest(place).specimens
+    assert {n: t.value for n, t in specimen.targets.items()} == {
+        "hardness": pytest.approx(120.5 * 9.80665e-3)}  # fmt: skip
+    assert specimen.files[0].stated.wavelength == "CuKa"
+    assert list(found(specimen, tmp_path).files) == [tmp_path / "d" / "x.xy"]
+    assert specimen.about.get("notes", "Wärme") == "Wärme"

@@ -62,7 +62,7 @@ docs: $(INSTALLED)
 # What docs/benchmarks.md reports. Nothing that is shipped is written over.
 REAL := $(or $(XTALFUSE_REAL),../shared/real)
 BENCHMARKS := faults kills datasets identify elements fusion rings readers structure_factors library_build calibrate \
-	external_standard mechanics
+	external_standard mechanics training
 bench: $(addprefix bench-,$(BENCHMARKS))
 
 bench-library_build: ARGUMENTS := $(REAL)/cif

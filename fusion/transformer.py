@@ -46,12 +46,15 @@ class Block(nn.Module):
     ----------
     width, heads : of the attention
     dropout : share of values that training leaves out
+    context : whether there is one
     """
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, context: bool) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.norm, self.norm_context = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width)
+        # weights that take no part in a step would halt several processes
+        self.norm_context = nn.LayerNorm(width) if context else None
         self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.perceptron = nn.Sequential(
@@ -68,7 +71,9 @@ class Block(nn.Module):
         context : (B, K - N, D) attended to and not changed
         """
         normal = self.norm(x)
-        keys = normal if context is None else torch.cat([normal, self.norm_context(context)], 1)
+        keys = normal
+        if self.norm_context is not None:
+            keys = torch.cat([normal, self.norm_context(context)], dim=1)
         q = self._parted(self.query(normal))
         k, v = (self._parted(each) for each in self.key_value(keys).chunk(2, dim=-1))
         attended = functional.scaled_dot_product_attention(
@@ -110,7 +115,9 @@ class FusionTransformer(nn.Module):
         self.place = PlaceEmbedding(width)
         self.kind = nn.Embedding(kinds, width)
         self.own = nn.Parameter(0.02 * torch.randn(tasks + latents, width))
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(width, heads, dropout, latents > 0) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: TokenSet) -> Tensor:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xtalfuse.datasets.splits.split import fractions, label_values, sets_of
+from xtalfuse.datasets.splits.split import (
+    fractions,
+    label_values,
+    read_split,
+    sets_of,
+    stored_splits,
+)
 from xtalfuse.encoders.tokens import TOKEN_ENCODERS
 from xtalfuse.encoders.tokens.base import Item, Settings, Tokens
 from xtalfuse.fusion.heads import Head
@@ -191,9 +197,12 @@ def examples_of(dataset: Dataset, config: Config, heads: Sequence[Head] = ()) ->
 
 
 def _key(dataset: Dataset, split: str) -> str:
-    """What the parts of a stored split do not share; folds and bootstraps do not either."""
-    from xtalfuse.datasets.splits.split import read_split
+    """What the parts of a stored split do not share; folds and bootstraps do not either.
 
+    Of another dataset than that of the training, which has no such split, the group.
+    """
+    if split not in stored_splits(dataset.folder):
+        return "group"
     return read_split(dataset.folder, split, dataset.build_sha256).by
 
 

@@ -162,6 +162,8 @@ def _told(tell: Tell, config: Config, fold: int, step: int) -> None:
 def _begin(made: Prepared, out: Path, world: World) -> None:
     """Claim a folder, or see that it holds this training."""
     note = out / RUN
+    if not world.first:
+        return
     if note.is_file():
         if json.loads(note.read_text(encoding="utf-8"))["key"] != made.key:
             raise ConfigError(
@@ -169,7 +171,7 @@ def _begin(made: Prepared, out: Path, world: World) -> None:
             )
     elif out.is_dir() and any(out.iterdir()):
         raise ConfigError(f"{out}: holds something else; give an empty or a new folder")
-    elif world.first:
+    else:
         (out / WORK).mkdir(parents=True, exist_ok=True)
         with replacing(note) as temporary:
             temporary.write_text(json.dumps({"key": made.key}), encoding="utf-8")
@@ -186,7 +188,8 @@ def _member(
         told.steps, told.batch, told.learning_rate, min(50, told.steps // 10), told.weight_decay,
         seed=told.seed + fold, save_every=SAVE_EVERY,
     )  # fmt: skip
-    (out / WORK).mkdir(parents=True, exist_ok=True)
+    if world.first:
+        (out / WORK).mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
         torch.manual_seed(told.seed + fold)
         model = FusionModel(made.network)

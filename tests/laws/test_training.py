@@ -193,6 +193,14 @@ def test_an_answer_depends_on_no_other_specimen_and_on_no_order(model: FusionMod
     assert (together[0] - together[1]).abs().max() > 1e-3  # and it does depend on its own
 
 
+@pytest.mark.parametrize("latents", [0, 2])
+def test_every_weight_takes_part_in_every_step(model: FusionModel, latents: int):
+    """Else several processes that train together would wait for each other."""
+    other = FusionModel(replace(model.config, latents=latents))
+    sum(out.sum() for out in other(collate([{}], other.config.inputs)).values()).backward()
+    assert [name for name, weight in other.named_parameters() if weight.grad is None] == []
+
+
 @torch.no_grad()
 def test_an_absent_input_is_no_input_of_zeros(model: FusionModel):
     row = rows_of(("composition", "powder"))[0]

@@ -99,7 +99,7 @@ def model(alloys: Path) -> Path:
     return alloys / "model"
 
 
-def test_a_model_is_judged_on_records_it_never_saw(model: Path):
+def test_a_model_is_judged_on_records_it_never_saw(model: Path, alloys: Path):
     found = {each["target"]: each for each in json.loads(run("evaluate", model, "--json"))}
     hard = found["hardness"]
     who = [score["who"] for score in hard["scores"]]
@@ -114,6 +114,8 @@ def test_a_model_is_judged_on_records_it_never_saw(model: Path):
     assert hard["by"] in ("ridge", "extra trees")
     assert found["made"]["scores"][0]["score"] > 0.6
     assert "predict answers by" in run("evaluate", model, "--part", "test")
+    build(alloys / "m.csv", alloys / "other")  # which has no split: its groups are ids
+    assert "over 43 groups" in run("evaluate", model, alloys / "other")
     assert "give one of test" in run("evaluate", model, "--part", "train", code=2)
 
 

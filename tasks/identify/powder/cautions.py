@@ -59,7 +59,7 @@ def _anode(answer: PatternAnswer, library: Library) -> list[str]:
         radiation = used if anode == stated[0] else doublet(f"{anode}Ka", *lines)
         signal = replace(answer.signal, radiation=radiation)
         models = list(library_models(library, range(len(library)), signal).values())
-        ranking = Screen(signal, models, 0.0, quick).rank(signal.net, signal.variance)
+        ranking = Screen(signal, models, quick).rank(signal.net, signal.variance)
         # a line that is where it should be counts as much as intensities are trusted
         scores[anode] = float(ranking.score.max(initial=0.0)) * quick.relative_error**2
     best = max(scores, key=lambda anode: scores[anode])

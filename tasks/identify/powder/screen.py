@@ -43,7 +43,6 @@ class Screen:
     ----------
     signal : the pattern
     models : one PhaseModel for each candidate
-    stretch : fraction by which every d of this pattern appears longer than it is
     settings : of the search
     """
 
@@ -51,12 +50,10 @@ class Screen:
         self,
         signal: PatternSignal,
         models: list[PhaseModel],
-        stretch: float = 0.0,
         settings: SearchSettings = DEFAULT,
     ) -> None:
         self.signal = signal
         self.settings = settings
-        self.stretch = stretch
         m = len(models)
         self.inverse_d = np.full((m, settings.lines), np.nan, np.float32)
         self.area = np.zeros((m, settings.lines), np.float32)
@@ -73,19 +70,21 @@ class Screen:
         self.strains = self.step * np.arange(-count, count + 1)
         self.near_strains = self.strains[np.abs(self.strains) <= 2.0 * settings.prior_strain]
         self.point = _point_at(signal)
-        self.shift = 0.0
+        self.stretch = self.shift = 0.0
         self._places: dict[float, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def set_shift(self, shift_deg: float) -> None:
-        """Look for all lines farther up by this much, to half a peak width.
+    def set_axis(self, stretch: float = 0.0, shift_deg: float = 0.0) -> None:
+        """Look for all lines where this axis has them.
 
         Parameters
         ----------
-        shift_deg : of 2-theta: zero and displacement
+        stretch : fraction by which every d of this pattern appears longer than it is
+        shift_deg : of 2-theta, to half a peak width: zero and displacement
         """
         step = 0.5 * self.signal.fwhm_deg
-        if (shift := step * round(shift_deg / step)) != self.shift:
-            self.shift = shift
+        shift = step * round(shift_deg / step)
+        if (stretch, shift) != (self.stretch, self.shift):
+            self.stretch, self.shift = stretch, shift
             self._places.clear()
 
     def rank(self, residual: np.ndarray, variance: np.ndarray) -> Ranking:
@@ -127,19 +126,24 @@ class Screen:
             rows = np.sort(np.argsort(-best.score)[:CLOSER_LOOK])
         return best
 
-    def strain_of(self, row: int, near: float, factor: float, drawn: Drawn) -> float:
-        """Strain of one candidate to a fifth of the step of the ranking.
+    def finer(self, ranking: Ranking, rows: list[int], drawn: Drawn) -> dict[int, float]:
+        """Strain of some candidates to a fifth of the step of the ranking, by row.
 
         Parameters
         ----------
-        row : of the candidate
-        near : its strain of the ranking
-        factor : its width
-        drawn : by `Screen.drawn`, of the same residual
+        ranking : of all candidates
+        rows : of the candidates
+        drawn : that was ranked
         """
-        fine = near + 0.1 * factor * self.step * np.arange(-10, 11, 2)
-        explained = [self._score(*drawn[factor], s, np.array([row]))[2][0] for s in fine]
-        return float(fine[int(np.argmax(explained))])
+        found: dict[int, np.float64] = {}
+        for factor in drawn:
+            some = np.array([row for row in rows if ranking.width[row] == factor], int)
+            offsets = 0.1 * factor * self.step * np.arange(-10, 11, 2)
+            strains = (ranking.strain[some, None] + offsets).ravel()
+            tried = self._score(*drawn[factor], strains, np.repeat(some, len(offsets)))[2]
+            best = np.argmax(tried.reshape(len(some), len(offsets)), axis=1)
+            found |= dict(zip(some.tolist(), ranking.strain[some] + offsets[best], strict=True))
+        return {row: float(found[row]) for row in rows}
 
     def drawn(self, residual: np.ndarray, variance: np.ndarray) -> Drawn:
         """Area of a line at every point, and its variance, for each width of the ranking."""
@@ -186,12 +190,12 @@ class Screen:
         tried = step * np.arange(-int(limit / step), int(limit / step) + 1)
         together = np.zeros(len(tried))
         for i, shift in enumerate(tried):
-            self.set_shift(float(shift))
+            self.set_axis(self.stretch, float(shift))
             scores = np.max(
                 [self._score(*drawn, float(e), rows)[0] for e in self.near_strains], axis=0
             )
             together[i] = np.sort(scores)[-self.settings.together :].sum()
-        self.set_shift(0.0)
+        self.set_axis(self.stretch)
         best = int(np.argmax(together))
         return float(tried[best]) if NEARLY * together[best] > together[len(tried) // 2] else 0.0
 
@@ -218,15 +222,19 @@ class Screen:
             np.float32
         )
 
-    def _placed(self, strain: float, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _placed(
+        self, strain: float | np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Point of the pattern at each line, -1 where none is, its area there, and the root of it.
 
         Those of all rows are kept: every residual is asked at the same strains.
         """
-        if strain in self._places:
+        common = isinstance(strain, float)
+        if common and strain in self._places:
             at, area, root = self._places[strain]
             return (at, area, root) if len(rows) == len(at) else (at[rows], area[rows], root[rows])
-        seen = self.inverse_d[rows] * np.float32(1.0 - strain - self.stretch)
+        stretched = np.asarray(1.0 - strain - self.stretch, np.float32)
+        seen = self.inverse_d[rows] * stretched.reshape(-1, 1)
         with np.errstate(invalid="ignore"):
             sine = np.float32(0.5 * self.signal.radiation.primary_angstrom) * seen
             position = np.degrees(2.0 * np.arcsin(sine))
@@ -235,7 +243,7 @@ class Screen:
         at = np.where(inside, self.point[np.where(inside, index, 0).astype(np.int32)], -1)
         area = np.where(at >= 0, self.area[rows], np.float32(0.0))  # the rest was not measured
         placed = at, area, np.sqrt(area)
-        if len(rows) == len(self.area):
+        if common and len(rows) == len(self.area):
             self._places[strain] = placed
         return placed
 
@@ -243,11 +251,11 @@ class Screen:
         self,
         amplitude: np.ndarray,
         error2: np.ndarray,
-        strain: float,
+        strain: float | np.ndarray,
         rows: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Best score of each candidate over its scale, at one strain; that scale; and the most
-        intensity that it explains, less what it lacks."""
+        """Best score of each candidate over its scale, at a strain of all or one of each; that
+        scale; and the most intensity that it explains, less what it lacks."""
         at, area, root = self._placed(strain, rows)
         seen, noise, own = amplitude[at], error2[at], self.share[rows]
         ratio = seen / np.maximum(area, np.float32(1e-12))  # of no area: zero, and no share

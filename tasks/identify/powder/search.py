@@ -50,6 +50,11 @@ class SearchResult:
     considered: int
 
 
+def members_of(fit: PatternFit) -> frozenset[int]:
+    """Library entries of the phases of a fit."""
+    return frozenset(p.entry for p in fit.phases)
+
+
 class PhaseSearch:
     """Search of one pattern over candidate phases.
 
@@ -76,19 +81,18 @@ class PhaseSearch:
         self.models = models
         self.entries = np.array(list(models), int)
         self.same_class = same_class
-        self._stretch: float | None = None
+        self.screen = Screen(signal, list(models.values()), settings)
         self.set_axis()
 
-    def set_axis(self, stretch: float = 0.0, shift: float = 0.0) -> None:
-        """Take every d of this pattern for longer than it is by a fraction, and all lines for
-        farther up by a displacement of the specimen, deg, from which a fit starts."""
-        self.shift = shift
-        if self._stretch == stretch:
-            return
-        self._stretch = stretch
-        self.screen = Screen(self.signal, list(self.models.values()), stretch, self.settings)
+    def set_axis(self, stretch: float = 0.0) -> None:
+        """Take every d of this pattern for longer than it is by a fraction."""
         start = replace(start_instrument(self.signal), stretch=stretch)
         self.fitter = PatternFitter(self.signal, start, self.settings, chemistry=self.chemistry)
+
+    def look_beside(self, fit: PatternFit) -> None:
+        """Set the ranking to the axis of a fit."""
+        i = fit.instrument
+        self.screen.set_axis(i.stretch, i.zero + i.displacement)
 
     def first(self) -> PatternFit:
         """Phases that are found one after the other, on the axis that explains them best.
@@ -96,42 +100,38 @@ class PhaseSearch:
         The axis is taken as it is, or stretched where the ranking is sure of that. As long as
         phases are strained or leave something over, it is tried the other way, and shifted.
         """
-        net, variance = self.signal.net, self.signal.variance
-        stretch, sure = self.screen.common_stretch(net, variance)
-        best = self.grown(stretch if sure else 0.0)
-        for axis in () if self.settled(best) else self.other_axes(best, stretch):
-            other = self.grown(*axis)
-            # the axis is what it is said to be unless another is clearly better, which one phase
-            # alone cannot tell: it may be a solid solution
-            plain, moved = (other, best) if best.instrument.stretch else (best, other)
-            alone = len(moved.phases) < 2 and moved.instrument.stretch != 0.0
-            gains = self.gain(plain, moved) > self.settings.min_gain
-            best = moved if gains and not alone else plain
+        stretch, sure = self.screen.common_stretch(self.signal.net, self.signal.variance)
+        tried = stretch if sure else 0.0
+        best = self.grown(tried)
+        if not self.settled(best):
+            axes = [(other, 0.0) for other in {0.0, stretch} - {tried}]
+            self.screen.set_axis()
+            if shift := self.screen.common_shift(self.signal.net, self.signal.variance):
+                axes.append((0.0, shift))
+            for axis in axes:
+                best = self.likelier(best, self.grown(*axis))
         self.set_axis(best.instrument.stretch)
-        if best.instrument.stretch:
-            best = self.absorb(best, common_strain(best, self.settings))
         return best
 
     def settled(self, fit: PatternFit) -> bool:
         """Whether phases need no strain and leave nothing over, so that the axis holds."""
-        # the ranking finds a stretch roughly; what its phases share of it is no strain of theirs
-        shared = common_strain(fit, self.settings) if fit.instrument.stretch else 0.0
-        strain = [abs(p.state.strain[0] / np.sqrt(3.0) - shared) for p in fit.phases]
+        strain = [abs(p.state.strain[0] / np.sqrt(3.0)) for p in fit.phases]
         strained = max(strain, default=np.inf) > 2.0 * self.settings.prior_strain
         alone = len(fit.phases) < 2 and fit.instrument.stretch != 0.0
         return not (strained or alone) and unexplained_share(self.signal, fit) < AXIS_HOLDS
 
-    def other_axes(self, fit: PatternFit, stretch: float) -> list[tuple[float, float]]:
-        """Stretch and shift, deg, of the axes that may be right if that of a fit is not."""
-        own = fit.instrument.stretch
-        axes = [(0.0, 0.0)] if own else []
-        self.set_axis()
-        if shift := self.screen.common_shift(self.signal.net, self.signal.variance):
-            axes.append((0.0, shift))
-        again = (stretch if stretch != own else 0.0) or own + common_strain(fit, self.settings)
-        if again and abs(again - own) > self.settings.stretch_noticed:
-            axes.append((again, 0.0))
-        return axes
+    def likelier(self, best: PatternFit, other: PatternFit) -> PatternFit:
+        """The better of two fits on axes of their own.
+
+        The axis is what it is said to be unless another is clearly better, which one phase alone
+        cannot tell: it may be a solid solution.
+        """
+        moved = [f.instrument.stretch != 0.0 for f in (best, other)]
+        alone = [m and len(f.phases) < 2 for m, f in zip(moved, (best, other), strict=True)]
+        if alone[0] != alone[1]:
+            return other if alone[0] else best
+        doubt = self.settings.min_gain * (moved[1] - moved[0])
+        return other if self.gain(best, other) > doubt else best
 
     def run(self, best: PatternFit | None = None) -> SearchResult:
         """Search, prune, challenge, and search again where that changed a phase.
@@ -143,7 +143,7 @@ class PhaseSearch:
         best = best or self.first()
         for _ in range(self.settings.swaps):
             found, rivals = self.challenge(self.prune(self.weighed(best)))
-            if {p.entry for p in found.phases} == {p.entry for p in best.phases}:
+            if members_of(found) == members_of(best):
                 break
             # what is left over beside the right phases was not asked for beside the wrong ones
             best = self.grow(found)
@@ -157,13 +157,18 @@ class PhaseSearch:
 
     def grown(self, stretch: float = 0.0, shift: float = 0.0) -> PatternFit:
         """The phases that are found with such an axis."""
-        self.set_axis(stretch, shift)
-        return self.prune(self.grow())
+        self.set_axis(stretch)
+        best = self.prune(self.grow(shift=shift))
+        strain = common_strain(best, self.settings)
+        if strain and (stretch or abs(strain) > self.settings.stretch_noticed):
+            best = self.prune(self.grow(self.absorb(best, strain)))
+        return best
 
     def absorb(self, fit: PatternFit, strain: float) -> PatternFit:
         """The fit with the strain that its phases share given to the axis instead.
 
-        The screen finds a stretch to some tenths of a percent only; the rest would be in all cells.
+        The ranking finds a stretch to some tenths of a percent only, the rest would be in all
+        cells.
         """
         stretch = fit.instrument.stretch + strain
         self.set_axis(stretch)
@@ -175,16 +180,25 @@ class PhaseSearch:
         instrument = replace(fit.instrument, stretch=stretch)
         return self.polish(replace(fit, phases=tuple(phases), instrument=instrument))
 
-    def grow(self, start: PatternFit | None = None) -> PatternFit:
-        """Add phases to a beam of hypotheses, to none at first, until none brings enough."""
-        instrument = replace(self.fitter.instrument, displacement=self.shift)
+    def grow(self, start: PatternFit | None = None, shift: float = 0.0) -> PatternFit:
+        """Add phases to a beam of hypotheses, to none at first, until none brings enough.
+
+        Parameters
+        ----------
+        start : the first hypothesis; none at first
+        shift : displacement of the specimen from which that starts, deg
+        """
+        instrument = replace(self.fitter.instrument, displacement=shift)
         best = start or self.fitter.fit((), instrument, iterations=0)
         beam = [best]
         for _ in range(self.settings.max_phases - len(best.phases)):
             grown: dict[frozenset[int], PatternFit] = {}
             for hypothesis in beam:
+                # what a better one holds after its own next step is no rival but another order
+                if any(members_of(hypothesis) < members for members in grown):
+                    continue
                 for trial in self.extensions(hypothesis)[: self.settings.beam]:
-                    members = frozenset(p.entry for p in trial.phases)
+                    members = members_of(trial)
                     if members not in grown and self.gains(hypothesis, trial):
                         grown[members] = self.polish(trial)
             if not grown:
@@ -220,7 +234,7 @@ class PhaseSearch:
         found: dict[int, tuple[int, float, float]] = {}
         bring = np.array([self.chemistry.of([*taken, int(e)]) for e in self.entries])
         bring -= self.chemistry.of(taken)
-        self.screen.set_shift(fit.instrument.zero + fit.instrument.displacement)
+        self.look_beside(fit)
         # where nothing is explained yet there is no error of it
         for error in self.settings.residual_errors if fit.phases else (0.0,):
             drawn = self.screen.drawn(residual, self.signal.variance + (error * peaks) ** 2)
@@ -229,12 +243,7 @@ class PhaseSearch:
             # elements are likely
             odds = ranking.score - 0.5 * (ranking.strain / self.settings.prior_strain) ** 2
             odds -= 0.5 * bring
-            strains = {
-                int(row): self.screen.strain_of(
-                    int(row), ranking.strain[row], float(ranking.width[row]), drawn
-                )
-                for row in self._first(odds, count, taken)
-            }
+            strains = self.screen.finer(ranking, self._first(odds, count, taken), drawn)
             # lines that are few, but hold most of the intensity, need no strain
             for row in self._first(ranking.explained, count // 2, taken):
                 strains.setdefault(int(row), float(ranking.explained_strain[row]))
@@ -256,7 +265,8 @@ class PhaseSearch:
     def named(self, fit: PatternFit) -> PatternFit:
         """The fit with each phase as that member of its class which the pattern is nearest to.
 
-        The ranking proposes one of a class, and no other beside it.
+        The ranking proposes one of a class, and no other beside it. Where intensities do not
+        clearly tell, it is the one whose cell is nearest.
         """
         for index, phase in enumerate(fit.phases):
             others = [e for e in self.models if e != phase.entry]
@@ -267,7 +277,9 @@ class PhaseSearch:
                 trial = replace(trial, phases=order)
                 if self.gain(trial, fit) < self.settings.close:
                     trial = self.polish(trial)
-                if self.ranked([fit, trial])[0] is trial:
+                strains = [abs(f.phases[index].state.strain[0]) for f in (trial, fit)]
+                nearer = strains[0] <= strains[1]
+                if self.gain(fit, trial) > (0.0 if nearer else self.settings.min_gain):
                     fit = trial
         return fit
 
@@ -277,7 +289,7 @@ class PhaseSearch:
         bare = self.without(fit, index)
         peaks = bare.calculated - bare.background
         error = self.settings.residual_errors[0] * peaks
-        self.screen.set_shift(bare.instrument.zero + bare.instrument.displacement)
+        self.look_beside(bare)
         ranking = self.screen.rank(
             self.signal.intensity - bare.calculated, self.signal.variance + error**2
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
-from scipy.signal import oaconvolve
 
 from xtalfuse.encoders.noise import trimmed_variance
 from xtalfuse.encoders.pattern import PatternSignal
@@ -37,7 +36,9 @@ class ModelError:
         self.scale = scale
         self._images = tube_images(signal)
         width = signal.fwhm_deg / signal.step_deg
-        distance = np.arange(-round(TAIL_REACH * width), round(TAIL_REACH * width) + 1) / width
+        # no farther than the pattern is long
+        reach = min(round(TAIL_REACH * width), (len(signal.intensity) - 1) // 2)
+        distance = np.arange(-reach, reach + 1) / width
         tail = np.where(np.abs(distance) < 1.0, 0.0, 1.0 / (1.0 + 4.0 * distance**2))
         # the area of a line is some 1.2 times its height and width
         self._tail = TAIL_ERROR * tail / (1.2 * width)
@@ -47,7 +48,7 @@ class ModelError:
         error = (self.share * peaks) ** 2
         reach = 2 * round(self.signal.fwhm_deg / self.signal.step_deg) + 1
         error = error + (SHAPE_ERROR * maximum_filter1d(peaks, reach)) ** 2
-        error = error + oaconvolve(peaks, self._tail, "same") ** 2
+        error = error + np.convolve(peaks, self._tail, "same") ** 2
         grid = self.signal.two_theta_deg
         for source, share in self._images:
             error = error + (share * np.interp(source, grid, peaks, 0.0, 0.0)) ** 2

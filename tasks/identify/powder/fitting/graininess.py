@@ -52,7 +52,9 @@ def free_intensities(
     if not freed:
         return fit
     bare = tuple(
-        replace(p, state=replace(p.state, adjust=None)) if i in freed else p
+        replace(p, state=replace(p.state, adjust=None))
+        if i in freed and p.state.adjust is not None
+        else p
         for i, p in enumerate(fit.phases)
     )
     columns = [fitter.columns(p, fit.instrument).profile for p in bare]

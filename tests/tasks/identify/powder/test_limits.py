@@ -125,7 +125,7 @@ def test_the_screen_finds_the_strain_on_the_crest_of_lines(powder, references):
     screen = Screen(signal, list(models.values()))
     drawn = screen.drawn(signal.net, signal.variance)
     rank = screen.rank_drawn(drawn)
-    found = screen.strain_of(0, float(rank.strain[0]), float(rank.width[0]), drawn)
+    found = screen.finer(rank, [0], drawn)[0]
     # a third of the width of a line, 0.1 deg, at 2-theta = 45
     assert found == pytest.approx(
         strain, abs=np.radians(0.1) / 3.0 / 2.0 / np.tan(np.radians(22.5))

@@ -177,7 +177,10 @@ def search_phases(
 
     search, fit = first(signal)
     if (seen := _lines_seen(search, fit, library, crystal)) is not None:
-        search, fit = first(replace(signal, radiation=seen))
+        again, other = first(replace(signal, radiation=seen))
+        # the phases that were found first may have stood in for lines of others
+        if search.gain(fit, other) > settings.min_gain:
+            search, fit = again, other
     return search, search.run(fit)
 
 

@@ -229,8 +229,7 @@ class Screen:
 
         Those of all rows are kept: every residual is asked at the same strains.
         """
-        common = isinstance(strain, float)
-        if common and strain in self._places:
+        if isinstance(strain, float) and strain in self._places:
             at, area, root = self._places[strain]
             return (at, area, root) if len(rows) == len(at) else (at[rows], area[rows], root[rows])
         stretched = np.asarray(1.0 - strain - self.stretch, np.float32)
@@ -243,7 +242,7 @@ class Screen:
         at = np.where(inside, self.point[np.where(inside, index, 0).astype(np.int32)], -1)
         area = np.where(at >= 0, self.area[rows], np.float32(0.0))  # the rest was not measured
         placed = at, area, np.sqrt(area)
-        if common and len(rows) == len(self.area):
+        if isinstance(strain, float) and len(rows) == len(self.area):
             self._places[strain] = placed
         return placed
 

@@ -25,7 +25,7 @@ from xtalfuse.physics.crystal.powder import (
 )
 from xtalfuse.physics.crystal.powder_state import SHARED_BOUNDS
 from xtalfuse.tasks.identify.powder.fitting.error import ModelError
-from xtalfuse.tasks.identify.powder.fitting.normal import unit_diagonal, within
+from xtalfuse.tasks.identify.powder.fitting.normal import near, unit_diagonal, within
 from xtalfuse.tasks.identify.powder.fitting.priors import (
     Chemistry,
     instrument_sigma,
@@ -320,7 +320,7 @@ class _Descent:
             mean, sigma = phase_prior(state, self.fitter.settings)
             pull.append((mean - phase_values(state)) / sigma**2)
             stiffness.append(1.0 / sigma**2)
-            room.append(state.bounds() - phase_values(state))
+            room.append(near(state.bounds() - phase_values(state), sigma))
         if self.shared:
             drawn = zip(here.scales, here.columns, strict=True)
             moves.append(reduce(np.add, [s * c.by_shared for s, c in drawn]))
@@ -328,7 +328,7 @@ class _Descent:
             start, now = self.fitter.instrument, here.instrument
             pull.append((instrument_values(start) - instrument_values(now)) / sigma**2)
             stiffness.append(1.0 / sigma**2)
-            room.append(SHARED_BOUNDS - instrument_values(now))
+            room.append(near(SHARED_BOUNDS - instrument_values(now), sigma))
         return moves, pull, stiffness, room
 
     def moved(self, here: _Point, change: np.ndarray, weight: np.ndarray) -> _Point:

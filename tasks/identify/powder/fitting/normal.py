@@ -56,3 +56,16 @@ def within(normal: np.ndarray, right: np.ndarray, room: np.ndarray) -> np.ndarra
         solution[left] = cho_solve(cho_factor(normal[np.ix_(left, left)]), rest)
     solution[free:] = np.clip(solution[free:], room[0], room[1])
     return solution
+
+
+def near(room: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """(2, k) how far down and up values go in one step: no farther than their prior is wide.
+
+    Where lines move by more than a width, or their shape turns over, derivatives lead astray.
+
+    Parameters
+    ----------
+    room : (2, k) that bounds leave
+    sigma : (k,) standard deviations of the priors
+    """
+    return np.clip(room, -sigma, sigma)

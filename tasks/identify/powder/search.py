@@ -197,10 +197,8 @@ class PhaseSearch:
                 # what a better one holds after its own next step is no rival but another order
                 if any(members_of(hypothesis) < members for members in grown):
                     continue
-                for trial in self.extensions(hypothesis)[: self.settings.beam]:
-                    members = members_of(trial)
-                    if members not in grown and self.gains(hypothesis, trial):
-                        grown[members] = self.polish(trial)
+                for trial in self.gaining(hypothesis):
+                    grown.setdefault(members_of(trial), trial)
             if not grown:
                 break
             beam = self.ranked(grown.values())[: self.settings.beam]
@@ -208,6 +206,16 @@ class PhaseSearch:
                 break
             best = beam[0]
         return best
+
+    def gaining(self, fit: PatternFit) -> list[PatternFit]:
+        """Fits with one more phase that are clearly better, with everything refined."""
+        trials = self.extensions(fit)[: self.settings.beam]
+        found = [self.polish(trial) for trial in trials if self.gains(fit, trial)]
+        if not found and fit.misfit > self.settings.most_misfit:
+            # phases are missing: broad lines gain only when the others give way to them
+            found = [self.polish(trial) for trial in trials]
+            found = [trial for trial in found if self.gains(fit, trial)]
+        return found
 
     def extensions(
         self, fit: PatternFit, settled: int | None = None, but: int | None = None

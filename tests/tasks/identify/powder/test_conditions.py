@@ -12,11 +12,14 @@ from xtalfuse.fusion.evidence import ElementBelief, Prior
 from xtalfuse.loaders.record import Beam, FileReport, Measurement, Record
 from xtalfuse.physics.units import radiation
 from xtalfuse.tasks.identify.pipeline import identify
+from xtalfuse.tasks.identify.powder import phase
 from xtalfuse.tasks.identify.powder.fitting.fit import PatternFitter
 from xtalfuse.tasks.identify.powder.fitting.graininess import free_intensities
+from xtalfuse.tasks.identify.powder.fitting.normal import near
 from xtalfuse.tasks.identify.powder.fitting.priors import Chemistry
 from xtalfuse.tasks.identify.powder.fitting.state import PhaseFit
-from xtalfuse.tasks.identify.powder.phase import analyse_pattern, library_models
+from xtalfuse.tasks.identify.powder.phase import SEARCH_POINTS, analyse_pattern, library_models
+from xtalfuse.tasks.identify.powder.search import PhaseSearch
 
 TWO = {"rutile": 0.5, "halite": 0.5}
 
@@ -66,6 +69,28 @@ def test_lines_that_are_not_as_stated_are_told(powder, references):
     answer = identify(record(stated(powder(TWO, lines="CuKa1"), "CuKa")), references, refine=False)
     assert "its lines are those of CuKa1, not of CuKa as stated" in answer.warnings[0]
     assert not any("as stated" in w for w in identify(record(powder(TWO)), references).warnings)
+
+
+def test_other_lines_are_not_taken_unless_they_explain_more(powder, references, monkeypatch):
+    monkeypatch.setattr(phase, "_lines_seen", lambda *_: radiation("CuKa1"))
+    answer = analyse_pattern(powder(TWO), references)
+    assert len(answer.signal.radiation.weights) == 2
+    assert {references.entries[p.entry].id for p in answer.phases} == set(TWO)
+
+
+def test_an_axis_that_was_guessed_roughly_is_sharpened(powder, references):
+    signal = encode_pattern(powder(TWO, stretch=0.0165), SEARCH_POINTS)
+    models = library_models(references, range(len(references)), signal)
+    found = PhaseSearch(signal, models).grown(0.0125)
+    assert found.instrument.stretch == pytest.approx(0.0165, abs=3e-4)
+    assert {references.entries[p.entry].id for p in found.phases} == set(TWO)
+    # what is left of it in the cells
+    assert max(abs(p.state.strain[0]) for p in found.phases) < 5e-4
+
+
+def test_no_step_goes_farther_than_a_prior_is_wide():
+    room = np.array([[-1.0, -0.01], [2.0, 0.0]])
+    assert near(room, np.array([0.3, 0.2])) == pytest.approx(np.array([[-0.3, -0.01], [0.3, 0.0]]))
 
 
 @pytest.mark.parametrize("width", [0.09, 0.3, 0.9, 1.6])

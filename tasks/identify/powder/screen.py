@@ -17,9 +17,6 @@ from xtalfuse.physics.crystal.powder import PhaseModel
 from xtalfuse.physics.crystal.profile import lorentz_polarisation
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
 
-CLOSER_LOOK = 250  # candidates that a narrower filter is tried on; time
-NEARLY = 0.9  # of the best score: the model error of the ranking cannot tell the difference
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -101,7 +98,7 @@ class Screen:
         """Rank all candidates against a residual that `drawn` has filtered."""
         best = Ranking(*(np.zeros(len(self.area)) for _ in range(6)))
         best.score[:] = -np.inf
-        rows = np.arange(len(self.area))
+        rows, nearly = np.arange(len(self.area)), self.settings.nearly
         near = self.near_strains
         amount = np.array([self._score(*drawn[min(drawn)], e, rows)[2] for e in near])
         best.explained[:] = amount.max(axis=0)
@@ -115,15 +112,15 @@ class Screen:
             score, scale, explained = (np.array(column) for column in zip(*tried, strict=True))
             # the score of a strong line is the same on its flank as on its crest, where more of
             # the intensity is explained
-            near = score >= np.minimum(NEARLY * score.max(axis=0), score.max(axis=0))
+            near = score >= np.minimum(nearly * score.max(axis=0), score.max(axis=0))
             at = np.argmax(np.where(near, explained, -np.inf), axis=0), np.arange(len(rows))
             # of very many counts every filter says the same, and the narrow one where lines are
-            better = score.max(axis=0) > NEARLY * best.score[rows]
+            better = score.max(axis=0) > nearly * best.score[rows]
             those = rows[better]
             best.score[rows] = np.maximum(best.score[rows], score.max(axis=0))
             best.strain[those], best.width[those] = strains[at[0]][better], factor
             best.scale[those] = scale[at][better]
-            rows = np.sort(np.argsort(-best.score)[:CLOSER_LOOK])
+            rows = np.sort(np.argsort(-best.score)[: self.settings.closer_look])
         return best
 
     def finer(self, ranking: Ranking, rows: list[int], drawn: Drawn) -> dict[int, float]:
@@ -172,7 +169,7 @@ class Screen:
         middle = np.flatnonzero(together >= 0.98 * together[best])
         stretch = float(strains[middle].mean())
         better = float(together[best]) / max(float(np.interp(0.0, strains, together)), 1e-12)
-        if abs(stretch) <= self.settings.stretch_noticed or NEARLY * better <= 1.0:
+        if abs(stretch) <= self.settings.stretch_noticed or self.settings.nearly * better <= 1.0:
             return 0.0, False
         return stretch, better > self.settings.sure_stretch
 
@@ -197,7 +194,8 @@ class Screen:
             together[i] = np.sort(scores)[-self.settings.together :].sum()
         self.set_axis(self.stretch)
         best = int(np.argmax(together))
-        return float(tried[best]) if NEARLY * together[best] > together[len(tried) // 2] else 0.0
+        plain = together[len(tried) // 2]
+        return float(tried[best]) if self.settings.nearly * together[best] > plain else 0.0
 
     def _matched(
         self, residual: np.ndarray, variance: np.ndarray, factor: float

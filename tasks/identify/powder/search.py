@@ -23,13 +23,8 @@ from xtalfuse.tasks.identify.powder.measures import (
     repeats,
     unexplained_share,
 )
-from xtalfuse.tasks.identify.powder.screen import NEARLY, Screen
+from xtalfuse.tasks.identify.powder.screen import Screen
 from xtalfuse.tasks.identify.powder.settings import DEFAULT, SearchSettings
-
-# of what a phase explains: a rival that lacks less is refined as fully before it is judged
-ALMOST_ALL = 0.15
-MOST_NAMES = 3  # of a class that are tried; time
-AXIS_HOLDS = 0.01  # unexplained share below which no other axis is asked for; time
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,10 @@ class PhaseSearch:
         strain = [abs(p.state.strain[0] / np.sqrt(3.0)) for p in fit.phases]
         strained = max(strain, default=np.inf) > 2.0 * self.settings.prior_strain
         alone = len(fit.phases) < 2 and fit.instrument.stretch != 0.0
-        return not (strained or alone) and unexplained_share(self.signal, fit) < AXIS_HOLDS
+        return (
+            not (strained or alone)
+            and unexplained_share(self.signal, fit) < self.settings.axis_holds
+        )
 
     def likelier(self, best: PatternFit, other: PatternFit) -> PatternFit:
         """The better of two fits on axes of their own.
@@ -277,8 +275,8 @@ class PhaseSearch:
         clearly tell, it is the one whose cell is nearest.
         """
         for index, phase in enumerate(fit.phases):
-            others = [e for e in self.models if e != phase.entry]
-            for entry in [e for e in others if self.same_class(e, phase.entry)][:MOST_NAMES]:
+            alike = [e for e in self.models if self.same_class(e, phase.entry) and e != phase.entry]
+            for entry in alike[: self.settings.names]:
                 rest = (*fit.phases[:index], *fit.phases[index + 1 :])
                 trial = self.settle(self.place(replace(fit, phases=rest), entry, 0.0, 1.0))
                 order = (*trial.phases[:index], trial.phases[-1], *trial.phases[index:-1])
@@ -305,7 +303,7 @@ class PhaseSearch:
         own = ranking.score[int(np.flatnonzero(self.entries == entry)[0])]
         found: list[int] = []
         for row in np.argsort(-ranking.score):
-            if ranking.score[row] < NEARLY * own:
+            if ranking.score[row] < self.settings.nearly * own:
                 break
             other = int(self.entries[row])
             if not any(self.same_class(other, known) for known in (entry, *found)):
@@ -380,7 +378,7 @@ class PhaseSearch:
         swaps = 0
         while index < len(fit.phases):
             own = [Rival(None, self.gain(self.without(fit, index), fit))]
-            close = max(self.settings.close, ALMOST_ALL * own[0].loss)
+            close = max(self.settings.close, self.settings.almost_all * own[0].loss)
             better = None
             bare, known = self.lifted(fit, index), fit.phases[index].entry
             for rival in self.extensions(bare, self.settings.rivals, but=known):

@@ -42,11 +42,14 @@ class SearchSettings:
     relative_error : of a calculated intensity in the ranking: texture, overlap, model
     widths : of the filter of the ranking, in typical peak widths
     quantiles : of the observed over expected intensities that are tried as the scale
+    nearly : of the best score, which the error of the ranking cannot tell from it
+    closer_look : candidates that a narrower filter is tried on
     strain_limit : of a candidate in the ranking
     sure_stretch : score with a stretched axis over that without, from which it is tried first
     stretch_limit, stretch_noticed : of the axis that is looked for, and that is told
     shift_limit : of 2-theta in the ranking, deg
     together : best phases that must agree on a stretch or a shift
+    axis_holds : unexplained share below which no other axis is asked for
     residual_errors : of explained peaks, for the two rankings
     beam : hypotheses kept alive
     trials, settled : candidates placed for each hypothesis and ranking, and of them refined
@@ -56,7 +59,9 @@ class SearchSettings:
     min_gain : of minus twice the log posterior, per unit misfit, for one more phase
     own_lines : least share of a phase's lines, by root intensity, that are its own
     most_misfit : that a complete set of phases may leave; beyond, phases are missing
-    close : loss from which a rival is worth a full refinement
+    close, almost_all : loss, and share of what a phase explains, to which a rival is worth a full
+        refinement before it is judged
+    names : members of a class that are tried
     major_height : of the tallest scale, from which a phase counts for a common strain
     strain_agreement : strains nearer than this agree
     agreeing_share : of the root scales, that must agree
@@ -94,12 +99,15 @@ class SearchSettings:
     relative_error: float = _number(0.15, CHOSEN)
     widths: tuple[float, ...] = _number((1.0, 2.0), CHOSEN)
     quantiles: tuple[float, ...] = _number((0.1, 0.25, 0.45, 0.65, 0.85), CHOSEN)
+    nearly: float = _number(0.9, CHOSEN)
+    closer_look: int = _number(250, "time")
     strain_limit: float = _number(0.015, "solid solutions; beyond, it is another compound")
     sure_stretch: float = _number(1.25, CHOSEN)
     stretch_limit: float = _number(0.025, CHOSEN)
     stretch_noticed: float = _number(0.006, "thermal expansion to 600 K stays below")
     shift_limit: float = _number(0.3, "a millimetre of displacement on 200 mm is 0.6, rare")
     together: int = _number(4, CHOSEN)
+    axis_holds: float = _number(0.01, f"time; {CHOSEN}")
     residual_errors: tuple[float, ...] = _number((0.15, 0.04), CHOSEN)
     beam: int = _number(2, "time")
     trials: int = _number(6, "time")
@@ -111,6 +119,10 @@ class SearchSettings:
     own_lines: float = _number(0.12, CHOSEN)
     most_misfit: float = _number(10.0, CHOSEN)
     close: float = _number(200.0, "time")
+    almost_all: float = _number(
+        0.15, "chosen on simulated mixtures, 2026-11; narrow lines start off"
+    )
+    names: int = _number(3, "time")
     major_height: float = _number(0.02, CHOSEN)
     strain_agreement: float = _number(0.003, CHOSEN)
     agreeing_share: float = _number(0.3, CHOSEN)

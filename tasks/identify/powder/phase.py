@@ -133,8 +133,8 @@ def analyse_pattern(
         for index, evidence in enumerate(phase_evidence(result))
     ]
     answer = _conclude(search, result, found, fine, calibration, settings.accepted)
-    if answer.unknown_probability >= 0.5:
-        # where a phase is missing, doubtful ones are likely to stand in for it
+    if answer.unknown_probability >= settings.accepted_beside_unknown:
+        # a phase that is less probable than that another is missing may well stand in for it
         answer = _conclude(
             search, result, found, fine, calibration, settings.accepted_beside_unknown
         )

@@ -65,7 +65,8 @@ class SearchSettings:
     major_height : of the tallest scale, from which a phase counts for a common strain
     strain_agreement : strains nearer than this agree
     agreeing_share : of the root scales, that must agree
-    accepted, accepted_beside_unknown : probability from which a phase is reported
+    accepted, accepted_beside_unknown : probability from which a phase is reported; the second where
+        it is as probable that one is missing
     unexplained_sigma, unexplained_height : significance, and share of the strongest peak, from
         which a peak of the residual is called unexplained
     error_at_peaks : of an explained peak; its flanks are not unexplained peaks

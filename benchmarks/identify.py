@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.calibrate import calibration_error
-from benchmarks.mixtures import Judge, Specimen, benchmark_library, specimens
+from benchmarks.mixtures import DOUBTFUL, Judge, Specimen, benchmark_library, specimens
 from xtalfuse.datasets.library.build import Library
 from xtalfuse.loaders.safe.processes import process_pool
 
@@ -227,8 +227,16 @@ def fraction_errors(row: dict) -> list[tuple[float, float]]:
 def removed_scores(rows: list[dict]) -> dict[str, float]:
     """What happens when a true phase over 10 wt% is not in the library."""
     unknown = np.array([row["unknown"] >= 0.5 for row in rows])
-    wrong = np.array([any(p["compound"] is None for p in row["phases"]) for row in rows])
-    return {"cases": len(rows), "unknown": unknown.mean(), "wrong_phase": wrong.mean()}
+    wrong = [
+        max((p["fraction"] for p in row["phases"] if p["compound"] is None), default=0.0)
+        for row in rows
+    ]
+    return {
+        "cases": len(rows),
+        "unknown": unknown.mean(),
+        "wrong_phase": np.mean(np.array(wrong) > 0.0),
+        "wrong_phase_over_5_wt": np.mean(np.array(wrong) > 0.05),
+    }
 
 
 def confidence(rows: list[dict]) -> dict[str, float]:
@@ -238,12 +246,14 @@ def confidence(rows: list[dict]) -> dict[str, float]:
     complete = [
         row["removed"] is None and set(row["scorable"]) == set(row["truth"]) for row in rows
     ]
+    natural = [row["removed"] is None and set(row["scorable"]) != set(row["truth"]) for row in rows]
     u = np.array([row["unknown"] for row in rows])
     return {
         "accepted_phases": len(p),
         "expected_calibration_error": calibration_error(p, y),
         "unknown_calibration_error": calibration_error(u, 1.0 - np.array(complete, float)),
         "unknown_false_alarms": float(np.mean(u[np.array(complete)] >= 0.5)),
+        "natural_unknowns_noticed": float(np.mean(u[np.array(natural)] >= 0.5)),
     }
 
 
@@ -275,6 +285,9 @@ def summary(rows: list[dict]) -> dict[str, dict]:
         "equal, elements": pick("equal", lambda r: r["elements_given"]),
         "equal, no elements": pick("equal", lambda r: not r["elements_given"]),
     }
+    for name in [name for name in parts if name.startswith("weighed")]:
+        sound = [row for row in parts[name] if not row["file"].startswith(DOUBTFUL)]
+        parts[f"{name}, without doubtful specimens"] = sound
     figures: dict[str, dict] = {name: scores(part) for name, part in parts.items() if part}
     removed = pick("removed", lambda r: True)
     if removed:

@@ -56,6 +56,9 @@ RECIPE_EXTRA = {"O", "C", "H"}
 # Six lines of In2O3 with its relative intensities stand in both scans of this mixture, as strong
 # as in the mixtures that declare it; it is counted as present.
 UNDECLARED = {"Li2CO3_ZrO2_Nb2O5_Ga2O3": ["In2O3"]}
+# Weighed mixtures in which V2O5 scatters 0.8 and 0.4 of what it does elsewhere for its weight
+# (`benchmarks.external_standard`); they were looked at because their fractions are far off.
+DOUBTFUL = ("V2O5_0p4005-NiO_0p6016", "V2O5_0p2012-La(OH)3_0p5004-MnCO3_0p3013")
 
 
 @dataclass(frozen=True)
